@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// Which rules can't hold together in one network namespace. Pure functions over values: nothing is
+// asked of the kernel here.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "rule/rule.hpp"
+
+namespace bpfport {
+
+// A rule and where it holds.
+struct PlacedRule {
+    Rule rule;
+    unsigned ifindex = 0; // 0: every interface
+    bool no_local = false;
+    bool forwarded = false;
+    bool vlan = false;
+    std::string scope_name; // for messages: eth0, any
+
+    [[nodiscard]] std::string to_string() const; // "80:3000 on eth0"
+};
+
+// Refused, with both rules named, among `added` and between `added` and `existing`:
+//   - two targets for one listen port where interface and address overlap;
+//   - a target that is the listen port of a rule (its own included) for an overlapping address;
+//   - rules of different interfaces that send 127.0.0.1's listen port to different targets, since
+//     the loopback device has no interface of theirs to tell them apart (--no-local takes one out).
+// Rules that agree (the same listen port to the same target) never conflict, whatever overlaps.
+Result<void> check_conflicts(std::span<const PlacedRule> existing,
+                             std::span<const PlacedRule> added);
+
+// Nothing to do for this one: the same rule in the same place with the same flags.
+bool already_there(std::span<const PlacedRule> existing, const PlacedRule& added);
+
+struct Warning {
+    std::string message;
+    std::string hint;
+};
+
+// Ports of `added` that the kernel may hand out as source ports of outgoing connections
+// (`ephemeral`, less `reserved`): one warning for all, its hint the sysctl command that keeps what
+// is reserved.
+std::vector<Warning> warnings(std::span<const PlacedRule> added, PortRange ephemeral,
+                              const PortList& reserved);
+
+} // namespace bpfport
