@@ -16,7 +16,7 @@ function(bpf_object name source)
     list(TRANSFORM ARGN PREPEND -D OUTPUT_VARIABLE definitions)
     add_custom_command(
         OUTPUT ${object} ${skeleton}
-        COMMAND ${BPF_CLANG} -target bpf -mcpu=v2 -O2 -g -std=gnu11 -Wall -Wextra -Werror
+        COMMAND ${BPF_CLANG} -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Werror
                 -Wno-unused-parameter -Wno-address-of-packed-member -Wno-compare-distinct-pointer-types
                 -I ${PROJECT_SOURCE_DIR}/include -I ${PROJECT_SOURCE_DIR}/bpf ${BPF_ARCH_INCLUDE} ${definitions}
                 -MD -MF ${object}.d -MT ${object} -c ${source} -o ${object}

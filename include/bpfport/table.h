@@ -32,6 +32,7 @@ enum bp_proto {
 #define BP_SLOT_TARGET 0x8000         /* a rule's target: replies from it may be ours */
 #define BP_SLOT_EXCLUSIVE 0x4000      /* direct clients of this target are refused (reset) ... */
 #define BP_SLOT_EXCLUSIVE_DROP 0x2000 /* ... or dropped */
+#define BP_SLOT_ANY_EXCLUSIVE (BP_SLOT_EXCLUSIVE | BP_SLOT_EXCLUSIVE_DROP)
 #define BP_SLOT_FORWARDED 0x1000      /* replies forwarded by this host may be ours as well */
 
 enum bp_on_absent {
@@ -46,6 +47,8 @@ enum bp_rule_flags {
     BP_RULE_VLAN = 1 << 2,      /* frames with a VLAN tag are redirected too */
     BP_RULE_DRAINING = 1 << 3,  /* connections on record go on, new ones are left alone */
     BP_RULE_EXCLUSIVE = 1 << 4, /* shown by status; the programs read the target's slot */
+    BP_RULE_ADDRESS = 1 << 5,   /* `address` is set: only packets to it match */
+    BP_RULE_CAREFUL = 1 << 6,   /* a SYN or datagram is checked even when its flow is known */
 };
 
 struct bp_rule {

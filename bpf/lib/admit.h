@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Admit: whether a packet whose flow is not known yet may be redirected, and, if so, remembers its
+ * flow. Run once for a flow, not for every packet; shared by tc and XDP.
+ *
+ * The rule that governs all: the older connection always wins. A packet never flips a connection
+ * that lives, whoever sends it, and a tuple that both a redirected and a direct connection claim
+ * goes to the one that was there first.
+ */
+#ifndef BPFPORT_LIB_ADMIT_H
+#define BPFPORT_LIB_ADMIT_H
+
+#include "lib/count.h"
+#include "lib/flows.h"
+#include "lib/l4.h"
+#include "lib/owner.h"
+#include "lib/rules.h"
+
+enum verdict {
+    REDIRECT, /* to query.target_port */
+    LEAVE,    /* untouched */
+    REFUSE,   /* TCP: answered with a reset */
+    DISCARD,  /* dropped without an answer */
+};
+
+/* A packet to a listen port. In: all but target_port, which key.target_port says at first. */
+struct query {
+    struct bp_flow_key key;
+    __be16 listen_port;
+    __be16 target_port; /* out: where it goes */
+    __u32 ifindex;      /* it arrived on */
+    __u16 rule;
+    __u8 proto;
+    bool opens; /* a SYN or a datagram */
+};
+
+static __always_inline enum verdict leave(enum bp_outcome outcome)
+{
+    count_outcome(outcome);
+    return LEAVE;
+}
+
+static __always_inline enum verdict remember(const struct query* q)
+{
+    struct bp_flow flow = {q->listen_port, q->target_port, q->rule, 0};
+
+    if (!flow_store(q->proto, &q->key, flow)) count_outcome(BP_OUTCOME_FLOW_LOST);
+    if (q->proto == BP_UDP) count_connection(q->rule);
+    return REDIRECT;
+}
+
+/* A flow this host forwards: no socket here, so the last port seen wins, for TCP as for UDP. */
+static __always_inline enum verdict admit_forwarded(const struct query* q)
+{
+    struct bp_flow flow = {q->listen_port, q->target_port, q->rule, 0};
+    struct bp_flow* known = forward_lookup(q->proto, &q->key);
+
+    if (known && known->listen_port == q->listen_port) return REDIRECT;
+    if (!forward_store(q->proto, &q->key, flow)) count_outcome(BP_OUTCOME_FLOW_LOST);
+    count_connection(q->rule);
+    return REDIRECT;
+}
+
+static __always_inline enum verdict nobody_listens(const struct bp_rule* rule)
+{
+    if (rule->on_absent == BP_ABSENT_PASS) return leave(BP_OUTCOME_ABSENT_PASSED);
+    count_outcome(BP_OUTCOME_ABSENT_DROPPED);
+    return DISCARD;
+}
+
+static __always_inline enum verdict admit_tcp(void* ctx, struct query* q,
+                                              const struct bp_rule* rule)
+{
+    __be16 seen = 0;
+    enum owner owner = tcp_owner(ctx, &q->key, q->listen_port, &seen);
+
+    /* A server that was on the listen port before us, or a connection opened from there. */
+    if (owner >= OWNER_UNKNOWN || (owner == OWNER_CLOSED && !q->opens))
+        return leave(BP_OUTCOME_LISTEN_SOCKET);
+
+    /* Connections to the target before the last change of the rule stay there. */
+    if (rule->old_target_first) {
+        __be16 old = rule_old_target(rule, q->listen_port);
+
+        owner = tcp_owner(ctx, &q->key, old, &seen);
+        if (owner == OWNER_REDIRECTED && seen == q->listen_port) {
+            q->target_port = old;
+            return remember(q);
+        }
+    }
+
+    owner = tcp_owner(ctx, &q->key, q->target_port, &seen);
+    if (owner == OWNER_REDIRECTED && seen == q->listen_port) return remember(q);
+    if (owner >= OWNER_UNKNOWN) {
+        struct bp_flow* hint = flow_lookup(BP_TCP, &q->key);
+
+        /* A handshake of ours: the SYN-ACK or the first data went through this hint. */
+        if (owner == OWNER_UNKNOWN && hint && hint->listen_port == q->listen_port) return REDIRECT;
+        count_outcome(BP_OUTCOME_OLDER_DIRECT);
+        return q->opens ? REFUSE : LEAVE;
+    }
+    if (rule->flags & BP_RULE_DRAINING) return leave(BP_OUTCOME_DRAINING);
+    if (rule->on_absent != BP_ABSENT_RESET && owner == OWNER_NONE && q->opens)
+        return nobody_listens(rule);
+    return remember(q);
+}
+
+static __always_inline enum verdict admit_udp(void* ctx, struct query* q,
+                                              const struct bp_rule* rule)
+{
+    struct bp_flow* known = flow_lookup(BP_UDP, &q->key);
+    bool ours = known && known->listen_port == q->listen_port;
+
+    /* For example a resolver that asks from port 53: the answer is for it. */
+    if (udp_owner(ctx, &q->key, q->listen_port) == OWNER_UNKNOWN)
+        return leave(BP_OUTCOME_LISTEN_SOCKET);
+    if ((rule->flags & BP_RULE_DRAINING) && !ours) return leave(BP_OUTCOME_DRAINING);
+    if (rule->on_absent != BP_ABSENT_RESET &&
+        udp_owner(ctx, &q->key, q->target_port) == OWNER_NONE)
+        return nobody_listens(rule);
+    return ours ? REDIRECT : remember(q);
+}
+
+static __noinline enum verdict admit(void* ctx, struct query* q)
+{
+    const struct bp_rule* rule = rules_get(rules_side(), q->rule);
+
+    q->target_port = q->key.target_port;
+    if (address_is_multicast(q->key.local)) return leave(BP_OUTCOME_MULTICAST);
+    switch (locality(ctx, &q->key, q->ifindex)) {
+    case LOCAL:
+        break;
+    case FORWARDED:
+        if (rule->flags & BP_RULE_FORWARDED) return admit_forwarded(q);
+        return leave(BP_OUTCOME_NOT_LOCAL);
+    case UNROUTABLE:
+        return leave(BP_OUTCOME_NOT_LOCAL);
+    }
+    return q->proto == BP_TCP ? admit_tcp(ctx, q, rule) : admit_udp(ctx, q, rule);
+}
+
+/* A packet straight to a target port: a direct client. Its replies must not be translated, and it
+ * must not disturb a redirected connection with the same tuple, which would otherwise answer its
+ * SYN with a challenge ACK that this client can't match: it would hang until it times out. */
+static __noinline enum verdict admit_direct(void* ctx, struct query* q, __u16 slot)
+{
+    struct bp_flow* flow = flow_lookup(q->proto, &q->key);
+
+    q->target_port = q->key.target_port;
+    if (slot & BP_SLOT_FORWARDED) {
+        struct bp_flow* forward = forward_lookup(q->proto, &q->key);
+
+        if (forward) forward->listen_port = 0;
+    }
+    if (q->proto == BP_UDP) {
+        /* A flow on record as direct is one this host began (see tc_out). */
+        if ((slot & BP_SLOT_ANY_EXCLUSIVE) && (!flow || flow->listen_port) &&
+            locality(ctx, &q->key, q->ifindex) == LOCAL) {
+            count_outcome(BP_OUTCOME_EXCLUSIVE);
+            return DISCARD;
+        }
+        /* The last port seen wins. */
+        if (flow) flow->listen_port = 0;
+        return LEAVE;
+    }
+
+    __be16 seen = 0;
+    enum owner owner = tcp_owner(ctx, &q->key, q->target_port, &seen);
+
+    if (owner == OWNER_REDIRECTED || (owner == OWNER_UNKNOWN && flow)) {
+        count_outcome(BP_OUTCOME_OLDER_REDIRECTED);
+        return REFUSE;
+    }
+    if (owner >= OWNER_UNKNOWN) return LEAVE;
+    if ((slot & BP_SLOT_ANY_EXCLUSIVE) && locality(ctx, &q->key, q->ifindex) == LOCAL) {
+        count_outcome(BP_OUTCOME_EXCLUSIVE);
+        return slot & BP_SLOT_EXCLUSIVE_DROP ? DISCARD : REFUSE;
+    }
+    /* What an earlier redirected connection with this tuple left behind. */
+    if (flow) bpf_map_delete_elem(&bp_hints, &q->key);
+    return LEAVE;
+}
+
+#endif

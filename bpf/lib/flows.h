@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Flows: the maps that remember which conversations are ours (bpfport/flow.h).
+ *
+ * A flow is written in place through the pointer that a look-up gave: updating an existing key of an
+ * LRU map first takes a free node and may evict a stranger (kernel/bpf/hashtab.c).
+ */
+#ifndef BPFPORT_LIB_FLOWS_H
+#define BPFPORT_LIB_FLOWS_H
+
+#include "bpfport/flow.h"
+#include "bpfport/table.h"
+#include "lib/kernel.h"
+
+struct {
+    __uint(type, BPF_MAP_TYPE_SK_STORAGE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, int);
+    __type(value, struct bp_record);
+} bp_records SEC(".maps");
+
+/* The loader sets max_entries of these. */
+struct flow_map {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 65536);
+    __type(key, struct bp_flow_key);
+    __type(value, struct bp_flow);
+};
+
+struct flow_map bp_hints SEC(".maps");
+struct flow_map bp_udp_flows SEC(".maps");
+struct flow_map bp_forward_tcp SEC(".maps");
+struct flow_map bp_forward_udp SEC(".maps");
+
+static __always_inline struct bp_flow* flow_lookup(__u8 proto, const struct bp_flow_key* key)
+{
+    if (proto == BP_UDP) {
+        struct bp_flow* flow = bpf_map_lookup_elem(&bp_udp_flows, key);
+
+        barrier();
+        return flow;
+    }
+    return bpf_map_lookup_elem(&bp_hints, key);
+}
+
+static __always_inline struct bp_flow* forward_lookup(__u8 proto, const struct bp_flow_key* key)
+{
+    if (proto == BP_UDP) {
+        struct bp_flow* flow = bpf_map_lookup_elem(&bp_forward_udp, key);
+
+        barrier();
+        return flow;
+    }
+    return bpf_map_lookup_elem(&bp_forward_tcp, key);
+}
+
+/* One store of 8 aligned bytes: another CPU reads the old flow or the new one. */
+static __always_inline void flow_assign(struct bp_flow* flow, struct bp_flow value)
+{
+    union {
+        struct bp_flow flow;
+        __u64 word;
+    } whole = {.flow = value};
+
+    *(volatile __u64*)flow = whole.word;
+}
+
+/* Makes or changes a flow. False: the map could not take it. */
+static __always_inline bool flow_store(__u8 proto, const struct bp_flow_key* key,
+                                       struct bp_flow value)
+{
+    struct bp_flow* known = flow_lookup(proto, key);
+
+    if (known) {
+        flow_assign(known, value);
+        return true;
+    }
+    if (proto == BP_UDP) return !bpf_map_update_elem(&bp_udp_flows, key, &value, BPF_ANY);
+    return !bpf_map_update_elem(&bp_hints, key, &value, BPF_ANY);
+}
+
+static __always_inline bool forward_store(__u8 proto, const struct bp_flow_key* key,
+                                          struct bp_flow value)
+{
+    struct bp_flow* known = forward_lookup(proto, key);
+
+    if (known) {
+        flow_assign(known, value);
+        return true;
+    }
+    if (proto == BP_UDP) return !bpf_map_update_elem(&bp_forward_udp, key, &value, BPF_ANY);
+    return !bpf_map_update_elem(&bp_forward_tcp, key, &value, BPF_ANY);
+}
+
+#endif

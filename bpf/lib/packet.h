@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Packet: finds the ports of a packet, whatever lies before them. The only file that knows IPv4 from
+ * IPv6: after parse_packet() a port has an offset, and addresses are 16 bytes.
+ *
+ * Works on any linear run of bytes [data, end), so for tc and XDP alike. Ethernet with up to two
+ * VLAN tags in the frame, or no link-layer header; IPv4 options; IPv6 extension headers.
+ */
+#ifndef BPFPORT_LIB_PACKET_H
+#define BPFPORT_LIB_PACKET_H
+
+#include <linux/icmpv6.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+
+#include "bpfport/flow.h"
+#include "lib/kernel.h"
+
+/* An offset past this is no packet we translate; the bound also serves the verifier. */
+#define MAX_HEADERS 512
+#define MAX_EXTENSIONS 6
+
+enum parsed {
+    PARSED,
+    PARSED_OTHER,     /* nothing for us: not IP, not a protocol with ports, a later fragment */
+    PARSED_SHORT,     /* the bytes end before the headers do */
+    PARSED_MALFORMED, /* the headers contradict themselves */
+};
+
+struct packet {
+    __u32 network;   /* offset of the IP header */
+    __u32 transport; /* offset of the TCP, UDP or ICMP header */
+    __u32 claimed;   /* transport bytes that the IP header claims; 0: it does not say (BIG TCP) */
+    __u8 version;    /* 4 or 6: for this file only */
+    __u8 protocol;   /* IPPROTO_* */
+    bool tagged;     /* a VLAN id in the frame */
+    bool fragment;   /* the first of several: has the ports, not all of the data */
+};
+
+struct vlan_header {
+    __be16 tci;
+    __be16 inner_protocol;
+};
+
+struct extension_header {
+    __u8 next;
+    __u8 length; /* in units of 8 bytes, the first not counted; AH: of 4, the first two not counted */
+    __be16 fragment_offset; /* fragment header only */
+};
+
+static __always_inline enum parsed parse_ipv4(struct packet* p, void* data, void* end)
+{
+    struct iphdr* ip = data + p->network;
+
+    if ((void*)(ip + 1) > end) return PARSED_SHORT;
+    if (ip->version != 4 || ip->ihl < 5) return PARSED_MALFORMED;
+    /* A later fragment has neither ports nor checksum: it passes and is right as it is. */
+    if (ip->frag_off & bpf_htons(0x1fff)) return PARSED_OTHER;
+    p->fragment = ip->frag_off & bpf_htons(0x2000);
+    p->version = 4;
+    p->protocol = ip->protocol;
+    p->transport = p->network + ip->ihl * 4;
+    p->claimed = 0;
+    if (ip->tot_len) {
+        __u32 total = bpf_ntohs(ip->tot_len);
+
+        if (total <= ip->ihl * 4u) return PARSED_MALFORMED;
+        p->claimed = total - ip->ihl * 4;
+    }
+    return PARSED;
+}
+
+static __always_inline bool is_extension(__u8 next)
+{
+    return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS ||
+           next == IPPROTO_FRAGMENT || next == IPPROTO_AH;
+}
+
+static __always_inline enum parsed parse_extensions(struct packet* p, void* data, void* end)
+{
+    __u32 at = p->transport;
+    __u8 next = p->protocol;
+
+    for (int i = 0; i < MAX_EXTENSIONS; i++) {
+        if (!is_extension(next)) break;
+        if (at > MAX_HEADERS) return PARSED_OTHER;
+
+        struct extension_header* ext = data + at;
+
+        if ((void*)(ext + 1) > end) return PARSED_SHORT;
+        if (next == IPPROTO_FRAGMENT) {
+            if (ext->fragment_offset & bpf_htons(0xfff8)) return PARSED_OTHER;
+            p->fragment = ext->fragment_offset & bpf_htons(0x0001);
+            at += 8;
+        } else if (next == IPPROTO_AH) {
+            at += (ext->length + 2) * 4;
+        } else {
+            at += (ext->length + 1) * 8;
+        }
+        next = ext->next;
+    }
+    if (p->claimed) {
+        __u32 skipped = at - p->transport;
+
+        if (p->claimed <= skipped) return PARSED_MALFORMED;
+        p->claimed -= skipped;
+    }
+    p->transport = at;
+    p->protocol = next;
+    return PARSED;
+}
+
+static __always_inline enum parsed parse_ipv6(struct packet* p, void* data, void* end)
+{
+    struct ipv6hdr* ip = data + p->network;
+
+    if ((void*)(ip + 1) > end) return PARSED_SHORT;
+    if (ip->version != 6) return PARSED_MALFORMED;
+    p->version = 6;
+    p->fragment = false;
+    p->protocol = ip->nexthdr;
+    p->transport = p->network + sizeof(*ip);
+    p->claimed = bpf_ntohs(ip->payload_len);
+    if (is_extension(p->protocol)) return parse_extensions(p, data, end);
+    return PARSED;
+}
+
+/* Parses the IP header at p->network and what follows it, to the transport header. */
+static __always_inline enum parsed parse_network(struct packet* p, __be16 ethertype, void* data,
+                                                 void* end)
+{
+    if (ethertype == bpf_htons(ETH_P_IP)) return parse_ipv4(p, data, end);
+    if (ethertype == bpf_htons(ETH_P_IPV6)) return parse_ipv6(p, data, end);
+    return PARSED_OTHER;
+}
+
+static __always_inline bool is_vlan(__be16 ethertype)
+{
+    return ethertype == bpf_htons(ETH_P_8021Q) || ethertype == bpf_htons(ETH_P_8021AD);
+}
+
+static __always_inline __be16 ethertype_of_version(void* ip, void* end)
+{
+    __u8* first = ip;
+
+    if ((void*)(first + 1) > end) return 0;
+    return *first >> 4 == 4 ? bpf_htons(ETH_P_IP) : *first >> 4 == 6 ? bpf_htons(ETH_P_IPV6) : 0;
+}
+
+/* link_header: ETH_HEADER_LEN, or 0 for a device without one. */
+static __always_inline enum parsed parse_packet(struct packet* p, __u32 link_header, void* data,
+                                                void* end)
+{
+    p->tagged = false;
+    p->network = link_header;
+    if (!link_header) return parse_network(p, ethertype_of_version(data, end), data, end);
+
+    struct ethhdr* eth = data;
+
+    if ((void*)(eth + 1) > end) return PARSED_SHORT;
+
+    __be16 ethertype = eth->h_proto;
+
+    for (int tags = 0; tags < 2; tags++) {
+        if (!is_vlan(ethertype)) break;
+
+        struct vlan_header* vlan = data + p->network;
+
+        if ((void*)(vlan + 1) > end) return PARSED_SHORT;
+        p->tagged |= (vlan->tci & bpf_htons(0x0fff)) != 0; /* id 0 is a priority, not a VLAN */
+        ethertype = vlan->inner_protocol;
+        p->network += sizeof(*vlan);
+    }
+    return parse_network(p, ethertype, data, end);
+}
+
+static __always_inline void map_v4(__u8* to, __be32 address)
+{
+    __u32* words = (__u32*)to;
+
+    words[0] = 0;
+    words[1] = 0;
+    words[2] = bpf_htonl(0xffff);
+    words[3] = address;
+}
+
+static __always_inline void copy_address(__u8* to, const void* from)
+{
+    const __u32* words = from;
+    __u32* out = (__u32*)to;
+
+    out[0] = words[0];
+    out[1] = words[1];
+    out[2] = words[2];
+    out[3] = words[3];
+}
+
+/* The addresses of a packet whose parse has succeeded, IPv4 as v4-mapped. False: no longer there. */
+static __always_inline bool packet_addresses(const struct packet* p, void* data, void* end,
+                                             __u8* source, __u8* destination)
+{
+    if (p->version == 4) {
+        struct iphdr* ip = data + p->network;
+
+        if ((void*)(ip + 1) > end) return false;
+        map_v4(source, ip->saddr);
+        map_v4(destination, ip->daddr);
+        return true;
+    }
+
+    struct ipv6hdr* ip = data + p->network;
+
+    if ((void*)(ip + 1) > end) return false;
+    copy_address(source, &ip->saddr);
+    copy_address(destination, &ip->daddr);
+    return true;
+}
+
+static __always_inline bool address_is_v4(const __u8* address)
+{
+    const __u32* words = (const __u32*)address;
+
+    return !words[0] && !words[1] && words[2] == bpf_htonl(0xffff);
+}
+
+static __always_inline bool address_is_loopback(const __u8* address)
+{
+    const __u32* words = (const __u32*)address;
+
+    if (address_is_v4(address)) return address[12] == 127;
+    return !words[0] && !words[1] && !words[2] && words[3] == bpf_htonl(1);
+}
+
+static __always_inline bool address_is_multicast(const __u8* address)
+{
+    const __u32* words = (const __u32*)address;
+
+    if (!address_is_v4(address)) return address[0] == 0xff;
+    return address[12] >> 4 == 0xe || words[3] == 0xffffffff;
+}
+
+static __always_inline bool address_equal(const __u8* left, const __u8* right)
+{
+    const __u32* a = (const __u32*)left;
+    const __u32* b = (const __u32*)right;
+
+    return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3];
+}
+
+/* The socket tuple of a flow whose local end has `local_port`; returns its size for the look-up. */
+static __always_inline __u32 socket_tuple(struct bpf_sock_tuple* tuple,
+                                          const struct bp_flow_key* key, __be16 local_port)
+{
+    if (address_is_v4(key->local)) {
+        tuple->ipv4.saddr = ((const __u32*)key->peer)[3];
+        tuple->ipv4.daddr = ((const __u32*)key->local)[3];
+        tuple->ipv4.sport = key->peer_port;
+        tuple->ipv4.dport = local_port;
+        return sizeof(tuple->ipv4);
+    }
+    copy_address((__u8*)tuple->ipv6.saddr, key->peer);
+    copy_address((__u8*)tuple->ipv6.daddr, key->local);
+    tuple->ipv6.sport = key->peer_port;
+    tuple->ipv6.dport = local_port;
+    return sizeof(tuple->ipv6);
+}
+
+/* Fills what a route look-up for the flow's way in needs. */
+static __always_inline void route_query(struct bpf_fib_lookup* query, const struct bp_flow_key* key)
+{
+    if (address_is_v4(key->local)) {
+        query->family = 2; /* AF_INET */
+        query->ipv4_src = ((const __u32*)key->peer)[3];
+        query->ipv4_dst = ((const __u32*)key->local)[3];
+        return;
+    }
+    query->family = 10; /* AF_INET6 */
+    copy_address((__u8*)query->ipv6_src, key->peer);
+    copy_address((__u8*)query->ipv6_dst, key->local);
+}
+
+/* RFC 792; <linux/icmp.h> draws in libc's headers. */
+#define ICMP_DEST_UNREACH 3
+#define ICMP_TIME_EXCEEDED 11
+#define ICMP_PARAMETERPROB 12
+
+/* An ICMP error quotes the packet it is about after 8 bytes of its own header. */
+#define ICMP_ERROR_HEADER 8
+
+static __always_inline bool packet_is_icmp(const struct packet* p)
+{
+    return p->version == 4 ? p->protocol == IPPROTO_ICMP : p->protocol == IPPROTO_ICMPV6;
+}
+
+static __always_inline bool is_icmp_error(const struct packet* p, __u8 type)
+{
+    if (p->version == 4)
+        return type == ICMP_DEST_UNREACH || type == ICMP_TIME_EXCEEDED ||
+               type == ICMP_PARAMETERPROB;
+    return type >= ICMPV6_DEST_UNREACH && type <= ICMPV6_PARAMPROB;
+}
+
+/* Parses the packet that the ICMP error at `error` quotes; family is the error's own. */
+static __always_inline enum parsed parse_quote(struct packet* quote, const struct packet* error,
+                                               void* data, void* end)
+{
+    quote->network = error->transport + ICMP_ERROR_HEADER;
+    quote->tagged = false;
+    if (quote->network > MAX_HEADERS) return PARSED_OTHER;
+    return error->version == 4 ? parse_ipv4(quote, data, end) : parse_ipv6(quote, data, end);
+}
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Rewrite: changes one port of an skb and keeps every checksum as valid as it was.
+ *
+ * Two ways, chosen when the object is built:
+ *  direct  writes into the packet. Right only when we know whether the checksum is still partial
+ *          (its field then holds the pseudo-header's sum, which has no ports in it), and that takes
+ *          bpf_cast_to_kern_ctx, a kfunc of Linux 6.2, and the kernel's BTF.
+ *  helper  bpf_l4_csum_replace and bpf_skb_store_bytes, which know by themselves; any kernel.
+ * Under CHECKSUM_COMPLETE both stay right: the changes of port and checksum cancel in skb->csum.
+ */
+#ifndef BPFPORT_LIB_REWRITE_H
+#define BPFPORT_LIB_REWRITE_H
+
+#include "lib/l4.h"
+
+/* RFC 1624, equation 3: the checksum after one 16-bit word changed. */
+static __always_inline __u16 checksum_after(__u16 checksum, __u16 from, __u16 to)
+{
+    __u32 sum = (__u16)~checksum + (__u16)~from + to;
+
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return ~sum;
+}
+
+/* A port to be changed and where it stands. */
+struct port_change {
+    __u32 transport; /* offset of the header */
+    __u32 port;      /* SOURCE_PORT or DESTINATION_PORT */
+    __be16 from;
+    __be16 to;
+};
+
+#if DIRECT_WRITE
+/* include/linux/skbuff.h; only the field we read, found by CO-RE wherever it is. */
+struct sk_buff {
+    __u8 ip_summed : 2;
+} __attribute__((preserve_access_index));
+
+#include <bpf/bpf_core_read.h>
+
+extern void* bpf_cast_to_kern_ctx(void*) __ksym;
+
+#define CHECKSUM_STATE_PARTIAL 3 /* CHECKSUM_PARTIAL */
+
+static __always_inline bool rewrite_port(struct __sk_buff* skb, const struct l4* l4,
+                                         const struct port_change* change)
+{
+    struct sk_buff* kernel_skb = bpf_cast_to_kern_ctx(skb);
+    void* end = skb_end(skb);
+    __u32 at = change->transport;
+
+    if (at > MAX_HEADERS) return false;
+
+    __u8* header = skb_data(skb) + at;
+
+    if (header + l4->header > (__u8*)end) return false;
+    *(__be16*)(header + change->port) = change->to;
+    if (BPF_CORE_READ_BITFIELD(kernel_skb, ip_summed) == CHECKSUM_STATE_PARTIAL) return true;
+
+    __u16* checksum = (__u16*)(header + l4->checksum);
+    __u16 old = *checksum;
+
+    if (l4->zero_is_none) {
+        if (!old) return true;
+        old = checksum_after(old, change->from, change->to);
+        *checksum = old ? old : 0xffff;
+    } else {
+        *checksum = checksum_after(old, change->from, change->to);
+    }
+    return true;
+}
+#else
+static __always_inline bool rewrite_port(struct __sk_buff* skb, const struct l4* l4,
+                                         const struct port_change* change)
+{
+    __u32 checksum = change->transport + l4->checksum;
+    __u64 flags = sizeof(__be16) | (l4->zero_is_none ? BPF_F_MARK_MANGLED_0 : 0);
+
+    if (bpf_l4_csum_replace(skb, checksum, change->from, change->to, flags)) return false;
+    if (!bpf_skb_store_bytes(skb, change->transport + change->port, &change->to, sizeof(__be16), 0))
+        return true;
+    bpf_l4_csum_replace(skb, checksum, change->to, change->from, flags);
+    return false;
+}
+#endif
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Rules: the table that the loader writes (bpfport/table.h), read without a helper call.
+ */
+#ifndef BPFPORT_LIB_RULES_H
+#define BPFPORT_LIB_RULES_H
+
+#include "bpfport/table.h"
+#include "lib/packet.h"
+
+/* The only global, so it is the whole of .bss. All objects of a netns share the map. */
+struct bp_table bp_table;
+
+/* Local addresses and the interface that owns each, kept by the loader: whose rule a local client's
+ * packet takes, since on lo the packet does not tell. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 4096);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, __u8[16]);
+    __type(value, __u32);
+} bp_addresses SEC(".maps");
+
+static __always_inline const struct bp_table_side* rules_side(void)
+{
+    return &bp_table.side[*(volatile __u32*)&bp_table.active & 1];
+}
+
+/* BP_SLOT_* of a port; 0 for nearly all of them. */
+static __always_inline __u16 rules_slot(const struct bp_table_side* side, __u8 proto, __be16 port)
+{
+    return side->ports[proto & 1][bpf_ntohs(port)];
+}
+
+/* The interface whose rules a packet for `local` takes when it arrives on lo; 0: those all agree on. */
+static __always_inline __u32 rules_owner(const __u8* local)
+{
+    if (address_is_loopback(local)) return 0;
+
+    __u32* owner = bpf_map_lookup_elem(&bp_addresses, local);
+
+    return owner ? *owner : 0;
+}
+
+static __always_inline bool rule_covers(const struct bp_rule* rule, __u32 ifindex,
+                                        __u32 lo_owner, const __u8* local)
+{
+    if ((rule->flags & BP_RULE_ADDRESS) && !address_equal(rule->address, local)) return false;
+    if (ifindex == LOOPBACK_INDEX && rule->ifindex != LOOPBACK_INDEX) {
+        if (rule->flags & BP_RULE_NO_LOCAL) return false;
+        return !lo_owner || !rule->ifindex || rule->ifindex == lo_owner;
+    }
+    return !rule->ifindex || rule->ifindex == ifindex;
+}
+
+/* The id of the rule that a packet to `local` arriving on ifindex takes; 0: none covers it. */
+static __always_inline __u16 rules_find(const struct bp_table_side* side, __u16 slot, __u32 ifindex,
+                                        const __u8* local)
+{
+    const __u16* set = side->sets[slot & BP_SLOT_SET];
+    __u32 owner = ifindex == LOOPBACK_INDEX ? rules_owner(local) : 0;
+
+    for (int i = 0; i < BP_SET_SIZE; i++) {
+        __u16 id = set[i] & (BP_MAX_RULES - 1);
+
+        if (!id) break;
+        if (rule_covers(&side->rules[id], ifindex, owner, local)) return id;
+    }
+    return 0;
+}
+
+static __always_inline const struct bp_rule* rules_get(const struct bp_table_side* side, __u16 id)
+{
+    return &side->rules[id & (BP_MAX_RULES - 1)];
+}
+
+/* The target of a listen port that the rule covers. */
+static __always_inline __be16 rule_target(const struct bp_rule* rule, __be16 listen_port)
+{
+    return bpf_htons(bpf_ntohs(listen_port) - rule->listen_first + rule->target_first);
+}
+
+static __always_inline __be16 rule_old_target(const struct bp_rule* rule, __be16 listen_port)
+{
+    return bpf_htons(bpf_ntohs(listen_port) - rule->listen_first + rule->old_target_first);
+}
+
+#endif

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The tc engine: rewrites the destination port of what arrives for a listen port, and the source
+ * port of the replies. Built twice, with direct writes and with helpers (lib/rewrite.h), and each
+ * with and without an Ethernet header. The same programs serve every interface of a netns and lo.
+ *
+ * An unmatched packet costs the parse and one load from the table, and no helper call.
+ */
+#include "lib/admit.h"
+#include "lib/icmp.h"
+#include "lib/refuse.h"
+#include "lib/rewrite.h"
+
+#define PULL_BYTES 192 /* linear bytes asked for when the headers lie beyond them */
+
+/* Parses; when the headers are not in the linear part, pulls them there once. */
+static __always_inline enum parsed parse_skb(struct __sk_buff* skb, __u32 link_header,
+                                             struct packet* p)
+{
+    void* data = skb_data(skb);
+    void* end = skb_end(skb);
+
+    return parse_packet(p, link_header, data, end);
+}
+
+/* The transport header, `length` bytes of it linear. NULL: not there. */
+static __always_inline __u8* transport(struct __sk_buff* skb, const struct packet* p, __u32 length)
+{
+    void* end = skb_end(skb);
+    __u32 at = p->transport;
+
+    if (at > MAX_HEADERS) return NULL;
+
+    __u8* header = skb_data(skb) + at;
+
+    return (void*)(header + length) <= end ? header : NULL;
+}
+
+/* Headers of a TCP, UDP or ICMP packet, checked to be complete. */
+static __always_inline enum parsed find_ports(struct __sk_buff* skb, __u32 link_header,
+                                              struct packet* p, struct l4* l4, struct ports* ports)
+{
+    enum parsed parsed = parse_skb(skb, link_header, p);
+    __u8* header;
+
+    if (parsed != PARSED) return parsed;
+    if (packet_is_icmp(p)) return PARSED;
+    if (!l4_of(l4, p->protocol)) return PARSED_OTHER;
+    header = transport(skb, p, l4->header);
+    if (!header) return PARSED_SHORT;
+    *ports = *(struct ports*)header;
+    return PARSED;
+}
+
+static __always_inline enum parsed find_ports_pulling(struct __sk_buff* skb, __u32 link_header,
+                                                      struct packet* p, struct l4* l4,
+                                                      struct ports* ports)
+{
+    enum parsed parsed = find_ports(skb, link_header, p, l4, ports);
+    __u32 linear = skb_end(skb) - skb_data(skb);
+
+    if (parsed != PARSED_SHORT || skb->len <= linear) return parsed;
+    if (bpf_skb_pull_data(skb, skb->len < PULL_BYTES ? skb->len : PULL_BYTES)) return parsed;
+    return find_ports(skb, link_header, p, l4, ports);
+}
+
+/* ICMP quotes reach further than ports do. */
+static __always_inline void pull_quote(struct __sk_buff* skb)
+{
+    __u32 linear = skb_end(skb) - skb_data(skb);
+
+    if (linear < PULL_BYTES && skb->len > linear)
+        bpf_skb_pull_data(skb, skb->len < PULL_BYTES ? skb->len : PULL_BYTES);
+}
+
+static __always_inline int not_parsed(enum parsed parsed)
+{
+    if (parsed != PARSED_OTHER) count_outcome(BP_OUTCOME_MALFORMED);
+    return TC_NEXT;
+}
+
+static __always_inline int translated(int outcome)
+{
+    if (outcome != NO_OUTCOME) count_outcome(outcome);
+    return TC_NEXT;
+}
+
+static __always_inline int carry_out(struct __sk_buff* skb, struct packet* p, enum verdict verdict)
+{
+    if (verdict == REFUSE) return refuse(skb, p);
+    return verdict == DISCARD ? TC_DROP : TC_NEXT;
+}
+
+/* A packet whose destination port has a slot in the table. */
+static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p,
+                                         const struct l4* l4, const struct ports* ports,
+                                         __u16 slot, bool ethernet)
+{
+    const struct bp_table_side* side = rules_side();
+    struct query q = {};
+    __u8* header = transport(skb, p, l4->header);
+    __u32 header_length;
+    __u16 id;
+
+    if (ethernet && skb->pkt_type != PACKET_FOR_HOST) {
+        count_outcome(BP_OUTCOME_OTHER_HOST);
+        return TC_NEXT;
+    }
+    if (!header || !(header_length = l4_header_length(l4, p, header)))
+        return not_parsed(PARSED_MALFORMED);
+    q.opens = l4_opens(l4, header);
+    if (!packet_addresses(p, skb_data(skb), skb_end(skb), q.key.peer,
+                          q.key.local))
+        return not_parsed(PARSED_MALFORMED);
+    q.key.peer_port = ports->source;
+    q.proto = l4->proto;
+    q.ifindex = skb->ifindex;
+
+    id = slot & BP_SLOT_SET ? rules_find(side, slot, q.ifindex, q.key.local) : 0;
+    if (!id) {
+        if (!(slot & BP_SLOT_TARGET)) {
+            count_outcome(BP_OUTCOME_OTHER_SCOPE);
+            return TC_NEXT;
+        }
+        if (!q.opens) return TC_NEXT;
+        q.key.target_port = ports->destination;
+        return carry_out(skb, p, admit_direct(skb, &q, slot));
+    }
+
+    const struct bp_rule* rule = rules_get(side, id);
+
+    if (!(rule->flags & BP_RULE_VLAN) &&
+        (p->tagged || (skb->vlan_present && (skb->vlan_tci & 0x0fff)))) {
+        count_outcome(BP_OUTCOME_TAGGED);
+        return TC_NEXT;
+    }
+    q.rule = id;
+    q.listen_port = ports->destination;
+    q.key.target_port = rule_target(rule, q.listen_port);
+
+    struct bp_flow* flow = flow_lookup(q.proto, &q.key);
+
+    if (flow && flow->listen_port == q.listen_port &&
+        !(q.opens && (rule->flags & BP_RULE_CAREFUL))) {
+        q.target_port = flow->target_port;
+    } else {
+        enum verdict verdict = admit(skb, &q);
+
+        if (verdict != REDIRECT) return carry_out(skb, p, verdict);
+    }
+
+    struct port_change change = {p->transport, DESTINATION_PORT, q.listen_port, q.target_port};
+
+    if (rewrite_port(skb, l4, &change))
+        count_in(id, weigh(skb->len, skb->gso_segs, p->transport + header_length));
+    else
+        count_outcome(BP_OUTCOME_WRITE_FAILED);
+    return TC_NEXT;
+}
+
+static __always_inline int tc_in(struct __sk_buff* skb, __u32 link_header)
+{
+    struct packet p;
+    struct l4 l4;
+    struct ports ports;
+    enum parsed parsed = find_ports_pulling(skb, link_header, &p, &l4, &ports);
+    __u16 slot;
+
+    if (parsed != PARSED) return not_parsed(parsed);
+    if (packet_is_icmp(&p)) {
+        if (link_header && skb->pkt_type != PACKET_FOR_HOST) return TC_NEXT;
+        pull_quote(skb);
+        return translated(icmp_in(skb, &p));
+    }
+    slot = rules_slot(rules_side(), l4.proto, ports.destination);
+    if (!slot) return TC_NEXT;
+    return tc_in_matched(skb, &p, &l4, &ports, slot, link_header != 0);
+}
+
+/* The connection that this packet was sent by; NULL: a handshake, a reset, a TIME_WAIT's answer.
+ * Control sockets, of which the kernel has one for each CPU, have no port; a listener is no
+ * connection. */
+static __always_inline struct bpf_sock* sender(struct __sk_buff* skb, const struct l4* l4)
+{
+    struct bpf_sock* sk = skb->sk;
+
+    if (l4->proto != BP_TCP || !sk) return NULL;
+    return bpf_sk_fullsock(sk);
+}
+
+static __always_inline bool is_connection(const struct bpf_sock* sk, __be16 port)
+{
+    return sk->src_port == bpf_ntohs(port) && sk->state != STATE_LISTEN;
+}
+
+/* The flow a packet from a target port belongs to; false: it is not on record. */
+static __always_inline bool flow_of_reply(struct __sk_buff* skb, const struct packet* p,
+                                          const struct l4* l4, const struct ports* ports,
+                                          __u16 slot, struct bp_flow* out)
+{
+    struct bp_flow_key key = {};
+    struct bp_flow* flow;
+
+    if (!packet_addresses(p, skb_data(skb), skb_end(skb), key.local,
+                          key.peer))
+        return false;
+    key.peer_port = ports->destination;
+    key.target_port = ports->source;
+    flow = skb->ingress_ifindex ? forward_lookup(l4->proto, &key) : flow_lookup(l4->proto, &key);
+    if (flow && flow->target_port == ports->source) {
+        *out = *flow;
+        return true;
+    }
+    /* --exclusive on UDP: who we wrote to first may answer (admit_direct). */
+    if (!flow && l4->proto == BP_UDP && !skb->ingress_ifindex && (slot & BP_SLOT_ANY_EXCLUSIVE))
+        flow_store(BP_UDP, &key, (struct bp_flow){0, ports->source, 0, 0});
+    return false;
+}
+
+static __always_inline int tc_out_matched(struct __sk_buff* skb, struct packet* p,
+                                          const struct l4* l4, const struct ports* ports,
+                                          __u16 slot)
+{
+    struct bpf_sock* sk = NULL;
+    struct bp_record* record = NULL;
+    struct bp_flow flow = {};
+    __u8* header;
+
+    if (skb->ingress_ifindex) {
+        if (!(slot & BP_SLOT_FORWARDED)) return TC_NEXT; /* another host's, or a container's */
+    } else {
+        sk = sender(skb, l4);
+        if (sk) record = bpf_sk_storage_get(&bp_records, sk, 0, 0);
+    }
+    if (record) {
+        flow.listen_port = record->listen_port;
+        flow.rule = record->rule;
+    } else {
+        if (!flow_of_reply(skb, p, l4, ports, slot, &flow)) flow.listen_port = 0;
+        if (sk && is_connection(sk, ports->source)) {
+            struct bp_record first = {flow.listen_port, flow.rule};
+
+            /* On failure (no memory) the next packet tries again, by the hint. */
+            if (bpf_sk_storage_get(&bp_records, sk, &first, BPF_SK_STORAGE_GET_F_CREATE) &&
+                flow.listen_port)
+                count_connection(flow.rule);
+        }
+    }
+    if (!flow.listen_port) return TC_NEXT;
+
+    header = transport(skb, p, l4->header);
+    if (!header) return TC_NEXT;
+
+    struct port_change change = {p->transport, SOURCE_PORT, ports->source, flow.listen_port};
+    __u32 headers = p->transport + l4_header_length(l4, p, header);
+
+    if (rewrite_port(skb, l4, &change))
+        count_out(flow.rule, weigh(skb->len, skb->gso_segs, headers));
+    else
+        count_outcome(BP_OUTCOME_WRITE_FAILED);
+    return TC_NEXT;
+}
+
+static __always_inline int tc_out(struct __sk_buff* skb, __u32 link_header)
+{
+    struct packet p;
+    struct l4 l4;
+    struct ports ports;
+    enum parsed parsed = find_ports_pulling(skb, link_header, &p, &l4, &ports);
+    __u16 slot;
+
+    if (parsed != PARSED) return not_parsed(parsed);
+    if (packet_is_icmp(&p)) {
+        pull_quote(skb);
+        return translated(icmp_out(skb, &p));
+    }
+    slot = rules_slot(rules_side(), l4.proto, ports.source);
+    if (!(slot & BP_SLOT_TARGET)) return TC_NEXT;
+    return tc_out_matched(skb, &p, &l4, &ports, slot);
+}
+
+SEC("tc") int bp_tc_in(struct __sk_buff* skb) { return tc_in(skb, ETH_HEADER_LEN); }
+SEC("tc") int bp_tc_out(struct __sk_buff* skb) { return tc_out(skb, ETH_HEADER_LEN); }
+SEC("tc") int bp_tc_in_l3(struct __sk_buff* skb) { return tc_in(skb, 0); }
+SEC("tc") int bp_tc_out_l3(struct __sk_buff* skb) { return tc_out(skb, 0); }
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
