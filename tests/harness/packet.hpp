@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <variant>
@@ -148,33 +149,27 @@ struct Payload {
 using Layer = std::variant<Ethernet, Vlan, Ipv4, Ipv6, HopByHop, DestinationOptions, Routing,
                            Fragment, Ah, Tcp, Udp, Icmp4, Icmp6, Payload>;
 
-class Packet {
-  public:
-    Packet(Layer layer) : layers_{std::move(layer)} {} // NOLINT(google-explicit-constructor)
-
-    Packet& append(Layer layer);
-    Packet& append(const Packet& rest);
-    [[nodiscard]] Bytes build() const;
-
-  private:
-    std::vector<Layer> layers_;
-};
-
 template <typename T>
 concept IsLayer = requires(Layer layer) {
     std::get<T>(layer);
 };
 
-template <IsLayer A, IsLayer B> Packet operator/(A outer, B inner) {
-    return std::move(Packet(std::move(outer)).append(Layer(std::move(inner))));
-}
-template <IsLayer B> Packet operator/(Packet outer, B inner) {
-    return std::move(outer.append(Layer(std::move(inner))));
-}
-template <IsLayer A> Packet operator/(A outer, const Packet& inner) {
-    return std::move(Packet(std::move(outer)).append(inner));
-}
-Packet operator/(Packet outer, const Packet& inner);
+class Packet {
+  public:
+    Packet() = default;
+    template <IsLayer T> Packet(T layer) : layers_{Layer(std::move(layer))} {} // NOLINT: implicit
+
+    Packet& append(const Packet& rest);
+    [[nodiscard]] Bytes build() const;
+
+  private:
+    friend std::vector<Bytes> fragments(const Packet& packet, std::size_t payload);
+    explicit Packet(std::span<const Layer> layers) : layers_(layers.begin(), layers.end()) {}
+
+    std::vector<Layer> layers_;
+};
+
+Packet operator/(const Packet& outer, const Packet& inner);
 
 // The packet that an ICMP error is about, as far as the error carries it.
 inline constexpr std::size_t kWhole = std::numeric_limits<std::size_t>::max();
