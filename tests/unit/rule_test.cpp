@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// The grammar of a rule: what is read, how it is printed, and what each mistake is answered with.
+#include "rule/rule.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace bpfport {
+namespace {
+
+struct Good {
+    const char* text;
+    std::vector<std::string> printed;
+};
+
+class RuleText : public testing::TestWithParam<Good> {};
+
+TEST_P(RuleText, IsReadAndPrinted) {
+    auto rules = parse_rules(GetParam().text);
+    ASSERT_TRUE(rules) << rules.error().message;
+    std::vector<std::string> printed;
+    for (const Rule& rule : *rules)
+        printed.push_back(rule.to_string());
+    EXPECT_EQ(printed, GetParam().printed);
+    for (const Rule& rule : *rules) {
+        auto again = parse_rules(rule.to_string());
+        ASSERT_TRUE(again) << again.error().message;
+        EXPECT_THAT(*again, testing::ElementsAre(rule));
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Grammar, RuleText,
+    testing::Values(Good{"80:3000", {"80:3000"}}, Good{"80:3000/tcp", {"80:3000"}},
+                    Good{"53:5353/udp", {"53:5353/udp"}},
+                    Good{"443:8443/tcp+udp", {"443:8443", "443:8443/udp"}},
+                    Good{"1:65535", {"1:65535"}}, Good{"192.0.2.1:80:3000", {"192.0.2.1:80:3000"}},
+                    Good{"[2001:db8::1]:443:8443/udp", {"[2001:db8::1]:443:8443/udp"}},
+                    Good{"[2001:DB8:0::1]:443:8443", {"[2001:db8::1]:443:8443"}},
+                    Good{"[::ffff:192.0.2.1]:80:3000", {"192.0.2.1:80:3000"}},
+                    Good{"127.0.0.1:80:3000", {"127.0.0.1:80:3000"}},
+                    Good{"8000-8010:18000-18010", {"8000-8010:18000-18010"}},
+                    Good{"8000-8000:3000", {"8000:3000"}},
+                    Good{"1-32767:32769-65535", {"1-32767:32769-65535"}}));
+
+struct Bad {
+    const char* text;
+    const char* message; // part of it
+    const char* hint;    // part of it
+};
+
+class BadRule : public testing::TestWithParam<Bad> {};
+
+TEST_P(BadRule, IsNamed) {
+    auto rules = parse_rules(GetParam().text);
+    ASSERT_FALSE(rules);
+    EXPECT_EQ(rules.error().fault, Fault::kUsage);
+    EXPECT_THAT(rules.error().message, testing::StartsWith("rule \""));
+    EXPECT_THAT(rules.error().message, testing::HasSubstr(GetParam().message));
+    EXPECT_THAT(rules.error().hint, testing::HasSubstr(GetParam().hint));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Mistakes, BadRule,
+    testing::Values(
+        Bad{"", "no target port", "such as 80:3000"},
+        Bad{"80", "rule \"80\": no target port", "such as 80:3000"},
+        Bad{"8080/udp", "no target port", "such as 8080:3000"},
+        Bad{"80:", "target port is empty", "such as 80:3000"},
+        Bad{":80", "listen port is empty", "PORT[-PORT]"},
+        Bad{":80:3000", "local address is empty", "leave out its ':'"},
+        Bad{"http:3000", "listen port \"http\" is not a number", "1 to 65535"},
+        Bad{"80:web", "target port \"web\" is not a number", "1 to 65535"},
+        Bad{"+80:3000", "listen port \"+80\" is not a number", ""},
+        Bad{" 80:3000", "listen port \" 80\" is not a number", ""},
+        Bad{"80:3000 ", "target port \"3000 \" is not a number", ""},
+        Bad{"80:3000\n", "target port \"3000\\n\" is not a number", ""},
+        Bad{"0x50:3000", "listen port \"0x50\" is not a number", ""},
+        Bad{"-80:3000", "listen port is empty", ""},
+        Bad{"80.0:3000", "listen port \"80.0\" is not a number", ""},
+        Bad{"80,443:3000", "listen port \"80,443\" is not a number", ""},
+        Bad{"080:3000", "listen port 080 begins with 0", "write 80:"},
+        Bad{"0:3000", "listen port 0 can't be redirected", "1 to 65535"},
+        Bad{"80:0", "target port 0 can't be redirected", "1 to 65535"},
+        Bad{"80:00", "target port 00 can't be redirected", "1 to 65535"},
+        Bad{"80:65536", "target port 65536 is above 65535", "1 to 65535"},
+        Bad{"99999999999999999999:3000", "is above 65535", "1 to 65535"},
+        Bad{"80-:3000", "end of the listen port range is empty", ""},
+        Bad{"80-90-99:3000", "end of the listen port range \"90-99\" is not a number", ""},
+        Bad{"80-90:3000", "11 listen ports (80-90) but 1 target ports (3000)", "80-90:3000-3010"},
+        Bad{"80-90:3000-3011", "11 listen ports (80-90) but 12 target ports", "80-90:3000-3010"},
+        Bad{"80-90:65530", "11 listen ports", "both must be of one length"},
+        Bad{"90-80:3000-3010", "listen port range 90-80 runs backwards", "80-90"},
+        Bad{"80-90:3010-3000", "target port range 3010-3000 runs backwards", "3000-3010"},
+        Bad{"80:80", "target port 80 is the listen port itself", "bpfport grant"},
+        Bad{"80-90:85-95", "target ports 85-95 overlap the listen ports 80-90", "outside"},
+        Bad{"80:3000/", "unknown protocol \"\"", "/tcp, /udp or /tcp+udp"},
+        Bad{"80:3000/sctp", "unknown protocol \"sctp\"", "/tcp, /udp or /tcp+udp"},
+        Bad{"80:3000/TCP", "unknown protocol \"TCP\"", "/tcp, /udp or /tcp+udp"},
+        Bad{"80:3000/tcp/udp", "unknown protocol \"tcp/udp\"", "/tcp+udp"},
+        Bad{"10.0.0.0/8:80:3000", "'/' before the ports", "without a prefix length"},
+        Bad{"localhost:80:3000", "\"localhost\" is not an IP address", "no name"},
+        Bad{"eth0:80:3000", "\"eth0\" is not an IP address", "goes before the rules"},
+        Bad{"10.0.0:80:3000", "\"10.0.0\" is not an IP address", "IPv4"},
+        Bad{"010.0.0.1:80:3000", "\"010.0.0.1\" is not an IP address", "IPv4"},
+        Bad{"2001:db8::1:443:8443", "more than two ':'", "in brackets"},
+        Bad{"[2001:db8::1:443:8443", "no closing ']'", ""},
+        Bad{"[2001:db8::1]443:8443", "no ':' after the local address", ""},
+        Bad{"[2001:db8::1]:443", "no target port", "443:3000"},
+        Bad{"[]:443:8443", "local address is empty", ""},
+        Bad{"[192.0.2.1]:80:3000", "in brackets", "brackets are for IPv6"},
+        Bad{"[fe80::1%eth0]:80:3000", "has a zone", "scope"},
+        Bad{"0.0.0.0:80:3000", "does not name one address", "leave it out"},
+        Bad{"[::]:80:3000", "does not name one address", "leave it out"},
+        Bad{"224.0.0.1:80:3000", "multicast", ""}, Bad{"255.255.255.255:80:3000", "broadcast", ""},
+        Bad{"[ff02::1]:80:3000", "multicast", ""}));
+
+TEST(Rule, RangesMapOneToOne) {
+    auto rules = parse_rules("8000-8010:18000-18010");
+    ASSERT_TRUE(rules);
+    EXPECT_EQ(rules->front().target_of(8000), 18000);
+    EXPECT_EQ(rules->front().target_of(8007), 18007);
+    EXPECT_EQ(rules->front().target_of(8010), 18010);
+}
+
+TEST(Rule, MakeChecksAsParsingDoes) {
+    EXPECT_TRUE(Rule::make({}, {80, 80}, {3000, 3000}, Protocol::kTcp));
+    EXPECT_FALSE(Rule::make({}, {0, 0}, {3000, 3000}, Protocol::kTcp));
+    EXPECT_FALSE(Rule::make({}, {90, 80}, {3000, 3010}, Protocol::kTcp));
+    EXPECT_FALSE(Rule::make({}, {80, 81}, {3000, 3000}, Protocol::kTcp));
+    EXPECT_FALSE(Rule::make(Address{}, {80, 80}, {3000, 3000}, Protocol::kTcp));
+}
+
+TEST(Rule, TextWithANulIsRefused) {
+    using namespace std::string_view_literals;
+    EXPECT_FALSE(parse_rules("80:3000\0"sv));
+    EXPECT_FALSE(parse_rules("10.0.0.1\0:80:3000"sv));
+    EXPECT_FALSE(parse_address("10.0.0.1\0"sv));
+}
+
+TEST(Address, KnowsItsKind) {
+    struct Case {
+        const char* text;
+        bool v4, any, loopback, multicast;
+    };
+    for (const Case& c :
+         {Case{"0.0.0.0", true, true, false, false}, Case{"::", false, true, false, false},
+          Case{"127.8.0.1", true, false, true, false}, Case{"::1", false, false, true, false},
+          Case{"239.255.0.1", true, false, false, true},
+          Case{"223.255.255.255", true, false, false, false},
+          Case{"ff05::2", false, false, false, true},
+          Case{"2001:db8::1", false, false, false, false}}) {
+        auto address = parse_address(c.text);
+        ASSERT_TRUE(address) << c.text;
+        EXPECT_EQ(address->to_string(), c.text);
+        EXPECT_EQ(address->is_v4(), c.v4) << c.text;
+        EXPECT_EQ(address->is_any(), c.any) << c.text;
+        EXPECT_EQ(address->is_loopback(), c.loopback) << c.text;
+        EXPECT_EQ(address->is_multicast(), c.multicast) << c.text;
+    }
+}
+
+TEST(PortList, IsReadAsTheKernelWritesIt) {
+    EXPECT_EQ(parse_port_list(""), PortList{});
+    EXPECT_EQ(parse_port_list("80"), (PortList{{80, 80}}));
+    EXPECT_EQ(parse_port_list("80,8000-8010"), (PortList{{80, 80}, {8000, 8010}}));
+    for (const char* bad : {",", "80,", ",80", "80-", "-80", "90-80", "80 ,90", "65536", "a"})
+        EXPECT_EQ(parse_port_list(bad), std::nullopt) << bad;
+}
+
+TEST(PortList, MergesAndSubtracts) {
+    EXPECT_EQ(to_string(merged({{90, 95}, {80, 85}, {86, 89}, {82, 83}})), "80-95");
+    EXPECT_EQ(to_string(merged({{65535, 65535}, {1, 65534}})), "1-65535");
+    EXPECT_EQ(to_string(missing_from({}, {80, 90})), "80-90");
+    EXPECT_EQ(to_string(missing_from({{1, 65535}}, {80, 90})), "");
+    EXPECT_EQ(to_string(missing_from({{82, 84}, {88, 100}}, {80, 90})), "80-81,85-87");
+    EXPECT_EQ(to_string(missing_from({{65000, 65535}}, {64999, 65535})), "64999");
+}
+
+} // namespace
+} // namespace bpfport

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "rule/scope.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+
+#include <fmt/format.h>
+
+namespace bpfport {
+
+namespace {
+
+constexpr std::string_view kScopeForm =
+    "a scope is an interface name, any, cgroup:PATH, unit:NAME, container:ID or pid:N";
+
+constexpr std::string_view kDigits = "0123456789";
+constexpr std::string_view kAlphanumeric =
+    "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+struct Prefix {
+    std::string_view text;
+    Scope::Kind kind;
+};
+constexpr std::array<Prefix, 5> kPrefixes{{
+    {"dev:", Scope::Kind::kInterface},
+    {"cgroup:", Scope::Kind::kCgroup},
+    {"unit:", Scope::Kind::kUnit},
+    {"container:", Scope::Kind::kContainer},
+    {"pid:", Scope::Kind::kPid},
+}};
+
+const Prefix* prefix_of(std::string_view text) {
+    auto found = std::ranges::find_if(
+        kPrefixes, [&](const Prefix& prefix) { return text.starts_with(prefix.text); });
+    return found == kPrefixes.end() ? nullptr : &*found;
+}
+
+bool has_only(std::string_view text, std::string_view more) {
+    return std::ranges::all_of(text, [&](char c) {
+        return kAlphanumeric.find(c) != kAlphanumeric.npos || more.find(c) != more.npos;
+    });
+}
+
+// What the kernel accepts (net/core/dev.c, dev_valid_name), less the bytes that would spoil a
+// terminal or a log.
+Result<std::string> parse_interface(std::string_view name) {
+    constexpr std::size_t kMaxLength = 15; // IFNAMSIZ less the NUL
+    auto is_bad = [](unsigned char c) { return c <= ' ' || c == '/' || c == ':' || c == 0x7f; };
+    if (name.empty()) return usage_error("interface name is empty", std::string(kScopeForm));
+    if (name.size() > kMaxLength)
+        return usage_error(fmt::format("interface name has {} bytes", name.size()),
+                           fmt::format("the kernel allows {}", kMaxLength));
+    if (name == "." || name == ".." || std::ranges::any_of(name, is_bad))
+        return usage_error("not an interface name", std::string(kScopeForm));
+    return std::string(name);
+}
+
+// One spelling for each path: no doubled or trailing '/'. ".." could lead out of the hierarchy.
+Result<std::string> parse_cgroup(std::string_view path) {
+    if (!path.starts_with('/'))
+        return usage_error(fmt::format("cgroup path {:?} is not absolute", path),
+                           fmt::format("write cgroup:/{}", path));
+    if (path.find('\0') != path.npos)
+        return usage_error("cgroup path holds a NUL byte", "write a path such as /web.slice");
+    std::string result;
+    for (std::size_t start = 1; start <= path.size();) {
+        auto end = std::min(path.find('/', start), path.size());
+        auto part = path.substr(start, end - start);
+        if (part == "." || part == "..")
+            return usage_error(fmt::format("cgroup path {:?} has a {:?} in it", path, part),
+                               "write the path without it");
+        if (!part.empty()) result.append("/").append(part);
+        start = end + 1;
+    }
+    return result.empty() ? "/" : result;
+}
+
+Result<std::string> parse_unit(std::string_view name) {
+    constexpr std::array kWithCgroup{".service", ".slice", ".scope", ".socket", ".mount", ".swap"};
+    constexpr std::array kWithoutCgroup{".timer", ".target", ".path", ".device", ".automount"};
+    constexpr std::size_t kMaxLength = 255;
+    auto ends = [&](const char* suffix) { return name.ends_with(suffix); };
+    if (name.empty() || name.size() > kMaxLength || name.front() == '.' ||
+        !has_only(name, ":-_.\\@"))
+        return usage_error(fmt::format("{:?} is not the name of a systemd unit", name),
+                           "write unit:nginx or unit:nginx.service");
+    if (std::ranges::any_of(kWithoutCgroup, ends))
+        return usage_error(fmt::format("unit {} has no processes", name),
+                           "name the .service, .scope or .slice that they run in");
+    return fmt::format("{}{}", name, std::ranges::any_of(kWithCgroup, ends) ? "" : ".service");
+}
+
+Result<std::string> parse_container(std::string_view id) {
+    if (id.empty() || !has_only(id.substr(0, 1), "") || !has_only(id, "_.-"))
+        return usage_error(fmt::format("{:?} is not a container's id or name", id),
+                           "write it as docker ps, podman ps or crictl ps shows it");
+    return std::string(id);
+}
+
+Result<pid_t> parse_pid(std::string_view text) {
+    constexpr pid_t kMax = 4 * 1024 * 1024; // include/linux/threads.h: PID_MAX_LIMIT
+    pid_t pid = 0;
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), pid);
+    bool whole = error == std::errc{} && end == text.data() + text.size();
+    if (!whole || pid < 1 || pid > kMax || text.front() == '0')
+        return usage_error(fmt::format("{:?} is not a process id", text),
+                           fmt::format("write pid:N, N from 1 to {}", kMax));
+    return pid;
+}
+
+} // namespace
+
+std::string Scope::to_string() const {
+    switch (kind_) {
+    case Kind::kAny:
+        return "any";
+    case Kind::kPid:
+        return fmt::format("pid:{}", pid_);
+    case Kind::kCgroup:
+        return "cgroup:" + name_;
+    case Kind::kUnit:
+        return "unit:" + name_;
+    case Kind::kContainer:
+        return "container:" + name_;
+    case Kind::kInterface:
+        break;
+    }
+    return (name_ == "any" || looks_like_rule(name_) ? "dev:" : "") + name_;
+}
+
+Result<Scope> parse_scope(std::string_view text) {
+    auto fail = [&](const Error& error) { return context(fmt::format("scope {:?}", text), error); };
+    if (text == "any") return Scope::any();
+    if (looks_like_rule(text))
+        return fail(
+            usage_error("this is a rule, or the start of one", std::string(kScopeForm)).error());
+
+    const Prefix* prefix = prefix_of(text);
+    auto rest = prefix ? text.substr(prefix->text.size()) : text;
+    auto kind = prefix                  ? prefix->kind
+                : text.starts_with('/') ? Scope::Kind::kCgroup
+                                        : Scope::Kind::kInterface;
+    if (kind == Scope::Kind::kPid) {
+        auto pid = parse_pid(rest);
+        if (!pid) return fail(pid.error());
+        return Scope(kind, {}, *pid);
+    }
+    auto name = kind == Scope::Kind::kCgroup      ? parse_cgroup(rest)
+                : kind == Scope::Kind::kUnit      ? parse_unit(rest)
+                : kind == Scope::Kind::kContainer ? parse_container(rest)
+                                                  : parse_interface(rest);
+    if (!name) return fail(name.error());
+    return Scope(kind, std::move(*name), 0);
+}
+
+bool looks_like_rule(std::string_view word) {
+    if (word.starts_with('/') || prefix_of(word)) return false;
+    if (word.find(':') != word.npos) return true;
+    auto ports = word.substr(0, word.find('/'));
+    return !ports.empty() && kDigits.find(ports.front()) != kDigits.npos &&
+           ports.find_first_not_of("0123456789-") == ports.npos;
+}
+
+} // namespace bpfport
