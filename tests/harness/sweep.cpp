@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "harness/sweep.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <stdexcept>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/fd.hpp"
+#include "harness/cgroup.hpp"
+#include "harness/netns.hpp"
+
+namespace bpfport::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr auto kLocks = "/run/bpfport-tests";
+
+std::vector<fs::path> entries(const fs::path& directory) {
+    std::error_code ignored;
+    std::vector<fs::path> paths;
+    for (const auto& entry : fs::directory_iterator(directory, ignored))
+        paths.push_back(entry.path());
+    return paths;
+}
+
+std::optional<unsigned long> inode(const fs::path& path) {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) return {};
+    return status.st_ino;
+}
+
+// The pid in bpt-<pid>-<n>.
+std::optional<pid_t> owner(const std::string& name) {
+    int pid = 0;
+    unsigned serial = 0;
+    if (std::sscanf(name.c_str(), "bpt-%d-%u", &pid, &serial) != 2) return {};
+    return pid;
+}
+
+Fd lock_file(pid_t pid, int flags) {
+    const std::string path = fmt::format("{}/{}", kLocks, pid);
+    return Fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | flags, 0600));
+}
+
+// Every living test holds a lock on the file of its pid; the kernel drops it however it ends.
+void hold_own_lock() {
+    static Fd lock;
+    fs::create_directories(kLocks);
+    const fs::path path = fs::path(kLocks) / std::to_string(::getpid());
+    struct stat held {};
+    do { // a sweeper may have removed the file between open and flock
+        lock = lock_file(::getpid(), O_CREAT);
+        if (!lock || ::flock(lock.get(), LOCK_EX) != 0 || ::fstat(lock.get(), &held) != 0)
+            throw std::runtime_error("lock " + path.string() + ": " + error_text(errno));
+    } while (inode(path) != held.st_ino);
+}
+
+bool is_dead(pid_t pid) {
+    if (pid == ::getpid()) return false;
+    const Fd lock = lock_file(pid, 0);
+    return !lock || ::flock(lock.get(), LOCK_EX | LOCK_NB) == 0;
+}
+
+// Pinned state is named by the inode of its namespace or cgroup. It must go before the namespace
+// does: inodes are used again at once.
+void remove_pins(unsigned long number) {
+    const std::string text = std::to_string(number);
+    for (const auto& path : entries("/sys/fs/bpf/bpfport")) {
+        const std::string name = path.filename();
+        const auto dash = name.find('-');
+        const auto id = dash == std::string::npos ? "" : name.substr(dash + 1);
+        std::error_code ignored;
+        if (id == text || id.starts_with(text + "-")) fs::remove_all(path, ignored);
+    }
+}
+
+} // namespace
+
+std::string unique_name() {
+    static const bool once = [] {
+        hold_own_lock();
+        sweep();
+        return true;
+    }();
+    static std::atomic<unsigned> serial = 0;
+    static_cast<void>(once);
+    return fmt::format("bpt-{}-{}", ::getpid(), ++serial);
+}
+
+void kill_processes_in_netns(unsigned long number) {
+    for (const auto& path : entries("/proc")) {
+        const pid_t pid = std::atoi(path.filename().c_str());
+        if (pid > 1 && pid != ::getpid() && inode(path / "ns/net") == number) ::kill(pid, SIGKILL);
+    }
+}
+
+void remove_netns(const std::string& name) {
+    const fs::path path = fs::path(kNetnsDirectory) / name;
+    if (const auto number = inode(path)) {
+        // Never this process's own, whatever the name says.
+        if (number == inode("/proc/self/ns/net")) return;
+        kill_processes_in_netns(*number);
+        remove_pins(*number);
+    }
+    ::umount2(path.c_str(), MNT_DETACH);
+    ::unlink(path.c_str());
+}
+
+void remove_cgroup(const std::string& path) {
+    std::ofstream(path + "/cgroup.kill") << "1"; // 5.14; the kernel ends what is inside
+    for (const auto& child : entries(path))
+        if (fs::is_directory(child)) remove_cgroup(child);
+    if (const auto number = inode(path)) remove_pins(*number);
+    for (int tries = 0; tries < 100 && ::rmdir(path.c_str()) != 0 && errno == EBUSY; ++tries)
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+}
+
+void sweep() {
+    const auto left_behind = [](const fs::path& path) {
+        const auto pid = owner(path.filename());
+        return pid && is_dead(*pid);
+    };
+    for (const auto& path : entries(kNetnsDirectory))
+        if (left_behind(path)) remove_netns(path.filename());
+    for (const auto& path : entries(cgroup_root()))
+        if (left_behind(path)) remove_cgroup(path);
+    // The lock files last: while one of a dead test stands, its pid's objects may.
+    for (const auto& path : entries(kLocks)) {
+        const pid_t pid = std::atoi(path.filename().c_str());
+        if (pid <= 0 || pid == ::getpid()) continue;
+        const Fd lock = lock_file(pid, 0);
+        if (lock && ::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) fs::remove(path);
+    }
+}
+
+} // namespace bpfport::test
