@@ -1,0 +1,173 @@
+#!/usr/bin/env bash
+# Fetches a kernel of kernels.txt from the Debian archive into the cache and prints the directory it is in.
+#
+#     vmtests/fetch.sh [--update] KERNEL
+#
+# Promises: DIR/vmlinuz, DIR/config, DIR/modules (the tree below /lib/modules/VERSION) and DIR/version are complete
+# when DIR exists; a second call does nothing unless --update is given. Every byte is vouched for by apt: signed Release ->
+# hash of Packages -> hash of the package. The machine's own apt state is neither used nor changed, only its
+# configuration is read: the mirrors, so that no archive address is written here, and the Acquire settings (proxy).
+set -euo pipefail
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.bash"
+
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+
+# The archives this machine's apt uses for its own release. VMTESTS_MIRRORS (words) overrides, for machines that
+# are not Debian's.
+mirrors() {
+    if [[ -n ${VMTESTS_MIRRORS:-} ]]; then
+        tr -s ' ' '\n' <<<"$VMTESTS_MIRRORS"
+        return
+    fi
+    local codename
+    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+    # shellcheck disable=SC2016 # apt's own variables
+    apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' |
+        awk -v own="^(${codename:-stable}|stable|oldstable|testing|unstable|sid)(-|/|$)" '
+            $1 ~ own && !seen[$2]++ { print $2 }'
+}
+
+# Where a mirror usually keeps what a machine's own sources don't name: security updates, and suites that have
+# left the main archive.
+siblings() {
+    local uri
+    while read -r uri; do
+        uri=${uri%/}
+        case $uri in
+            */debian) printf '%s\n' "$uri-security" "${uri%/debian}/archive/debian" "${uri%/debian}/debian-archive/debian" ;;
+            */debian-security) printf '%s\n' "${uri%-security}" "${uri%/debian-security}/archive/debian-security" ;;
+        esac
+    done
+}
+
+# private_apt ROOT: a configuration under which apt-get and apt-cache know ROOT and nothing of the machine.
+private_apt() {
+    local root=$1
+    mkdir -p "$root"/{lists/partial,archives/partial}
+    {
+        apt-config dump | grep '^Acquire::' || true
+        cat <<CONF
+Dir::Etc::main "/dev/null";
+Dir::Etc::parts "/dev/null";
+Dir::Etc::sourcelist "$root/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+Dir::State "$root";
+Dir::State::lists "$root/lists";
+Dir::State::status "/dev/null";
+Dir::Cache "$root";
+Dir::Cache::archives "$root/archives";
+APT::Architecture "amd64";
+APT::Architectures { "amd64"; };
+APT::Sandbox::User "root";
+Acquire::Languages "none";
+// A suite that is no longer updated stays signed, but its Release says it is out of date.
+Acquire::Check-Valid-Until "false";
+CONF
+    } >"$root/apt.conf"
+}
+
+# candidates SERIES: the kernel packages of that series in the lists, oldest first. Up to 6.x the image is
+# in linux-image-…, from 7.x in linux-binary-… (and the modules apart).
+candidates() {
+    local series=${1//./\\.}
+    [[ $series != '*' ]] || series='[0-9]+\.[0-9]+'
+    apt-cache pkgnames linux- |
+        grep -E "^linux-(image|binary)-${series}[.+~-].*cloud-amd64(-unsigned)?$" |
+        grep -vE -- '-(dbg|dbgsym)$|-rc' |
+        awk '{ v = $0; sub(/^linux-(image|binary)-/, "", v); sub(/-unsigned$/, "", v)
+               # of the signed and the unsigned image with one version, the unsigned: it holds the same kernel
+               # and is there earlier
+               print v, ($0 ~ /-unsigned$/), ($0 ~ /^linux-binary-/), $0 }' |
+        sort -V | cut -d' ' -f4 || true
+}
+
+# list SUITES: reads the indexes of these suites from the archives on stdin. A suite that an archive doesn't carry
+# is an error to apt and none to us: what counts is what the lists then hold.
+list() {
+    local uri suite
+    while read -r uri; do
+        for suite in ${1//,/ }; do
+            echo "deb [signed-by=$keyring] $uri $suite main"
+        done
+    done >"$root/sources.list"
+    apt-get -q update >>"$root/log" 2>&1 || true
+}
+
+update=
+if [[ ${1:-} == --update ]]; then
+    update=1
+    shift
+fi
+[[ $# == 1 ]] || die 2 "usage: vmtests/fetch.sh [--update] KERNEL"
+name=$1
+read -r series suites _ < <(kernel_entry "$name")
+target=$cache/kernels/$name
+if [[ -d $target && -z $update ]]; then
+    echo "$target"
+    exit
+fi
+[[ -r $keyring ]] || die 1 "$keyring not found" "apt-get install debian-archive-keyring"
+
+root=$(mktemp -d "${TMPDIR:-/tmp}/vmtests-fetch.XXXXXX")
+trap 'rm -rf "$root"' EXIT
+private_apt "$root"
+
+# download SERIES: the newest kernel of the lists that is really there, into ROOT/archives; its version on stdout.
+# An index may name a package that the pool has lost (a security archive after the end of support), so the next
+# older one is tried.
+download() {
+    local package version modules packages
+    while read -r package; do
+        version=${package#linux-*-}
+        version=${version%-unsigned}
+        packages=("$package")
+        # The modules of 7.x: a package of their own.
+        modules=linux-modules-$version
+        if [[ -n $(apt-cache pkgnames "$modules") ]]; then
+            packages+=("$modules")
+        fi
+        say "$name: downloading ${packages[*]}"
+        rm -f "$root"/archives/*.deb
+        if (cd "$root/archives" && apt-get -q download "${packages[@]}") >>"$root/log" 2>&1; then
+            echo "$version"
+            return
+        fi
+        say "$name: $version is listed but can't be had; trying the next"
+    done < <(candidates "$1" | tac)
+    return 1
+}
+
+own=$(mirrors)
+[[ -n $own ]] || die 1 "apt names no Debian archive for this machine's release" "set VMTESTS_MIRRORS to one or more"
+say "$name: looking in ${suites//,/, }"
+export APT_CONFIG=$root/apt.conf
+list "$suites" <<<"$own"
+if ! version=$(download "$series"); then
+    list "$suites" < <(siblings <<<"$own")
+    if ! version=$(download "$series"); then
+        cat "$root/log" >&2
+        die 1 "no linux-image-$series*-cloud-amd64 to be had from $suites" \
+            "did the suite move? see kernels.txt and VMTESTS_MIRRORS in README.md"
+    fi
+fi
+for deb in "$root"/archives/*.deb; do
+    dpkg-deb -x "$deb" "$root/tree"
+done
+
+mkdir -p "$cache/kernels"
+staging=$(mktemp -d "$cache/kernels/.$name.XXXXXX")
+trap 'rm -rf "$root" "$staging"' EXIT
+find "$root/tree" -name 'vmlinuz*' -type f -exec cp {} "$staging/vmlinuz" \;
+find "$root/tree" -name 'config*' -path "*$version*" -type f -exec cp {} "$staging/config" \;
+tree=$(find "$root/tree" -path "*lib/modules/$version" -type d)
+[[ -s $staging/vmlinuz && -d $tree/kernel ]] || die 1 "$version: no kernel or no modules in it"
+cp -a "$tree" "$staging/modules"
+rm -f "$staging/modules/vmlinuz" "$staging/modules/"{build,source}
+echo "$version" >"$staging/version"
+chmod 755 "$staging"
+rm -rf "$target"
+mv "$staging" "$target"
+say "$name: $version"
+echo "$target"

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Makes a guest's root from this machine's files: initramfs archives, which the kernel unpacks one after another.
+#
+#     vmtests/mkroot.sh base OUT FILE…            busybox, the programs tests call, and FILEs (absolute, as they are)
+#     vmtests/mkroot.sh modules OUT MODULES_DIR   the network part of a tree as below /lib/modules/VERSION
+#
+# Promises: a file lies in the guest where it lies here, with the shared libraries it needs, so a path that was
+# compiled into a test (of bpfport, of its own data) holds there too. What this machine doesn't have is left out: the
+# test that calls it says so and skips.
+set -euo pipefail
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.bash"
+
+# What tests and the people who debug them call. busybox gives what is left of /bin, but not the shell: its own runs
+# its own ip, mount and timeout whatever the PATH.
+programs=(sh bash env setpriv su timeout nsenter unshare mount umount ip tc ss bridge ethtool nft iptables ip6tables
+    iptables-nft iptables-legacy ip6tables-nft xtables-nft-multi xtables-legacy-multi conntrack sysctl
+    curl nginx iperf3 dnsmasq socat tcpdump wg crun bpftool strace)
+# Read by those programs, or opened by name and so not seen by ldd.
+data=(/etc/protocols /etc/services /etc/ethertypes /etc/nsswitch.conf /etc/iproute2 /usr/share/iproute2
+    /etc/nginx/mime.types /etc/ssl/openssl.cnf /usr/lib/x86_64-linux-gnu/xtables /usr/lib/tc)
+# The parts of a modules tree that networking, its cryptography and the guest itself may ask for.
+module_dirs=(kernel/net kernel/lib kernel/crypto kernel/arch/x86/crypto kernel/drivers/net kernel/fs/overlayfs)
+# Never: what no guest of ours has, and what is large.
+module_not=(kernel/drivers/net/{ethernet,wireless,usb,phy,hyperv,can,wan} kernel/net/{wireless,mac80211,bluetooth})
+
+root=$(mktemp -d "${TMPDIR:-/tmp}/vmtests-root.XXXXXX")
+trap 'rm -rf "$root"' EXIT
+
+# cpio from busybox, which the guest needs anyway, so no package more is needed.
+pack() { (cd "$root" && find . | busybox cpio -o -H newc -R 0:0 2>/dev/null) >"$1"; }
+
+# skeleton: a merged /usr, so that /bin/x and /usr/bin/x are one.
+skeleton() {
+    mkdir -p "$root"/usr/{bin,sbin,lib,lib64} "$root"/{dev,proc,sys,run,tmp,root,newroot,mnt,home} "$root/var/"{lib,log,cache,tmp}
+    mkdir -p "$root/etc" "$root/var/log/nginx" "$root/var/lib/nginx"
+    ln -s usr/bin usr/sbin usr/lib usr/lib64 "$root"
+    ln -s ../run "$root/var/run"
+    chmod 1777 "$root/tmp" "$root/var/tmp"
+}
+
+# put: copies the paths on stdin, one a line, links followed, to the same place.
+put() {
+    sed -E 's,^/(bin|sbin|lib|lib64)/,/usr&,' | sort -u | xargs -r -d '\n' cp -rL --parents -t "$root"
+}
+
+# libraries FILE…: what the dynamic linker would load for them, itself included.
+libraries() {
+    { ldd "$@" 2>/dev/null || true; } | sed -nE 's,^[^/]*[[:space:]](/[^ ]+) \(0x.*,\1,p'
+}
+
+base() {
+    local out=$1 program path files=() item
+    shift
+    for program in "${programs[@]}"; do
+        # Not the first of PATH: a version manager's shim there is a script that needs the rest of its tree.
+        path=$(PATH=/usr/sbin:/usr/bin:/sbin:/bin command -v "$program" || true)
+        [[ -z $path ]] || files+=("$path")
+    done
+    files+=("$@")
+    for item in "${data[@]}"; do
+        [[ ! -e $item ]] || files+=("$item")
+    done
+    skeleton
+    {
+        printf '%s\n' /usr/bin/busybox "${files[@]}"
+        libraries "${files[@]}" /usr/lib/x86_64-linux-gnu/xtables/*.so
+    } | put
+    # For what isn't there already; a real program in sbin comes first in the guest's PATH.
+    busybox --install -s "$root/usr/bin" 2>/dev/null || true
+    # The kernel asks for modules by this name.
+    ln -sf ../bin/busybox "$root/usr/sbin/modprobe"
+    printf '%s\n' root:x:0:0::/root:/bin/sh www-data:x:33:33::/:/bin/false dnsmasq:x:100:65534::/:/bin/false \
+        user:x:1000:1000::/tmp:/bin/sh nobody:x:65534:65534::/:/bin/false >"$root/etc/passwd"
+    printf '%s\n' root:x:0: adm:x:4: www-data:x:33: user:x:1000: nogroup:x:65534: >"$root/etc/group"
+    printf '%s\n' '127.0.0.1 localhost vm' '::1 localhost' >"$root/etc/hosts"
+    echo vm >"$root/etc/hostname"
+    install -m 755 "$vmtests/init" "$root/init"
+    pack "$out"
+}
+
+modules() {
+    local out=$1 tree=$2 version dir to
+    version=$(cat "$tree/../version" 2>/dev/null || basename "$(readlink -f "$tree")")
+    to=$root/usr/lib/modules/$version
+    mkdir -p "$to"
+    for dir in "${module_dirs[@]}"; do
+        [[ ! -d $tree/$dir ]] || { mkdir -p "$to/${dir%/*}" && cp -r "$tree/$dir" "$to/$dir"; }
+    done
+    for dir in "${module_not[@]}"; do
+        rm -rf "${to:?}/$dir"
+    done
+    cp "$tree"/modules.{builtin,builtin.modinfo,order} "$to" 2>/dev/null || true
+    # For those who ask what the kernel was built with.
+    [[ ! -f $tree/../config ]] || install -D -m 644 "$tree/../config" "$root/boot/config-$version"
+    find "$to" -name '*.ko.xz' -exec xz -d {} +
+    find "$to" -name '*.ko.zst' -exec zstd -qd --rm {} +
+    busybox depmod -b "$root/usr" "$version"
+    pack "$out"
+}
+
+case ${1:-} in
+    base) base "$2" "${@:3}" ;;
+    modules) modules "$2" "$3" ;;
+    *) die 2 "usage: vmtests/mkroot.sh base OUT FILE… | modules OUT MODULES_DIR" ;;
+esac
