@@ -72,8 +72,8 @@ struct bp_table_side {
 };
 
 struct bp_table {
-    __u32 active; /* 0 or 1: the side in force */
-    __u32 reserved;
+    __u32 active;  /* 0 or 1: the side in force */
+    __u32 last_id; /* the rule id given out last; for the loader */
     struct bp_table_side side[2];
 };
 

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "engine/tc_engine.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+
+#include <bpf/bpf.h>
+#include <fmt/format.h>
+
+#include "kernel/bpf.hpp"
+#include "kernel/netns.hpp"
+#include "kernel/tc_hook.hpp"
+
+namespace bpfport {
+
+namespace {
+
+constexpr unsigned kLoopback = 1; // LOOPBACK_IFINDEX
+
+// A fixed handle makes attaching twice a replacement; the priorities put us first in, last out.
+constexpr std::uint32_t kHandle = 0xb9f;
+constexpr std::uint32_t kFirst = 1;
+constexpr std::uint32_t kLast = 0xfffe; // the kernel numbers others' filters downwards from here
+
+const char* program_pin(const Interface& interface, Direction direction) {
+    bool ethernet = interface.has_ethernet_header();
+    if (direction == Direction::kIngress) return ethernet ? pins::kTcIn : pins::kTcInL3;
+    return ethernet ? pins::kTcOut : pins::kTcOutL3;
+}
+
+bool wants_loopback(const InstalledRule& rule) {
+    return rule.ifindex == kLoopback || !rule.has(BP_RULE_NO_LOCAL) ||
+           rule.has(BP_RULE_EXCLUSIVE);
+}
+
+} // namespace
+
+std::set<unsigned> needed_hooks(const std::vector<InstalledRule>& rules,
+                                const std::vector<Interface>& interfaces) {
+    std::set<unsigned> needed;
+    for (const auto& rule : rules) {
+        if (wants_loopback(rule)) needed.insert(kLoopback);
+        for (const auto& interface : interfaces)
+            if (interface.ifindex == rule.ifindex ||
+                (!rule.ifindex && interface.ifindex != kLoopback))
+                needed.insert(interface.ifindex);
+    }
+    return needed;
+}
+
+Result<TcEngine> TcEngine::open(Store& store) {
+    auto netns = current_netns_inode();
+    if (!netns) return std::unexpected(netns.error());
+    TcEngine engine(store, *netns);
+    auto list = interfaces();
+    if (!list) return std::unexpected(list.error());
+    engine.interfaces_ = std::move(*list);
+    if (!store.has(instance_name(*netns))) return engine;
+    if (auto opened = engine.open_instance(); !opened) return std::unexpected(opened.error());
+    return engine;
+}
+
+Result<void> TcEngine::open_instance() {
+    auto instance = Instance::open(*store_, netns_, Store::Access::kChange);
+    if (!instance) return std::unexpected(instance.error());
+    instance_ = std::move(*instance);
+    rules_ = instance_->table().rules();
+    std::erase_if(rules_, [&](const InstalledRule& rule) {
+        return rule.ifindex && std::ranges::find(interfaces_, rule.ifindex, &Interface::ifindex) ==
+                                   interfaces_.end();
+    });
+    return {};
+}
+
+Result<void> TcEngine::make_instance(const FlowSizes& sizes) {
+    auto staging = store_->stage();
+    if (!staging) return std::unexpected(staging.error());
+    auto loaded = load_tc_object(staging->path(), sizes);
+    if (!loaded) return std::unexpected(loaded.error());
+    bp_netns_meta meta{BP_ABI, loaded->direct_write, tc_object_build(), current_netns_cookie(),
+                       netns_};
+    BP_TRY(pin_meta(staging->path(), &meta, sizeof(meta)), "describe the instance");
+    if (auto published = staging->publish(instance_name(netns_)); !published) return published;
+    return open_instance();
+}
+
+// Other programs, the same maps: connections, rules and counters go on.
+Result<void> TcEngine::upgrade() {
+    auto staging = store_->stage();
+    if (!staging) return std::unexpected(staging.error());
+    auto loaded = load_tc_object(staging->path(), {}, instance_->path());
+    if (!loaded) return std::unexpected(loaded.error());
+    for (const auto& attachment : attachments(*store_, netns_)) {
+        auto interface = std::ranges::find(interfaces_, attachment.name().ifindex,
+                                           &Interface::ifindex);
+        if (interface == interfaces_.end()) continue;
+        for (Direction direction : {Direction::kEgress, Direction::kIngress}) {
+            auto program = open_pin(staging->path() / program_pin(*interface, direction));
+            if (!program) return std::unexpected(program.error());
+            BP_TRY(attachment.update(direction, *program), "upgrade");
+        }
+    }
+    for (const char* name : {pins::kTcIn, pins::kTcOut, pins::kTcInL3, pins::kTcOutL3})
+        if (rename((staging->path() / name).c_str(), (instance_->path() / name).c_str()) != 0)
+            return system_error(fmt::format("upgrade: replace program {}", name));
+    bp_netns_meta meta = instance_->meta();
+    meta.build = tc_object_build();
+    meta.direct_write = loaded->direct_write;
+    auto map = instance_->open_pin(pins::kMeta);
+    if (!map) return std::unexpected(map.error());
+    BP_TRY(write_struct(*map, meta, "meta"), "upgrade");
+    return open_instance();
+}
+
+// The way out before the way in: what is redirected already finds its way back.
+Result<void> TcEngine::hook(const Interface& interface, HookChoice choice) {
+    auto staging = store_->stage();
+    if (!staging) return std::unexpected(staging.error());
+    bool tcx = choice == HookChoice::kTcx || (choice == HookChoice::kAuto && tcx_supported());
+    bp_attachment_meta meta{};
+    meta.abi = BP_ABI;
+    meta.hook = tcx ? BP_HOOK_TCX : BP_HOOK_CLSACT;
+    meta.ifindex = interface.ifindex;
+    meta.handle = kHandle;
+    meta.ingress_priority = kFirst;
+    meta.egress_priority = kLast;
+    meta.created = static_cast<std::uint64_t>(std::time(nullptr));
+    std::strncpy(meta.ifname, interface.name.c_str(), sizeof(meta.ifname) - 1);
+    BP_TRY(pin_meta(staging->path(), &meta, sizeof(meta)), "describe the attachment");
+
+    std::string name = tc_name(netns_, interface.ifindex);
+    // Filters stay in the kernel by themselves: they are only set once the directory that names
+    // them is in place, so that whoever comes after a kill finds them.
+    if (!tcx)
+        if (auto published = staging->publish(name); !published) return published;
+    for (Direction direction : {Direction::kEgress, Direction::kIngress}) {
+        auto program = instance_->open_pin(program_pin(interface, direction));
+        if (!program) return std::unexpected(program.error());
+        if (!tcx) {
+            BP_TRY(attach_clsact(*program, clsact_filter(meta, direction)), interface.name);
+            continue;
+        }
+        auto link = attach_tcx(*program, interface.ifindex, direction);
+        if (!link) return context(interface.name, link.error());
+        BP_TRY(pin(*link, staging->path() / (direction == Direction::kIngress ? pins::kLinkIn
+                                                                              : pins::kLinkOut)),
+               interface.name);
+    }
+    return tcx ? staging->publish(name) : Result<void>{};
+}
+
+Result<void> TcEngine::unhook(const Attachment& attachment) {
+    BP_TRY(attachment.detach(), "detach");
+    return store_->remove(tc_name(attachment.name().netns, attachment.name().ifindex));
+}
+
+// New addresses are written before old ones go, so a lookup never misses one that stays.
+Result<void> TcEngine::write_addresses() {
+    auto map = instance_->open_pin(pins::kAddresses);
+    if (!map) return std::unexpected(map.error());
+    auto list = interface_addresses();
+    if (!list) return std::unexpected(list.error());
+    std::set<std::array<std::uint8_t, 16>> current;
+    for (const auto& entry : *list) {
+        current.insert(entry.address.bytes);
+        std::uint32_t owner = entry.ifindex;
+        if (bpf_map_update_elem(map->get(), entry.address.bytes.data(), &owner, BPF_ANY) != 0)
+            return system_error(fmt::format("note address {}", entry.address.to_string()));
+    }
+    std::vector<std::array<std::uint8_t, 16>> stale;
+    std::array<std::uint8_t, 16> key{};
+    for (const void* previous = nullptr; bpf_map_get_next_key(map->get(), previous, &key) == 0;
+         previous = &key)
+        if (!current.contains(key)) stale.push_back(key);
+    for (const auto& address : stale) bpf_map_delete_elem(map->get(), address.data());
+    return {};
+}
+
+Result<void> TcEngine::make_hooks(const std::set<unsigned>& needed, HookChoice choice) {
+    std::set<unsigned> hooked;
+    for (const auto& attachment : attachments(*store_, netns_)) {
+        if (attachment.alive())
+            hooked.insert(attachment.name().ifindex);
+        else
+            BP_TRY(unhook(attachment), "repair");
+    }
+    for (const auto& interface : interfaces_)
+        if (needed.contains(interface.ifindex) && !hooked.contains(interface.ifindex))
+            BP_TRY(hook(interface, choice), "hook");
+    return {};
+}
+
+Result<void> TcEngine::prepare(const std::vector<InstalledRule>& rules, const TcOptions& options) {
+    if (!instance_) {
+        BP_TRY(make_instance(options.sizes), "set up this network namespace");
+    } else if (instance_->meta().build != tc_object_build()) {
+        BP_TRY(upgrade(), "set up this network namespace");
+    }
+    if (auto made = make_hooks(needed_hooks(rules, interfaces_), options.hook); !made) return made;
+    return write_addresses();
+}
+
+Result<void> TcEngine::remove_unneeded() {
+    std::set<unsigned> needed = needed_hooks(rules_, interfaces_);
+    for (const auto& attachment : attachments(*store_, netns_))
+        if (!needed.contains(attachment.name().ifindex)) BP_TRY(unhook(attachment), "clean up");
+    if (!rules_.empty()) return {};
+    instance_.reset();
+    return store_->remove(instance_name(netns_));
+}
+
+Result<void> TcEngine::apply(std::vector<InstalledRule> rules, const TcOptions& options) {
+    Result<void> changed;
+    if (!rules.empty()) changed = prepare(rules, options);
+    if (changed && instance_) changed = instance_->table().replace(rules);
+    if (changed) rules_ = std::move(rules);
+    auto removed = remove_unneeded(); // after a failure: what was made for nothing
+    return changed ? removed : changed;
+}
+
+} // namespace bpfport

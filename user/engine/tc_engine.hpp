@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// The tc engine of one network namespace: brings the kernel to a given set of rules.
+//
+// apply() is the one way things change. It makes what is missing (instance, hooks), flips the rule
+// table, then removes what no rule needs any more. Killed in between, what is published is either
+// not used yet or not used any more; the next apply() finishes the work, whatever its rules.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "engine/tc_object.hpp"
+#include "kernel/netlink.hpp"
+#include "state/attachment.hpp"
+#include "state/instance.hpp"
+#include "state/store.hpp"
+
+namespace bpfport {
+
+enum class HookChoice { kAuto, kTcx, kClsact };
+
+struct TcOptions {
+    HookChoice hook = HookChoice::kAuto;
+    FlowSizes sizes; // only when the instance is made
+};
+
+class TcEngine {
+  public:
+    // For the current netns. `store` outlives it and is open for change.
+    static Result<TcEngine> open(Store& store);
+
+    // Those in force; of interfaces that are gone, none.
+    [[nodiscard]] const std::vector<InstalledRule>& rules() const { return rules_; }
+
+    // The kernel runs exactly these afterwards. With none, nothing of ours remains in this netns.
+    Result<void> apply(std::vector<InstalledRule> rules, const TcOptions& options = {});
+
+    [[nodiscard]] const Instance* instance() const { return instance_ ? &*instance_ : nullptr; }
+
+  private:
+    TcEngine(Store& store, std::uint64_t netns) : store_(&store), netns_(netns) {}
+    Result<void> open_instance();
+    Result<void> make_instance(const FlowSizes& sizes);
+    Result<void> upgrade();
+    Result<void> hook(const Interface& interface, HookChoice choice);
+    Result<void> make_hooks(const std::set<unsigned>& needed, HookChoice choice);
+    Result<void> unhook(const Attachment& attachment);
+    Result<void> prepare(const std::vector<InstalledRule>& rules, const TcOptions& options);
+    Result<void> remove_unneeded();
+    Result<void> write_addresses();
+
+    Store* store_;
+    std::uint64_t netns_;
+    std::optional<Instance> instance_;
+    std::vector<InstalledRule> rules_;
+    std::vector<Interface> interfaces_;
+};
+
+// The interfaces whose packets `rules` want to see, lo included.
+std::set<unsigned> needed_hooks(const std::vector<InstalledRule>& rules,
+                                const std::vector<Interface>& interfaces);
+
+} // namespace bpfport

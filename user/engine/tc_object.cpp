@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "engine/tc_object.hpp"
+
+#include <unistd.h>
+
+#include <memory>
+#include <string>
+
+#include <bpf/libbpf.h>
+#include <fmt/format.h>
+
+#include "bpfport/meta.h"
+#include "kernel/bpf.hpp"
+#include "state/instance.hpp"
+#include "tc_direct.skel.h"
+#include "tc_helper.skel.h"
+
+namespace bpfport {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// What libbpf says while an object loads; its last lines hold the verifier's reason.
+class LoadLog {
+  public:
+    LoadLog() : previous_(libbpf_set_print(&LoadLog::append)) { text().clear(); }
+    ~LoadLog() { libbpf_set_print(previous_); }
+    LoadLog(const LoadLog&) = delete;
+    LoadLog& operator=(const LoadLog&) = delete;
+    static std::string& text() {
+        static std::string text;
+        return text;
+    }
+    // The last line that says something, for a one-line error.
+    static std::string reason() {
+        auto end = text().find("\n-- END PROG LOAD LOG");
+        auto start = text().rfind('\n', text().rfind("\nprocessed ", end) - 1);
+        return start < end && end != std::string::npos
+                   ? text().substr(start + 1, text().find('\n', start + 1) - start - 1)
+                   : std::string();
+    }
+
+  private:
+    static int append(libbpf_print_level level, const char* format, va_list args) {
+        if (level == LIBBPF_DEBUG) return 0;
+        char line[4096];
+        int length = vsnprintf(line, sizeof(line), format, args);
+        text().append(line, std::min<std::size_t>(static_cast<std::size_t>(length), sizeof(line) - 1));
+        return length;
+    }
+    libbpf_print_fn_t previous_;
+};
+
+template <typename Skeleton> struct Destroy {
+    void operator()(Skeleton* skeleton) const { Skeleton::destroy(skeleton); }
+};
+
+struct MapPin {
+    bpf_map* map;
+    const char* name;
+};
+
+template <typename Skeleton> auto map_pins(Skeleton& s) {
+    return std::to_array<MapPin>({{s.maps.bss, pins::kTable},
+                                  {s.maps.bp_addresses, pins::kAddresses},
+                                  {s.maps.bp_counters, pins::kCounters},
+                                  {s.maps.bp_outcomes, pins::kOutcomes},
+                                  {s.maps.bp_records, pins::kRecords},
+                                  {s.maps.bp_hints, pins::kHints},
+                                  {s.maps.bp_udp_flows, pins::kUdpFlows},
+                                  {s.maps.bp_forward_tcp, pins::kForwardTcp},
+                                  {s.maps.bp_forward_udp, pins::kForwardUdp}});
+}
+
+Result<void> use_pinned(const MapPin& map, const fs::path& directory) {
+    auto fd = open_pin(directory / map.name);
+    if (!fd) return std::unexpected(fd.error());
+    if (int error = bpf_map__reuse_fd(map.map, fd->get()); error != 0)
+        return system_error(fmt::format("reuse map {}", map.name), -error);
+    return {};
+}
+
+template <typename Skeleton>
+Result<void> load(const fs::path& directory, const FlowSizes& sizes, const fs::path& keep_maps) {
+    LoadLog log;
+    std::unique_ptr<Skeleton, Destroy<Skeleton>> skeleton(Skeleton::open());
+    if (!skeleton) return system_error("open BPF object");
+    bpf_map__set_max_entries(skeleton->maps.bp_hints, sizes.hints);
+    bpf_map__set_max_entries(skeleton->maps.bp_udp_flows, sizes.udp_flows);
+    bpf_map__set_max_entries(skeleton->maps.bp_forward_tcp, sizes.forward);
+    bpf_map__set_max_entries(skeleton->maps.bp_forward_udp, sizes.forward);
+    auto maps = map_pins(*skeleton);
+    if (!keep_maps.empty())
+        for (const auto& map : maps) BP_TRY(use_pinned(map, keep_maps), "load programs");
+    if (int error = Skeleton::load(skeleton.get()); error != 0)
+        return system_error("load programs", -error, LoadLog::reason());
+
+    auto programs = skeleton->progs;
+    const std::pair<bpf_program*, const char*> program_pins[] = {
+        {programs.bp_tc_in, pins::kTcIn},
+        {programs.bp_tc_out, pins::kTcOut},
+        {programs.bp_tc_in_l3, pins::kTcInL3},
+        {programs.bp_tc_out_l3, pins::kTcOutL3}};
+    for (auto [program, name] : program_pins)
+        if (int error = bpf_program__pin(program, (directory / name).c_str()); error != 0)
+            return system_error(fmt::format("pin program {}", name), -error);
+    if (!keep_maps.empty()) return {};
+    for (const auto& map : maps)
+        if (int error = bpf_map__pin(map.map, (directory / map.name).c_str()); error != 0)
+            return system_error(fmt::format("pin map {}", map.name), -error);
+    return {};
+}
+
+std::uint64_t digest(const void* bytes, std::size_t size, std::uint64_t hash) {
+    for (std::size_t i = 0; i < size; i++) // FNV-1a
+        hash = (hash ^ static_cast<const unsigned char*>(bytes)[i]) * 0x100000001b3ULL;
+    return hash;
+}
+
+} // namespace
+
+Result<LoadedObject> load_tc_object(const fs::path& directory, const FlowSizes& sizes,
+                                    const fs::path& keep_maps) {
+    std::string why = "the kernel has no BTF (/sys/kernel/btf/vmlinux)";
+    if (access("/sys/kernel/btf/vmlinux", R_OK) == 0) {
+        auto direct = load<tc_direct_bpf>(directory, sizes, keep_maps);
+        if (direct) return LoadedObject{true, {}};
+        if (direct.error().code == EPERM) return std::unexpected(direct.error());
+        why = direct.error().hint.empty() ? direct.error().message : direct.error().hint;
+    }
+    auto helper = load<tc_helper_bpf>(directory, sizes, keep_maps);
+    if (!helper) return std::unexpected(helper.error());
+    return LoadedObject{false, std::move(why)};
+}
+
+std::uint64_t tc_object_build() {
+    static const std::uint64_t build = [] {
+        std::uint64_t hash = 0xcbf29ce484222325ULL;
+        std::size_t size = 0;
+        const void* bytes = tc_direct_bpf::elf_bytes(&size);
+        hash = digest(bytes, size, hash);
+        bytes = tc_helper_bpf::elf_bytes(&size);
+        return digest(bytes, size, hash);
+    }();
+    return build;
+}
+
+} // namespace bpfport

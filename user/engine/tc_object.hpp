@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// The compiled tc programs: loaded, with their maps, and pinned into a directory.
+//
+// There are two objects from one source (bpf/lib/rewrite.h). The direct one needs kernel BTF and a
+// kfunc of 6.2; where it does not load, the helper one does the same with more helper calls.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "base/error.hpp"
+
+namespace bpfport {
+
+struct FlowSizes {
+    std::uint32_t hints = 65536;
+    std::uint32_t udp_flows = 65536;
+    std::uint32_t forward = 16384; // each of TCP and UDP
+};
+
+struct LoadedObject {
+    bool direct_write = false;
+    std::string why_not_direct; // the kernel's reason, when it is the helper object
+};
+
+// Pins programs and, unless `keep_maps` names a directory with pinned ones to use, maps.
+Result<LoadedObject> load_tc_object(const std::filesystem::path& directory, const FlowSizes& sizes,
+                                    const std::filesystem::path& keep_maps = {});
+
+// Differs whenever the compiled programs do.
+std::uint64_t tc_object_build();
+
+} // namespace bpfport

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "kernel/bpf.hpp"
+
+#include <bpf/bpf.h>
+#include <fmt/format.h>
+
+namespace bpfport {
+
+namespace {
+
+// struct bpf_link_info of later kernels, as far as we read it.
+struct RawLinkInfo {
+    std::uint32_t type;
+    std::uint32_t id;
+    std::uint32_t program_id;
+    std::uint32_t padding;
+    union {
+        struct {
+            std::uint64_t cgroup_id;
+            std::uint32_t attach_type;
+        } cgroup;
+        struct {
+            std::uint32_t target; // tcx and xdp: ifindex, netns: inode
+            std::uint32_t attach_type;
+        } device;
+        std::uint8_t room[64];
+    };
+};
+
+constexpr std::uint32_t kCgroupLink = 3; // BPF_LINK_TYPE_CGROUP
+
+} // namespace
+
+Result<Fd> open_pin(const std::filesystem::path& path) {
+    Fd fd(bpf_obj_get(path.c_str()));
+    if (!fd) return system_error(fmt::format("open {}", path.native()));
+    return fd;
+}
+
+Result<void> pin(const Fd& object, const std::filesystem::path& path) {
+    if (bpf_obj_pin(object.get(), path.c_str()) != 0)
+        return system_error(fmt::format("pin {}", path.native()));
+    return {};
+}
+
+Result<ProgramInfo> program_info(const Fd& program) {
+    bpf_prog_info raw{};
+    std::uint32_t size = sizeof(raw);
+    if (bpf_obj_get_info_by_fd(program.get(), &raw, &size) != 0)
+        return system_error("read program info");
+    ProgramInfo info{raw.id, raw.name, {}, raw.run_cnt, raw.run_time_ns};
+    for (unsigned byte : raw.tag)
+        info.tag += fmt::format("{:02x}", byte);
+    return info;
+}
+
+Result<LinkInfo> link_info(const Fd& link) {
+    RawLinkInfo raw{};
+    std::uint32_t size = sizeof(raw);
+    if (bpf_obj_get_info_by_fd(link.get(), reinterpret_cast<bpf_link_info*>(&raw), &size) != 0)
+        return system_error("read link info");
+    if (raw.type == kCgroupLink)
+        return LinkInfo{raw.program_id, raw.cgroup.cgroup_id, raw.cgroup.attach_type};
+    return LinkInfo{raw.program_id, raw.device.target, raw.device.attach_type};
+}
+
+namespace {
+
+Result<void> check_size(const Fd& map, std::size_t size, std::string_view what) {
+    bpf_map_info info{};
+    std::uint32_t info_size = sizeof(info);
+    if (bpf_obj_get_info_by_fd(map.get(), &info, &info_size) != 0)
+        return system_error(fmt::format("read map info of {}", what));
+    if (info.value_size != size)
+        return failure(
+            fmt::format("{} has {} bytes where this version has {}", what, info.value_size, size),
+            "it was written by another version of bpfport; "
+            "bpfport detach --all, then attach again");
+    return {};
+}
+
+} // namespace
+
+Result<void> read_bytes(const Fd& map, void* value, std::size_t size, std::string_view what) {
+    if (auto checked = check_size(map, size, what); !checked) return checked;
+    std::uint32_t key = 0;
+    if (bpf_map_lookup_elem(map.get(), &key, value) != 0)
+        return system_error(fmt::format("read {}", what));
+    return {};
+}
+
+Result<void> write_bytes(const Fd& map, const void* value, std::size_t size,
+                         std::string_view what) {
+    if (auto checked = check_size(map, size, what); !checked) return checked;
+    std::uint32_t key = 0;
+    if (bpf_map_update_elem(map.get(), &key, value, BPF_ANY) != 0)
+        return system_error(fmt::format("write {}", what));
+    return {};
+}
+
+} // namespace bpfport

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// The bpf(2) calls we make on pinned objects, as values with errors that name the object.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "base/error.hpp"
+#include "base/fd.hpp"
+
+namespace bpfport {
+
+// Opens a pinned map, program or link.
+Result<Fd> open_pin(const std::filesystem::path& path);
+Result<void> pin(const Fd& object, const std::filesystem::path& path);
+
+struct ProgramInfo {
+    std::uint32_t id = 0;
+    std::string name;
+    std::string tag; // 16 hex digits: a digest of the instructions
+    std::uint64_t run_count = 0;
+    std::uint64_t run_time_ns = 0; // both 0 unless kernel.bpf_stats_enabled
+};
+Result<ProgramInfo> program_info(const Fd& program);
+
+// A link to a network device, netns or cgroup. `target` is the ifindex, netns inode or cgroup id; 0
+// when that is gone and the link is only an empty shell.
+struct LinkInfo {
+    std::uint32_t program_id = 0;
+    std::uint64_t target = 0;
+    std::uint32_t attach_type = 0;
+};
+Result<LinkInfo> link_info(const Fd& link);
+
+// The one element of a map that holds a struct.
+template <typename T> Result<T> read_struct(const Fd& map, std::string_view what);
+template <typename T>
+Result<void> write_struct(const Fd& map, const T& value, std::string_view what);
+
+// Sizes are checked: a map written by another version is refused, not misread.
+Result<void> read_bytes(const Fd& map, void* value, std::size_t size, std::string_view what);
+Result<void> write_bytes(const Fd& map, const void* value, std::size_t size, std::string_view what);
+
+template <typename T> Result<T> read_struct(const Fd& map, std::string_view what) {
+    T value{};
+    if (auto read = read_bytes(map, &value, sizeof(value), what); !read)
+        return std::unexpected(read.error());
+    return value;
+}
+
+template <typename T>
+Result<void> write_struct(const Fd& map, const T& value, std::string_view what) {
+    return write_bytes(map, &value, sizeof(value), what);
+}
+
+// Kernel types that the header of Debian 12 does not have yet.
+inline constexpr int kTcxIngress = 46; // BPF_TCX_INGRESS, 6.6
+inline constexpr int kTcxEgress = 47;
+inline constexpr std::uint32_t kBefore = 1U << 3; // BPF_F_BEFORE: with no relative, the head
+inline constexpr std::uint32_t kAfter = 1U << 4;  // BPF_F_AFTER: the tail
+
+} // namespace bpfport

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "state/store.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <thread>
+
+#include <fmt/format.h>
+
+namespace bpfport {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::string_view kStaging = "staging-";
+constexpr auto kLockPatience = std::chrono::seconds(30);
+
+// A directory of pins, one level deep.
+Result<void> remove_pins(const fs::path& directory) {
+    std::error_code error;
+    fs::remove_all(directory, error);
+    if (error) return system_error(fmt::format("remove {}", directory.native()), error.value());
+    return {};
+}
+
+Result<void> lock(const Fd& directory, Store::Access access) {
+    int how = (access == Store::Access::kChange ? LOCK_EX : LOCK_SH) | LOCK_NB;
+    auto give_up = std::chrono::steady_clock::now() + kLockPatience;
+    while (flock(directory.get(), how) != 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR) return system_error("lock");
+        if (std::chrono::steady_clock::now() > give_up)
+            return failure("lock: another bpfport command has held it for 30 s",
+                           "see `fuser -v` on the directory for the process");
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return {};
+}
+
+bool parse_number(std::string_view text, auto& out) {
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+    return error == std::errc{} && end == text.data() + text.size();
+}
+
+} // namespace
+
+Staging::~Staging() {
+    if (!path_.empty()) (void)remove_pins(path_); // else the next command's sweep does it
+}
+
+Result<void> Staging::publish(const std::string& name) {
+    fs::path target = path_.parent_path() / name;
+    if (rename(path_.c_str(), target.c_str()) != 0)
+        return system_error(fmt::format("publish {}", target.native()));
+    path_.clear();
+    return {};
+}
+
+Result<Store> Store::open(fs::path root, Access access) {
+    if (access == Access::kChange && mkdir(root.c_str(), 0700) != 0 && errno != EEXIST)
+        return system_error(fmt::format("create {}", root.native()));
+    Fd directory(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!directory) {
+        if (errno == ENOENT && access == Access::kRead) return Store(std::move(root), Fd());
+        return system_error(fmt::format("open {}", root.native()));
+    }
+    BP_TRY(lock(directory, access), root.native());
+    Store store(std::move(root), std::move(directory));
+    if (access == Access::kRead) return store;
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(store.root_, error))
+        if (entry.path().filename().native().starts_with(kStaging))
+            BP_TRY(remove_pins(entry.path()), "sweep");
+    return store;
+}
+
+std::vector<std::string> Store::entries() const {
+    std::vector<std::string> names;
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(root_, error))
+        if (auto name = entry.path().filename().native(); !name.starts_with(kStaging))
+            names.push_back(name);
+    std::ranges::sort(names);
+    return names;
+}
+
+bool Store::has(const std::string& name) const {
+    std::error_code error;
+    return fs::exists(root_ / name, error);
+}
+
+Result<Staging> Store::stage() {
+    fs::path path = root_ / fmt::format("{}{}-{}", kStaging, getpid(), staged_++);
+    if (mkdir(path.c_str(), 0700) != 0)
+        return system_error(fmt::format("create {}", path.native()));
+    return Staging(std::move(path));
+}
+
+Result<void> Store::remove(const std::string& name) {
+    // Renamed first: a reader sees a whole directory or none.
+    fs::path aside = root_ / fmt::format("{}{}-{}", kStaging, getpid(), staged_++);
+    if (rename((root_ / name).c_str(), aside.c_str()) != 0) {
+        if (errno == ENOENT) return {};
+        return system_error(fmt::format("remove {}", (root_ / name).native()));
+    }
+    return remove_pins(aside);
+}
+
+std::string instance_name(std::uint64_t netns) { return fmt::format("netns-{}", netns); }
+
+std::string tc_name(std::uint64_t netns, unsigned ifindex) {
+    return fmt::format("tc-{}-{}", netns, ifindex);
+}
+
+bool parse_instance_name(std::string_view name, std::uint64_t& netns) {
+    constexpr std::string_view prefix = "netns-";
+    return name.starts_with(prefix) && parse_number(name.substr(prefix.size()), netns);
+}
+
+bool parse_tc_name(std::string_view name, TcName& out) {
+    constexpr std::string_view prefix = "tc-";
+    if (!name.starts_with(prefix)) return false;
+    name.remove_prefix(prefix.size());
+    auto dash = name.find('-');
+    return dash != std::string_view::npos && parse_number(name.substr(0, dash), out.netns) &&
+           parse_number(name.substr(dash + 1), out.ifindex);
+}
+
+} // namespace bpfport

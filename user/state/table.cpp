@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "state/table.hpp"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+namespace bpfport {
+
+namespace {
+
+using RuleSet = std::array<std::uint16_t, BP_SET_SIZE>;
+
+std::size_t mapped_size() {
+    auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    return (sizeof(bp_table) + page - 1) / page * page;
+}
+
+bp_rule to_raw(const InstalledRule& rule) {
+    bp_rule raw{};
+    if (const auto& local = rule.rule.local())
+        std::memcpy(raw.address, local->bytes.data(), sizeof(raw.address));
+    raw.ifindex = rule.ifindex;
+    raw.listen_first = rule.rule.listen().first;
+    raw.listen_last = rule.rule.listen().last;
+    raw.target_first = rule.rule.target().first;
+    raw.old_target_first = rule.old_target_first;
+    raw.proto = rule.rule.protocol() == Protocol::kTcp ? BP_TCP : BP_UDP;
+    raw.on_absent = rule.on_absent;
+    raw.engine = rule.engine;
+    raw.flags = rule.flags & ~(BP_RULE_ADDRESS | BP_RULE_CAREFUL);
+    if (rule.rule.local()) raw.flags |= BP_RULE_ADDRESS;
+    if (rule.on_absent != BP_ABSENT_RESET || rule.has(BP_RULE_DRAINING))
+        raw.flags |= BP_RULE_CAREFUL;
+    return raw;
+}
+
+std::optional<InstalledRule> from_raw(std::uint16_t id, const bp_rule& raw) {
+    if (raw.listen_first == 0) return {};
+    std::optional<Address> local;
+    if (raw.flags & BP_RULE_ADDRESS) local = Address::from_v6(raw.address);
+    unsigned span = raw.listen_last - raw.listen_first;
+    auto rule = Rule::make(local, {raw.listen_first, raw.listen_last},
+                           {raw.target_first, static_cast<std::uint16_t>(raw.target_first + span)},
+                           raw.proto == BP_UDP ? Protocol::kUdp : Protocol::kTcp);
+    if (!rule) return {}; // can't be: only valid rules are written
+    auto flags = static_cast<std::uint16_t>(raw.flags & ~(BP_RULE_ADDRESS | BP_RULE_CAREFUL));
+    return InstalledRule{id,    *rule,         raw.ifindex,         raw.engine,
+                         flags, raw.on_absent, raw.old_target_first};
+}
+
+std::uint16_t target_bits(const InstalledRule& rule) {
+    unsigned bits = BP_SLOT_TARGET;
+    if (rule.has(BP_RULE_FORWARDED)) bits |= BP_SLOT_FORWARDED;
+    if (rule.has(BP_RULE_EXCLUSIVE))
+        bits |= rule.on_absent == BP_ABSENT_DROP ? BP_SLOT_EXCLUSIVE_DROP : BP_SLOT_EXCLUSIVE;
+    return static_cast<std::uint16_t>(bits);
+}
+
+// An address is more special than none, an interface more than every interface.
+bool more_special(const InstalledRule& left, const InstalledRule& right) {
+    return std::tuple(left.rule.local().has_value(), left.ifindex != 0) >
+           std::tuple(right.rule.local().has_value(), right.ifindex != 0);
+}
+
+// The rules that listen on each port, most special first.
+class SetBuilder {
+  public:
+    explicit SetBuilder(bp_table_side& side) : side_(side) {}
+
+    Result<void> add(std::uint16_t& slot, std::uint16_t id) {
+        RuleSet set{};
+        std::copy_n(side_.sets[slot & BP_SLOT_SET], BP_SET_SIZE, set.begin());
+        auto free = std::ranges::find(set, 0);
+        if (free == set.end())
+            return failure(fmt::format("more than {} rules for one listen port", BP_SET_SIZE));
+        *free = id;
+        auto [known, fresh] = ids_.try_emplace(set, static_cast<std::uint16_t>(ids_.size() + 1));
+        if (known->second >= BP_MAX_SETS)
+            return failure(fmt::format("more than {} different sets of rules", BP_MAX_SETS - 1));
+        if (fresh) std::ranges::copy(set, side_.sets[known->second]);
+        slot = static_cast<std::uint16_t>((slot & ~BP_SLOT_SET) | known->second);
+        return {};
+    }
+
+  private:
+    bp_table_side& side_;
+    std::map<RuleSet, std::uint16_t> ids_;
+};
+
+} // namespace
+
+Result<std::unique_ptr<bp_table_side>> build_side(const std::vector<InstalledRule>& rules) {
+    auto side = std::make_unique<bp_table_side>();
+    SetBuilder sets(*side);
+    std::vector<const InstalledRule*> order;
+    for (const auto& rule : rules) order.push_back(&rule);
+    std::ranges::stable_sort(order, [](auto* l, auto* r) { return more_special(*l, *r); });
+
+    for (const InstalledRule* rule : order) {
+        auto& ports = side->ports[rule->rule.protocol() == Protocol::kTcp ? BP_TCP : BP_UDP];
+        auto [first, last] = rule->rule.listen();
+        side->rules[rule->id] = to_raw(*rule);
+        for (unsigned port = first; port <= last; port++) {
+            BP_TRY(sets.add(ports[port], rule->id), rule->rule.to_string());
+            ports[rule->rule.target_of(static_cast<std::uint16_t>(port))] |= target_bits(*rule);
+            if (rule->old_target_first)
+                ports[rule->old_target_first + port - first] |= BP_SLOT_TARGET;
+        }
+    }
+    return side;
+}
+
+void Table::Unmap::operator()(bp_table* table) const { munmap(table, mapped_size()); }
+
+Result<Table> Table::open(const Fd& map, bool writable) {
+    int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    void* memory = mmap(nullptr, mapped_size(), protection, MAP_SHARED, map.get(), 0);
+    if (memory == MAP_FAILED) return system_error("map the rule table");
+    return Table(static_cast<bp_table*>(memory));
+}
+
+const bp_table_side& Table::active() const {
+    return table_->side[std::atomic_ref(table_->active).load(std::memory_order_acquire) & 1];
+}
+
+std::vector<InstalledRule> Table::rules() const {
+    std::vector<InstalledRule> rules;
+    for (std::uint16_t id = 1; id < BP_MAX_RULES; id++)
+        if (auto rule = from_raw(id, active().rules[id])) rules.push_back(*rule);
+    return rules;
+}
+
+Result<void> Table::replace(std::vector<InstalledRule>& rules) {
+    // A connection of a rule that is gone may still count under its id, so ids are reused late:
+    // the search starts behind the last one given out.
+    std::set<std::uint16_t> taken;
+    for (const auto& rule : this->rules()) taken.insert(rule.id);
+    for (const auto& rule : rules) taken.insert(rule.id);
+    std::uint32_t next = table_->last_id;
+    for (auto& rule : rules) {
+        if (rule.id) continue;
+        for (unsigned tries = 0; !rule.id; tries++) {
+            if (tries == BP_MAX_RULES)
+                return failure(fmt::format("more than {} rules in one network namespace",
+                                           BP_MAX_RULES - 1));
+            next = next % (BP_MAX_RULES - 1) + 1;
+            if (taken.insert(static_cast<std::uint16_t>(next)).second)
+                rule.id = static_cast<std::uint16_t>(next);
+        }
+    }
+    auto side = build_side(rules);
+    if (!side) return std::unexpected(side.error());
+
+    std::uint32_t spare = (table_->active & 1) ^ 1;
+    std::memcpy(&table_->side[spare], side->get(), sizeof(bp_table_side));
+    table_->last_id = next;
+    std::atomic_ref(table_->active).store(spare, std::memory_order_release);
+    return {};
+}
+
+} // namespace bpfport

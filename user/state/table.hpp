@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// Table: the rule table in kernel memory (bpfport/table.h), read back as rules and replaced as a
+// whole. The programs see either the old set of rules or the new one, never a mixture, whatever
+// happens to this process.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/fd.hpp"
+#include "bpfport/table.h"
+#include "rule/rule.hpp"
+
+namespace bpfport {
+
+struct InstalledRule {
+    std::uint16_t id = 0; // 0: not in the table yet
+    Rule rule;
+    unsigned ifindex = 0;                // 0: every interface
+    std::uint32_t engine = 0;            // enum bp_engine
+    std::uint16_t flags = 0;             // BP_RULE_NO_LOCAL ... BP_RULE_EXCLUSIVE
+    std::uint8_t on_absent = 0;          // enum bp_on_absent
+    std::uint16_t old_target_first = 0;  // see bp_rule
+
+    [[nodiscard]] bool has(std::uint16_t flag) const { return (flags & flag) != 0; }
+};
+
+class Table {
+  public:
+    // Maps the table into this process. `writable` needs a writable descriptor.
+    static Result<Table> open(const Fd& map, bool writable);
+
+    [[nodiscard]] std::vector<InstalledRule> rules() const;
+
+    // Writes the side not in use and flips. Rules keep their ids, and with them their counters; new
+    // ones get the id that has been free longest. On error nothing has changed.
+    Result<void> replace(std::vector<InstalledRule>& rules);
+
+  private:
+    struct Unmap {
+        void operator()(bp_table* table) const;
+    };
+    explicit Table(bp_table* table) : table_(table) {}
+    [[nodiscard]] const bp_table_side& active() const;
+    std::unique_ptr<bp_table, Unmap> table_;
+};
+
+// One side as `rules` (with ids) make it; the pure part of replace().
+Result<std::unique_ptr<bp_table_side>> build_side(const std::vector<InstalledRule>& rules);
+
+} // namespace bpfport
