@@ -31,7 +31,9 @@ struct Socket {
     unsigned ifindex = 0;    // bound to this interface; 0: to none
     std::uint64_t cookie = 0;
     std::optional<bool> v6only; // known for AF_INET6 sockets that listen or are not connected
-    bool mptcp = false;         // a Multipath-TCP socket; it can't be put into a sockmap
+    // A Multipath-TCP socket; it can't be put into a sockmap. Told to CAP_NET_ADMIN by some kernels
+    // only, and not by stored_sockets().
+    bool mptcp = false;
 };
 
 inline constexpr std::uint32_t kAllStates = 0xffffffff;
@@ -39,7 +41,7 @@ inline constexpr std::uint32_t kAllStates = 0xffffffff;
 struct SocketQuery {
     Protocol protocol = Protocol::kTcp;
     std::uint32_t states = kAllStates; // bit 1 << TCP_LISTEN ...
-    std::optional<std::uint16_t> local_port;
+    std::optional<std::uint16_t> local_port = {};
 };
 
 // IPv4 and IPv6.
@@ -54,7 +56,9 @@ struct StoredSocket {
     std::vector<std::uint8_t> value;
 };
 
-// TCP sockets that carry a value in the SK_STORAGE map, with the value. Kernel 5.7+, CAP_BPF.
+// TCP sockets that carry a value in the SK_STORAGE map, with the value. Kernel 5.7+, CAP_BPF. A
+// connection that its program has closed is gone from here once the peer has acknowledged that (it
+// is a TIME_WAIT stub then, without storage), even if the peer has not closed its own side.
 Result<std::vector<StoredSocket>> stored_sockets(int map_fd,
                                                  std::optional<std::uint16_t> local_port = {});
 

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "kernel/netlink_dump.hpp"
+
+#include <libmnl/libmnl.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <memory>
+
+#include <fmt/format.h>
+
+namespace bpfport {
+
+namespace {
+
+struct Closer {
+    void operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
+};
+using Socket = std::unique_ptr<mnl_socket, Closer>;
+
+// Ends of a dump: 0 when a further message follows, kDone, kInterrupted, or a negative errno.
+constexpr int kDone = 1;
+constexpr int kInterrupted = 2;
+
+int check(const nlmsghdr* message) {
+    std::size_t payload = mnl_nlmsg_get_payload_len(message);
+    int code = 0;
+    if (message->nlmsg_type == NLMSG_ERROR || message->nlmsg_type == NLMSG_DONE) {
+        if (payload >= sizeof code) std::memcpy(&code, mnl_nlmsg_get_payload(message), sizeof code);
+        if (code < 0) return code;
+    }
+    if (message->nlmsg_flags & NLM_F_DUMP_INTR) return kInterrupted;
+    if (message->nlmsg_type == NLMSG_DONE) return kDone;
+    return message->nlmsg_type == NLMSG_ERROR ? -EPROTO : 0;
+}
+
+// One go at the dump: kDone, kInterrupted, or a negative errno.
+int receive(mnl_socket* socket, std::uint32_t sequence, std::vector<std::byte>& messages) {
+    // The kernel fills what the reader offers, up to 32 KiB; one message larger than that comes
+    // whole.
+    alignas(nlmsghdr) std::array<char, 65536> buffer;
+    for (;;) {
+        ssize_t length = mnl_socket_recvfrom(socket, buffer.data(), buffer.size());
+        if (length < 0) return -errno;
+        int left = static_cast<int>(length);
+        auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data());
+        for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+            if (message->nlmsg_seq != sequence) continue;
+            if (int end = check(message); end != 0) return end;
+            auto* first = reinterpret_cast<const std::byte*>(message);
+            messages.insert(messages.end(), first, first + message->nlmsg_len);
+            messages.resize(NLMSG_ALIGN(messages.size()));
+        }
+    }
+}
+
+} // namespace
+
+Result<std::vector<std::byte>> netlink_dump(int bus, nlmsghdr* request, std::string_view what) {
+    constexpr int kTries = 10;
+    request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    std::vector<std::byte> messages;
+    for (std::uint32_t sequence = 1; sequence <= kTries; ++sequence) {
+        // A socket for each try: the rest of an interrupted answer goes with it.
+        Socket socket(mnl_socket_open2(bus, SOCK_CLOEXEC));
+        if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0)
+            return system_error(fmt::format("{}: open a netlink socket", what));
+        request->nlmsg_seq = sequence;
+        if (mnl_socket_sendto(socket.get(), request, request->nlmsg_len) < 0)
+            return system_error(fmt::format("{}: send the request", what));
+        messages.clear();
+        int end = receive(socket.get(), sequence, messages);
+        if (end < 0) return system_error(what, -end);
+        if (end == kDone) return messages;
+    }
+    return failure(fmt::format("{}: changed during each of {} tries", what, kTries),
+                   "try again when fewer interfaces or sockets come and go");
+}
+
+void for_each_message(std::span<const std::byte> messages,
+                      const std::function<void(const nlmsghdr*)>& visit) {
+    int left = static_cast<int>(messages.size());
+    auto* message = reinterpret_cast<const nlmsghdr*>(messages.data());
+    for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left))
+        visit(message);
+}
+
+std::span<const std::byte> attributes_of(const nlmsghdr* message, std::size_t header_size) {
+    std::size_t offset = NLMSG_HDRLEN + NLMSG_ALIGN(header_size);
+    if (message->nlmsg_len <= offset) return {};
+    auto* first = reinterpret_cast<const std::byte*>(message);
+    return {first + offset, first + message->nlmsg_len};
+}
+
+void for_each_attribute(std::span<const std::byte> attributes, const AttributeVisitor& visit) {
+    while (auto header = value_of<nlattr>(attributes)) {
+        if (header->nla_len < NLA_HDRLEN || header->nla_len > attributes.size()) return;
+        visit(header->nla_type & NLA_TYPE_MASK,
+              attributes.subspan(NLA_HDRLEN, header->nla_len - NLA_HDRLEN));
+        attributes = attributes.subspan(
+            std::min<std::size_t>(NLA_ALIGN(header->nla_len), attributes.size()));
+    }
+}
+
+} // namespace bpfport
