@@ -18,6 +18,7 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "harness/process.hpp"
 
 namespace bpfport::test {
 namespace {
@@ -113,6 +114,13 @@ Interface add_macvlan(const Interface& parent, const Netns& netns, const std::st
     parent.netns().ip(fmt::format("link add link {} name {} netns {} type macvlan mode bridge",
                                   parent.name(), name, netns.name()));
     return Interface(netns, name).up();
+}
+
+bool have_link_type(const std::string& type) {
+    const Netns netns;
+    const auto tried =
+        run({"ip", "-n", netns.name(), "link", "add", "link", "lo", "name", "probe", "type", type});
+    return tried.err.find("Unknown device type") == std::string::npos;
 }
 
 Tun::Tun(const Netns& netns, const std::string& name)

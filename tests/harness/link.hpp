@@ -52,6 +52,9 @@ Interface add_vlan(const Interface& parent, std::uint16_t id,
                    const std::string& protocol = "802.1Q");
 Interface add_macvlan(const Interface& parent, const Netns& netns, const std::string& name);
 
+// Whether the kernel knows devices of this type: "vlan", "macvlan", "wireguard" ...
+bool have_link_type(const std::string& type);
+
 // A device without Ethernet headers whose other end is this object.
 class Tun {
   public:
