@@ -47,6 +47,12 @@ Netns::Netns() : name_(unique_name()) {
     if (made.status != 0) throw std::runtime_error("ip netns add: " + made.err);
     fd_ = Fd(::open(fmt::format("{}/{}", kNetnsDirectory, name_).c_str(), O_RDONLY | O_CLOEXEC));
     if (!fd_) throw std::runtime_error("open " + name_ + ": " + error_text(errno));
+    // Link-local addresses usable at once: without one, a router can't ask for its neighbours, and
+    // the first IPv6 packets of a test would wait seconds for duplicate address detection.
+    if (std::ifstream("/proc/sys/net/ipv6/conf/default/accept_dad")) {
+        sysctl("net/ipv6/conf/default/accept_dad", "0");
+        sysctl("net/ipv6/conf/default/dad_transmits", "0");
+    }
     ip("link set lo up");
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // The harness against the kernel: namespaces, links, programs, sockets, captures. Real frames must
 // be found valid by the model, and what a killed test leaves must be gone with the next.
+#include <bpf/bpf.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -17,6 +18,7 @@
 #include "harness/process.hpp"
 #include "harness/servers.hpp"
 #include "harness/sweep.hpp"
+#include "harness/test_run.hpp"
 #include "harness/topology.hpp"
 
 namespace bpfport::test {
@@ -337,12 +339,61 @@ TEST_F(Harness, InjectedFramesArrive) {
     EXPECT_EQ(udp.seen().size(), 2U);
 }
 
+// The smallest program: returns one number.
+Fd load(bpf_prog_type type, int result) {
+    const std::array<bpf_insn, 2> code{{
+        {.code = BPF_ALU64 | BPF_MOV | BPF_K,
+         .dst_reg = BPF_REG_0,
+         .src_reg = 0,
+         .off = 0,
+         .imm = result},
+        {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
+    }};
+    return Fd(::bpf_prog_load(type, "bp_harness", "GPL", code.data(), code.size(), nullptr));
+}
+
 TEST_F(Harness, KernelStateNamesWhatIsLeft) {
     require_bpffs();
     const KernelLock lock;
     const Netns netns;
     const auto before = KernelSnapshot::take();
     EXPECT_TRUE(expect_kernel_empty({netns}, before));
+    {
+        constexpr auto kTcxIngress = static_cast<bpf_attach_type>(46);
+        const Fd program = load(BPF_PROG_TYPE_SCHED_CLS, -1);
+        const Fd map(::bpf_map_create(BPF_MAP_TYPE_ARRAY, "bp_map", 4, 4, 1, nullptr));
+        const Fd link(
+            netns.run([&] { return ::bpf_link_create(program.get(), 1, kTcxIngress, nullptr); }));
+        ASSERT_TRUE(program && map);
+        const auto left = expect_kernel_empty({netns}, before, 50ms);
+        EXPECT_FALSE(left);
+        EXPECT_THAT(left.message(), HasSubstr("bp_harness"));
+        EXPECT_THAT(left.message(), HasSubstr("bp_map"));
+        if (kernel_at_least(6, 6)) {
+            EXPECT_THAT(left.message(), HasSubstr("of bp_harness"));
+        }
+    }
+    EXPECT_TRUE(expect_kernel_empty({netns}, before));
+}
+
+TEST_F(Harness, TestRunGivesActionAndFrame) {
+    const KernelLock lock;
+    const Bytes frame = (Ethernet{} / Ipv4{} / Tcp{}).build();
+    const Fd classifier = load(BPF_PROG_TYPE_SCHED_CLS, -1);
+    __sk_buff context{};
+    context.mark = 5;
+    const auto run = test_run(classifier.get(), frame, {.skb = context, .repeat = 10});
+    ASSERT_TRUE(run) << run.error().message;
+    EXPECT_EQ(run->action, -1);
+    EXPECT_EQ(run->frame, frame);
+    EXPECT_EQ(run->skb.mark, 5U);
+    const Fd xdp = load(BPF_PROG_TYPE_XDP, XDP_PASS);
+    const auto passed = test_run(xdp.get(), frame, {.xdp = xdp_md{}});
+    ASSERT_TRUE(passed) << passed.error().message;
+    EXPECT_EQ(passed->action, XDP_PASS);
+    const auto refused = test_run(classifier.get(), Bytes(3));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, EINVAL);
 }
 
 } // namespace
