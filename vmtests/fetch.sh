@@ -118,16 +118,15 @@ private_apt "$root"
 # An index may name a package that the pool has lost (a security archive after the end of support), so the next
 # older one is tried.
 download() {
-    local package version modules packages
+    local package version part packages
     while read -r package; do
         version=${package#linux-*-}
         version=${version%-unsigned}
         packages=("$package")
-        # The modules of 7.x: a package of their own.
-        modules=linux-modules-$version
-        if [[ -n $(apt-cache pkgnames "$modules") ]]; then
-            packages+=("$modules")
-        fi
+        # From 7.x the modules, and what describes the kernel (its configuration), are packages of their own.
+        for part in "linux-modules-$version" "linux-base-$version"; do
+            [[ -z $(apt-cache pkgnames "$part") ]] || packages+=("$part")
+        done
         say "$name: downloading ${packages[*]}"
         rm -f "$root"/archives/*.deb
         if (cd "$root/archives" && apt-get -q download "${packages[@]}") >>"$root/log" 2>&1; then
@@ -160,7 +159,7 @@ mkdir -p "$cache/kernels"
 staging=$(mktemp -d "$cache/kernels/.$name.XXXXXX")
 trap 'rm -rf "$root" "$staging"' EXIT
 find "$root/tree" -name 'vmlinuz*' -type f -exec cp {} "$staging/vmlinuz" \;
-find "$root/tree" -name 'config*' -path "*$version*" -type f -exec cp {} "$staging/config" \;
+find "$root/tree" \( -name "config-$version" -o -path "*/$version/config" \) -exec cp {} "$staging/config" \;
 tree=$(find "$root/tree" -path "*lib/modules/$version" -type d)
 [[ -s $staging/vmlinuz && -d $tree/kernel ]] || die 1 "$version: no kernel or no modules in it"
 cp -a "$tree" "$staging/modules"

@@ -13,7 +13,7 @@ set -euo pipefail
 # What tests and the people who debug them call. busybox gives what is left of /bin, but not the shell: its own runs
 # its own ip, mount and timeout whatever the PATH.
 programs=(sh bash env setpriv su timeout nsenter unshare mount umount ip tc ss bridge ethtool nft iptables ip6tables
-    iptables-nft iptables-legacy ip6tables-nft xtables-nft-multi xtables-legacy-multi conntrack sysctl
+    iptables-nft iptables-legacy ip6tables-nft xtables-nft-multi xtables-legacy-multi conntrack sysctl ping
     curl nginx iperf3 dnsmasq socat tcpdump wg crun bpftool strace)
 # Read by those programs, or opened by name and so not seen by ldd.
 data=(/etc/protocols /etc/services /etc/ethertypes /etc/nsswitch.conf /etc/iproute2 /usr/share/iproute2
@@ -63,7 +63,7 @@ base() {
     skeleton
     {
         printf '%s\n' /usr/bin/busybox "${files[@]}"
-        libraries "${files[@]}" /usr/lib/x86_64-linux-gnu/xtables/*.so
+        libraries "${files[@]}"
     } | put
     # For what isn't there already; a real program in sbin comes first in the guest's PATH.
     busybox --install -s "$root/usr/bin" 2>/dev/null || true

@@ -152,7 +152,10 @@ for name in "${names[@]}"; do
     complaints "$name" || failed=$((failed + 1))
     if ((failed)); then
         verdict=FAILED status=1
-        say "$name: the end of ${logs#"$repository"/}/console.log:"
+        say "$name: see ${logs#"$repository"/}/"
+    fi
+    if ((${#result[@]} > 1)); then
+        say "$name: the end of its console:"
         tail -n 20 "$logs/console.log" >&2
     fi
     lines+=("$name: $verdict, $passed passed, $failed failed, $skipped skipped, $((SECONDS - started)) s under ${accel:-nothing}")
