@@ -158,10 +158,10 @@ Result<Rule> Rule::make(std::optional<Address> local, PortRange listen, PortRang
     if (auto checked = check_range("target port", target); !checked)
         return std::unexpected(checked.error());
     if (listen.size() != target.size())
-        return usage_error(fmt::format("{} listen ports ({}) but {} target ports ({})",
-                                       listen.size(), listen.to_string(), target.size(),
-                                       target.to_string()),
-                           length_hint(listen, target));
+        return usage_error(
+            fmt::format("ranges of unequal length: listen {} is {} long, target {} is {}",
+                        listen.to_string(), listen.size(), target.to_string(), target.size()),
+            length_hint(listen, target));
     if (listen == target)
         return usage_error(
             fmt::format("target port {} is the listen port itself", target.to_string()),
