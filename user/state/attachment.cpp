@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "state/attachment.hpp"
 
-#include <optional>
+#include <functional>
 #include <set>
 
 #include <bpf/bpf.h>
@@ -19,21 +19,28 @@ const char* link_pin(Direction direction) {
     return direction == Direction::kIngress ? pins::kLinkIn : pins::kLinkOut;
 }
 
-// Whether it is in force; if not, what is left of it is taken off. A tcx link tells from anywhere. A
-// clsact filter can only be asked for in its netns, so that is looked for; a netns that nothing
-// shows any more has taken its filters along.
-Result<bool> check_alive(const Attachment& attachment, std::uint64_t current_netns) {
-    std::optional<ScopedNetns> inside;
-    if (attachment.meta().hook == BP_HOOK_CLSACT && attachment.name().netns != current_netns) {
-        auto netns = find_netns(attachment.name().netns);
-        if (!netns) return false;
-        auto entered = ScopedNetns::enter(*netns);
-        if (!entered) return std::unexpected(entered.error());
-        inside.emplace(std::move(*entered));
-    }
-    if (attachment.alive()) return true;
-    BP_TRY(attachment.detach(), "sweep");
-    return false;
+// Runs `action` where the attachment can be asked and changed: a tcx link anywhere, a clsact filter
+// only in its netns. False when that is gone; it has taken its filters along.
+Result<bool> in_its_netns(const Attachment& attachment,
+                          const std::function<Result<bool>()>& action) {
+    auto current = current_netns_inode();
+    if (!current) return std::unexpected(current.error());
+    if (attachment.meta().hook != BP_HOOK_CLSACT || attachment.name().netns == *current)
+        return action();
+    auto netns = find_netns(attachment.name().netns);
+    if (!netns) return false;
+    auto inside = ScopedNetns::enter(*netns);
+    if (!inside) return std::unexpected(inside.error());
+    return action();
+}
+
+// Whether it is in force; if not, what is left of it is taken off.
+Result<bool> check_alive(const Attachment& attachment) {
+    return in_its_netns(attachment, [&]() -> Result<bool> {
+        if (attachment.alive()) return true;
+        BP_TRY(attachment.detach(), "sweep");
+        return false;
+    });
 }
 
 } // namespace
@@ -82,6 +89,15 @@ Result<void> Attachment::detach() const {
     return {};
 }
 
+Result<void> detach_anywhere(const Attachment& attachment) {
+    auto done = in_its_netns(attachment, [&]() -> Result<bool> {
+        BP_TRY(attachment.detach(), attachment.interface());
+        return true;
+    });
+    if (!done) return std::unexpected(done.error());
+    return {};
+}
+
 std::vector<Attachment> attachments(const Store& store, std::uint64_t netns) {
     std::vector<Attachment> found;
     for (const auto& entry : store.entries()) {
@@ -94,12 +110,10 @@ std::vector<Attachment> attachments(const Store& store, std::uint64_t netns) {
 }
 
 Result<void> sweep(Store& store) {
-    auto current = current_netns_inode();
-    if (!current) return std::unexpected(current.error());
     std::set<std::uint64_t> inhabited;
     for (const auto& attachment : attachments(store, 0)) {
         const TcName& name = attachment.name();
-        auto alive = check_alive(attachment, *current);
+        auto alive = check_alive(attachment);
         if (!alive) return std::unexpected(alive.error());
         if (*alive)
             inhabited.insert(name.netns);

@@ -47,6 +47,9 @@ class Attachment {
     bp_attachment_meta meta_;
 };
 
+// detach() from whatever netns the caller is in.
+Result<void> detach_anywhere(const Attachment& attachment);
+
 // All of a netns, or of every netns with 0.
 std::vector<Attachment> attachments(const Store& store, std::uint64_t netns);
 

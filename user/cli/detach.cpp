@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// bpfport detach SCOPE... [RULE...], detach --all
+#include <algorithm>
+#include <ostream>
+#include <set>
+#include <thread>
+
+#include <fmt/ostream.h>
+
+#include "cli/commands.hpp"
+#include "engine/drain.hpp"
+#include "state/attachment.hpp"
+
+namespace bpfport {
+
+namespace {
+
+std::set<std::uint16_t> ids_of(const std::vector<InstalledRule>& rules) {
+    std::set<std::uint16_t> ids;
+    for (const auto& rule : rules) ids.insert(rule.id);
+    return ids;
+}
+
+unsigned count_open(const OpenConnections& open, const std::set<std::uint16_t>& ids) {
+    unsigned count = 0;
+    for (const auto& [id, connections] : open.by_rule)
+        if (ids.contains(id)) count += connections;
+    return count;
+}
+
+Result<void> detach_now(const Session& session, TcEngine& engine,
+                        const std::vector<InstalledRule>& selected) {
+    auto ids = ids_of(selected);
+    unsigned open = 0;
+    if (engine.instance())
+        if (auto connections = open_connections(*engine.instance()))
+            open = count_open(*connections, ids);
+    auto rules = engine.rules();
+    std::erase_if(rules, [&](const InstalledRule& rule) { return ids.contains(rule.id); });
+    if (auto applied = engine.apply(std::move(rules)); !applied) return applied;
+    if (open)
+        fmt::print(session.err,
+                   "warning: {} open connection{} cut\n"
+                   "hint: detach --drain lets connections end first\n",
+                   open, open == 1 ? " was" : "s were");
+    return {};
+}
+
+Result<void> start_drain(TcEngine& engine, const std::set<std::uint16_t>& ids) {
+    auto rules = engine.rules();
+    for (auto& rule : rules)
+        if (ids.contains(rule.id)) rule.flags |= BP_RULE_DRAINING;
+    return engine.apply(std::move(rules));
+}
+
+// One look: how many connections of these rules are left. Takes the rules off when none is.
+Result<unsigned> drain_step(const Session& session, const std::set<std::uint16_t>& ids) {
+    auto store = open_for_change(session);
+    if (!store) return std::unexpected(store.error());
+    auto engine = open_engine(*store); // removes what has drained
+    if (!engine) return std::unexpected(engine.error());
+    if (std::ranges::none_of(engine->rules(),
+                             [&](const auto& rule) { return ids.contains(rule.id); }))
+        return 0U;
+    auto open = open_connections(*engine->instance());
+    if (!open) return std::unexpected(open.error());
+    return std::max(1U, count_open(*open, ids));
+}
+
+// The lock is held only for moments, so other commands go on meanwhile.
+Result<void> wait_for_drain(const Session& session, const std::set<std::uint16_t>& ids,
+                            const DetachOptions& options) {
+    auto start = std::chrono::steady_clock::now();
+    unsigned said = 0;
+    for (;;) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(500)); // handshakes become records
+        auto left = drain_step(session, ids);
+        if (!left) return std::unexpected(left.error());
+        if (*left == 0) return {};
+        if (*left != said) fmt::print(session.err, "draining: {} open\n", *left);
+        session.err.flush();
+        said = *left;
+        if (options.timeout && std::chrono::steady_clock::now() - start >= *options.timeout)
+            return failure(fmt::format("{} connections are still open", *left),
+                           "the rules take no new ones and go with the next bpfport command "
+                           "after the last has ended; detach without --drain cuts them");
+    }
+}
+
+Result<void> detach_everything(const Session& session) {
+    auto store = open_for_change(session);
+    if (!store) return std::unexpected(store.error());
+    for (const auto& attachment : attachments(*store, 0)) {
+        BP_TRY(detach_anywhere(attachment), "detach");
+        BP_TRY(store->remove(tc_name(attachment.name().netns, attachment.name().ifindex)),
+               attachment.interface());
+    }
+    for (const auto& entry : store->entries()) BP_TRY(store->remove(entry), "detach");
+    return {};
+}
+
+} // namespace
+
+Result<void> detach_command(const Session& session, const DetachOptions& options) {
+    if (options.all && session.netns.empty()) return detach_everything(session);
+    if (auto entered = enter_session_netns(session); !entered) return entered;
+    std::set<std::uint16_t> ids;
+    {
+        auto store = open_for_change(session);
+        if (!store) return std::unexpected(store.error());
+        auto engine = open_engine(*store);
+        if (!engine) return std::unexpected(engine.error());
+        auto facts = interfaces();
+        if (!facts) return std::unexpected(facts.error());
+        auto selected = select_rules(options.request, engine->rules(), *facts);
+        if (!selected) return std::unexpected(selected.error());
+        if (!options.drain) {
+            if (auto detached = detach_now(session, *engine, *selected); !detached)
+                return detached;
+        } else {
+            ids = ids_of(*selected);
+            if (auto started = start_drain(*engine, ids); !started) return started;
+        }
+        for (const auto& rule : *selected)
+            fmt::print(session.out, "{}: {}\n", placed(rule, *facts).to_string(),
+                       options.drain ? "draining" : "detached");
+        session.out.flush();
+    }
+    return ids.empty() ? Result<void>{} : wait_for_drain(session, ids, options);
+}
+
+} // namespace bpfport

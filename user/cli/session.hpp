@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// Session: what every command needs before its own work: the network namespace it is about, its
+// privileges, the store, and where its words go.
+#pragma once
+
+#include <filesystem>
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "engine/tc_engine.hpp"
+#include "rule/conflict.hpp"
+#include "state/store.hpp"
+
+namespace bpfport {
+
+struct Session {
+    std::ostream& out;
+    std::ostream& err;
+    std::string netns; // as typed; empty: the current one
+    std::filesystem::path root = kDefaultRoot;
+};
+
+Result<void> enter_session_netns(const Session& session);
+
+// For commands that change things: capabilities checked, bpffs there, store locked, and what is
+// dead swept away.
+Result<Store> open_for_change(const Session& session);
+
+// The engine of the current netns, with what has drained finished.
+Result<TcEngine> open_engine(Store& store);
+
+// To read: an absent store is an empty one.
+Result<Store> open_for_reading(const Session& session);
+
+void print_warnings(const Session& session, const std::vector<Warning>& warnings);
+
+} // namespace bpfport

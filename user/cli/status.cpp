@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// bpfport status [SCOPE...]
+#include <algorithm>
+#include <ostream>
+
+#include <fmt/ostream.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.hpp"
+#include "cli/table.hpp"
+#include "stats/snapshot.hpp"
+
+namespace bpfport {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string target_text(const RuleStatus& rule) {
+    std::string text;
+    for (const auto& listener : rule.listeners) {
+        std::string name = listener.process.empty() ? "unknown process" : listener.process;
+        if (text.find(name) == std::string::npos) text += (text.empty() ? "" : ", ") + name;
+    }
+    if (!text.empty()) return text;
+    return rule.rule.has(BP_RULE_FORWARDED) ? "-" : "nobody listens";
+}
+
+std::string notes(const RuleStatus& rule) {
+    std::string text;
+    auto note = [&](bool when, std::string_view word) {
+        if (when) text += fmt::format("{}{}", text.empty() ? "" : " ", word);
+    };
+    note(!rule.hooked, "NOT-IN-FORCE");
+    note(rule.rule.has(BP_RULE_DRAINING), "draining");
+    note(rule.rule.old_target_first != 0,
+         fmt::format("old-target:{}", rule.rule.old_target_first));
+    note(rule.rule.has(BP_RULE_EXCLUSIVE), "exclusive");
+    note(rule.rule.has(BP_RULE_NO_LOCAL), "no-local");
+    note(rule.rule.has(BP_RULE_FORWARDED), "forwarded");
+    note(rule.rule.has(BP_RULE_VLAN), "vlan");
+    note(rule.rule.on_absent == BP_ABSENT_DROP, "on-absent:drop");
+    note(rule.rule.on_absent == BP_ABSENT_PASS, "on-absent:pass");
+    return text.empty() ? "-" : text;
+}
+
+std::string connections(const RuleStatus& rule) {
+    if (!rule.open_connections) return fmt::format("{}", rule.counters.connections);
+    return fmt::format("{} ({} open)", rule.counters.connections, *rule.open_connections);
+}
+
+void print_table(std::ostream& out, const Snapshot& snapshot) {
+    TextTable table({"SCOPE", "RULE", "IN", "OUT", "CONNECTIONS", "TARGET", "NOTES"});
+    for (const auto& rule : snapshot.rules)
+        table.add({rule.scope, rule.rule.rule.to_string(),
+                   fmt::format("{} pkt {}", rule.counters.packets_in,
+                               human_bytes(rule.counters.bytes_in)),
+                   fmt::format("{} pkt {}", rule.counters.packets_out,
+                               human_bytes(rule.counters.bytes_out)),
+                   connections(rule), target_text(rule), notes(rule)});
+    fmt::print(out, "{}", table.to_string());
+
+    fmt::print(out, "\nengine tc, {}; hooks:",
+               snapshot.direct_write ? "fast path" : "helper path (no BTF or kernel before 6.2)");
+    for (const auto& hook : snapshot.hooks)
+        fmt::print(out, " {} ({}{})", hook.interface, hook.kind, hook.alive ? "" : ", GONE");
+    fmt::print(out, "\n");
+    for (const auto& name : snapshot.unhooked)
+        fmt::print(out, "warning: {} is not hooked; run the attach command again\n", name);
+    for (unsigned i = 0; i < BP_OUTCOME_COUNT; i++)
+        if (snapshot.outcomes[i])
+            fmt::print(out, "{:>12}  {}\n", snapshot.outcomes[i], outcome_text(i));
+}
+
+Json to_json(const RuleStatus& rule) {
+    Json json;
+    json["scope"] = rule.scope;
+    json["rule"] = rule.rule.rule.to_string();
+    json["protocol"] = to_string(rule.rule.rule.protocol());
+    json["engine"] = "tc";
+    json["in_force"] = rule.hooked;
+    json["packets_in"] = rule.counters.packets_in;
+    json["bytes_in"] = rule.counters.bytes_in;
+    json["packets_out"] = rule.counters.packets_out;
+    json["bytes_out"] = rule.counters.bytes_out;
+    json["connections"] = rule.counters.connections;
+    if (rule.open_connections) json["open_connections"] = *rule.open_connections;
+    json["listeners"] = Json::array();
+    for (const auto& listener : rule.listeners)
+        json["listeners"].push_back({{"address", listener.socket.local.to_string()},
+                                     {"port", listener.socket.local_port},
+                                     {"process", listener.process}});
+    json["notes"] = notes(rule);
+    return json;
+}
+
+void print_json(std::ostream& out, const std::optional<Snapshot>& snapshot) {
+    Json json;
+    json["rules"] = Json::array();
+    if (snapshot) {
+        json["netns"] = snapshot->netns;
+        json["path"] = snapshot->direct_write ? "fast" : "helper";
+        for (const auto& rule : snapshot->rules) json["rules"].push_back(to_json(rule));
+        for (const auto& hook : snapshot->hooks)
+            json["hooks"].push_back({{"interface", hook.interface},
+                                     {"ifindex", hook.ifindex},
+                                     {"hook", hook.kind},
+                                     {"alive", hook.alive},
+                                     {"tag_in", hook.tag_in},
+                                     {"tag_out", hook.tag_out}});
+        json["unhooked"] = snapshot->unhooked;
+        for (unsigned i = 0; i < BP_OUTCOME_COUNT; i++)
+            json["outcomes"][outcome_label(i)] = snapshot->outcomes[i];
+        for (const auto& use : snapshot->flows)
+            json["flows"][use.name] = {{"used", use.used}, {"capacity", use.capacity}};
+    }
+    fmt::print(out, "{}\n", json.dump(2));
+}
+
+} // namespace
+
+Result<void> status_command(const Session& session, const StatusOptions& options) {
+    auto store = open_for_reading(session);
+    if (!store) return std::unexpected(store.error());
+    if (auto entered = enter_session_netns(session); !entered) return entered;
+    auto snapshot = take_snapshot(*store);
+    if (!snapshot) return std::unexpected(snapshot.error());
+    if (*snapshot && !options.scopes.empty())
+        std::erase_if((*snapshot)->rules, [&](const RuleStatus& rule) {
+            return std::ranges::none_of(options.scopes, [&](const Scope& scope) {
+                return scope.kind() == Scope::Kind::kAny ? rule.scope == "any"
+                                                         : rule.scope == scope.name();
+            });
+        });
+    if (options.json)
+        print_json(session.out, *snapshot);
+    else if (*snapshot)
+        print_table(session.out, **snapshot);
+    else
+        fmt::print(session.out, "nothing is attached in this network namespace\n");
+    return {};
+}
+
+} // namespace bpfport

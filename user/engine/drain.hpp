@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// Drain: rules that take no new connections and go when their last one ends, and old targets that
+// live as long as their connections. The kernel counts: every redirected connection carries its
+// record in its socket, and sock_diag lists the sockets that have one.
+#pragma once
+
+#include <cstdint>
+#include <map>
+
+#include "base/error.hpp"
+#include "engine/tc_engine.hpp"
+
+namespace bpfport {
+
+struct OpenConnections {
+    std::map<std::uint16_t, unsigned> by_rule;       // rule id -> connections on record
+    std::map<std::uint16_t, unsigned> on_old_target; // of those, not on the rule's target
+};
+
+// Of the current netns, which is the instance's.
+Result<OpenConnections> open_connections(const Instance& instance);
+
+// Takes away what has drained: draining rules without connections, old targets without. To be
+// called by every command that changes things, so a killed `detach --drain` is finished by the next.
+Result<void> finish_drains(TcEngine& engine);
+
+} // namespace bpfport

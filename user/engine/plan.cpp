@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "engine/plan.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <netinet/tcp.h>
+
+#include "bpfport/meta.h"
+#include "kernel/sysctl.hpp"
+
+namespace bpfport {
+
+namespace {
+
+Result<void> add_listeners(Protocol protocol, std::vector<Listener>& out) {
+    auto list = sockets({protocol, protocol == Protocol::kTcp ? 1U << TCP_LISTEN : 1U << TCP_CLOSE,
+                         std::nullopt});
+    if (!list) return std::unexpected(list.error());
+    for (auto& socket : *list) out.push_back({std::move(socket), {}});
+    return {};
+}
+
+// Whether packets that `rule` redirects are now given to this socket, which listens on their port.
+bool would_rob(const InstalledRule& rule, const Socket& socket) {
+    if (socket.protocol != rule.rule.protocol()) return false;
+    if (!rule.rule.listen().contains(socket.local_port)) return false;
+    if (socket.ifindex && rule.ifindex && socket.ifindex != rule.ifindex) return false;
+    if (socket.local.is_any()) return true;
+    if (rule.rule.local()) return *rule.rule.local() == socket.local;
+    return !socket.local.is_loopback() || !rule.has(BP_RULE_NO_LOCAL);
+}
+
+Result<std::vector<unsigned>> resolve(const std::vector<Scope>& scopes,
+                                      const std::vector<Interface>& interfaces) {
+    std::vector<unsigned> indexes;
+    for (const auto& scope : scopes) {
+        if (scope.kind() == Scope::Kind::kAny) {
+            indexes.push_back(0);
+            continue;
+        }
+        auto known = std::ranges::find(interfaces, scope.name(), &Interface::name);
+        if (known == interfaces.end()) {
+            std::vector<std::string> names;
+            for (const auto& interface : interfaces) names.push_back(interface.name);
+            return failure(fmt::format("no interface {} in this network namespace", scope.name()),
+                           suggest_name(scope.name(), names));
+        }
+        indexes.push_back(known->ifindex);
+    }
+    return indexes;
+}
+
+// The same listen ports in the same place: what --replace changes the target of.
+bool same_listen(const InstalledRule& left, const InstalledRule& right) {
+    return left.ifindex == right.ifindex && left.rule.listen() == right.rule.listen() &&
+           left.rule.protocol() == right.rule.protocol() && left.rule.local() == right.rule.local();
+}
+
+bool same(const InstalledRule& left, const InstalledRule& right) {
+    return same_listen(left, right) && left.rule == right.rule && left.flags == right.flags &&
+           left.on_absent == right.on_absent && left.engine == right.engine;
+}
+
+Result<void> check_theft(const std::vector<InstalledRule>& added, const HostFacts& facts) {
+    for (const auto& rule : added)
+        for (const auto& listener : facts.listeners)
+            if (would_rob(rule, listener.socket))
+                return failure(
+                    fmt::format("port {} is taken: {}", listener.socket.local_port,
+                                listener.to_string()),
+                    "stop it first, or use --force: its open connections go on, "
+                    "new ones go to the target");
+    return {};
+}
+
+std::vector<Warning> absent_warnings(const std::vector<InstalledRule>& added,
+                                     const HostFacts& facts) {
+    std::vector<Warning> found;
+    for (const auto& rule : added) {
+        if (rule.has(BP_RULE_FORWARDED)) continue;
+        if (target_listeners(rule, facts.listeners).empty())
+            found.push_back({fmt::format("nobody listens on {} port {} yet",
+                                         to_string(rule.rule.protocol()),
+                                         rule.rule.target().to_string()),
+                             {}});
+    }
+    return found;
+}
+
+Result<void> check_flags(const AttachRequest& request) {
+    if ((request.flags & BP_RULE_FORWARDED) && request.on_absent != BP_ABSENT_RESET)
+        return usage_error("--forwarded goes with --on-absent reset only",
+                           "whether a program listens on another host can't be seen from here");
+    return {};
+}
+
+} // namespace
+
+std::string Listener::to_string() const {
+    std::string where = socket.local.is_v4() || !socket.ipv6
+                            ? socket.local.to_string()
+                            : fmt::format("[{}]", socket.local.to_string());
+    return fmt::format("{} listens on {}:{}", process.empty() ? "an unknown process" : process,
+                       where, socket.local_port);
+}
+
+Result<HostFacts> host_facts() {
+    HostFacts facts;
+    auto list = interfaces();
+    if (!list) return std::unexpected(list.error());
+    facts.interfaces = std::move(*list);
+    for (Protocol protocol : {Protocol::kTcp, Protocol::kUdp})
+        if (auto added = add_listeners(protocol, facts.listeners); !added)
+            return std::unexpected(added.error());
+    std::vector<std::uint32_t> inodes;
+    for (const auto& listener : facts.listeners) inodes.push_back(listener.socket.inode);
+    auto owners = socket_owners(inodes);
+    for (auto& listener : facts.listeners)
+        if (auto owner = owners.find(listener.socket.inode); owner != owners.end())
+            listener.process = owner->second.to_string();
+    if (auto range = local_port_range()) facts.ephemeral = *range;
+    if (auto reserved = reserved_ports()) facts.reserved = std::move(*reserved);
+    return facts;
+}
+
+std::string scope_name(unsigned ifindex, const std::vector<Interface>& interfaces) {
+    if (!ifindex) return "any";
+    auto known = std::ranges::find(interfaces, ifindex, &Interface::ifindex);
+    return known == interfaces.end() ? fmt::format("interface {} (gone)", ifindex) : known->name;
+}
+
+PlacedRule placed(const InstalledRule& rule, const std::vector<Interface>& interfaces) {
+    return {rule.rule,
+            rule.ifindex,
+            rule.has(BP_RULE_NO_LOCAL),
+            rule.has(BP_RULE_FORWARDED),
+            rule.has(BP_RULE_VLAN),
+            scope_name(rule.ifindex, interfaces)};
+}
+
+std::vector<const Listener*> target_listeners(const InstalledRule& rule,
+                                              const std::vector<Listener>& listeners) {
+    std::vector<const Listener*> found;
+    for (const auto& listener : listeners) {
+        const Socket& socket = listener.socket;
+        if (socket.protocol != rule.rule.protocol()) continue;
+        if (!rule.rule.target().contains(socket.local_port)) continue;
+        if (rule.rule.local() && !socket.local.is_any() && socket.local != *rule.rule.local())
+            continue;
+        found.push_back(&listener);
+    }
+    return found;
+}
+
+Result<Plan> plan_attach(const AttachRequest& request, const std::vector<InstalledRule>& existing,
+                         const HostFacts& facts) {
+    if (auto checked = check_flags(request); !checked) return std::unexpected(checked.error());
+    auto indexes = resolve(request.scopes, facts.interfaces);
+    if (!indexes) return std::unexpected(indexes.error());
+
+    Plan plan;
+    plan.rules = existing;
+    for (unsigned ifindex : *indexes) {
+        for (const Rule& rule : request.rules) {
+            InstalledRule wanted{0, rule, ifindex, BP_ENGINE_TC, request.flags, request.on_absent,
+                                 0};
+            auto place = std::ranges::find_if(
+                plan.rules, [&](const auto& other) { return same_listen(other, wanted); });
+            if (place == plan.rules.end()) {
+                plan.added.push_back(wanted);
+                plan.rules.push_back(wanted);
+            } else if (same(*place, wanted)) {
+                plan.kept.push_back(*place);
+            } else if (place->rule == wanted.rule || request.replace) {
+                wanted.id = place->id;
+                if (place->rule != wanted.rule)
+                    wanted.old_target_first = place->rule.target().first;
+                plan.replaced.emplace_back(*place, wanted);
+                *place = wanted;
+            } else {
+                return failure(fmt::format("{} conflicts with {}",
+                                           placed(wanted, facts.interfaces).to_string(),
+                                           placed(*place, facts.interfaces).to_string()),
+                               "--replace changes the target; open connections stay with the old");
+            }
+        }
+    }
+
+    std::vector<PlacedRule> before, after;
+    std::vector<InstalledRule> fresh = plan.added;
+    for (const auto& [_, rule] : plan.replaced) fresh.push_back(rule);
+    for (const auto& rule : plan.rules)
+        if (std::ranges::none_of(fresh, [&](const auto& f) { return same(f, rule); }))
+            before.push_back(placed(rule, facts.interfaces));
+    for (const auto& rule : fresh) after.push_back(placed(rule, facts.interfaces));
+    if (auto checked = check_conflicts(before, after); !checked)
+        return std::unexpected(checked.error());
+    if (!request.force)
+        if (auto checked = check_theft(plan.added, facts); !checked)
+            return std::unexpected(checked.error());
+    plan.warnings = warnings(after, facts.ephemeral, facts.reserved);
+    std::ranges::move(absent_warnings(fresh, facts), std::back_inserter(plan.warnings));
+    return plan;
+}
+
+Result<std::vector<InstalledRule>> select_rules(const DetachRequest& request,
+                                                const std::vector<InstalledRule>& existing,
+                                                const std::vector<Interface>& interfaces) {
+    auto indexes = resolve(request.scopes, interfaces);
+    if (!indexes) return std::unexpected(indexes.error());
+    std::vector<InstalledRule> selected;
+    for (const auto& rule : existing) {
+        bool here = indexes->empty() || std::ranges::find(*indexes, rule.ifindex) != indexes->end();
+        bool named = request.rules.empty() ||
+                     std::ranges::find(request.rules, rule.rule) != request.rules.end();
+        if (here && named) selected.push_back(rule);
+    }
+    for (const Rule& wanted : request.rules)
+        if (std::ranges::none_of(selected, [&](const auto& r) { return r.rule == wanted; })) {
+            std::string all;
+            for (const auto& rule : existing)
+                all += (all.empty() ? "" : ", ") + placed(rule, interfaces).to_string();
+            return failure(fmt::format("no rule {} is attached there", wanted.to_string()),
+                           all.empty() ? "no rule is attached at all" : "attached: " + all);
+        }
+    return selected;
+}
+
+} // namespace bpfport

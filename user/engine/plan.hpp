@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// Plan: what a command would change, found out and checked before anything is. Pure: the facts of
+// the host come in as values.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "kernel/netlink.hpp"
+#include "kernel/process.hpp"
+#include "kernel/sock_diag.hpp"
+#include "rule/conflict.hpp"
+#include "rule/scope.hpp"
+#include "state/table.hpp"
+
+namespace bpfport {
+
+struct AttachRequest {
+    std::vector<Scope> scopes;
+    std::vector<Rule> rules;
+    std::uint16_t flags = 0;    // BP_RULE_NO_LOCAL, FORWARDED, VLAN, EXCLUSIVE
+    std::uint8_t on_absent = 0; // enum bp_on_absent
+    bool force = false;         // redirect although another program listens on the listen port
+    bool replace = false;       // the rules' listen ports may have another target now
+};
+
+struct Listener {
+    Socket socket;
+    std::string process; // "nginx (pid 812, user root)"; empty: unknown
+
+    [[nodiscard]] std::string to_string() const; // "nginx (pid 812, user root) on 0.0.0.0:80"
+};
+
+struct HostFacts {
+    std::vector<Interface> interfaces;
+    std::vector<Listener> listeners; // of both protocols
+    PortRange ephemeral;
+    PortList reserved;
+};
+Result<HostFacts> host_facts(); // of the current netns
+
+struct Plan {
+    std::vector<InstalledRule> rules; // all that will be in force
+    std::vector<InstalledRule> added;
+    std::vector<InstalledRule> kept;  // asked for and there already
+    std::vector<std::pair<InstalledRule, InstalledRule>> replaced; // before, after
+    std::vector<Warning> warnings;
+};
+
+Result<Plan> plan_attach(const AttachRequest& request, const std::vector<InstalledRule>& existing,
+                         const HostFacts& facts);
+
+struct DetachRequest {
+    std::vector<Scope> scopes; // empty: every scope
+    std::vector<Rule> rules;   // empty: every rule of the scopes
+};
+// The rules of `existing` that the request names. One that is not there is an error that lists
+// those that are.
+Result<std::vector<InstalledRule>> select_rules(const DetachRequest& request,
+                                                const std::vector<InstalledRule>& existing,
+                                                const std::vector<Interface>& interfaces);
+
+std::string scope_name(unsigned ifindex, const std::vector<Interface>& interfaces); // eth0, any
+PlacedRule placed(const InstalledRule& rule, const std::vector<Interface>& interfaces);
+
+// Sockets that are given what arrives for the target, by protocol, port and address.
+std::vector<const Listener*> target_listeners(const InstalledRule& rule,
+                                              const std::vector<Listener>& listeners);
+
+} // namespace bpfport

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "stats/snapshot.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fmt/format.h>
+
+#include "bpfport/flow.h"
+#include "engine/drain.hpp"
+#include "kernel/bpf.hpp"
+#include "kernel/netns.hpp"
+#include "state/attachment.hpp"
+
+namespace bpfport {
+
+namespace {
+
+// Sums a per-CPU element whose value is `words` 64-bit counters.
+Result<std::vector<std::uint64_t>> sum_cpus(const Fd& map, std::uint32_t key, std::size_t words) {
+    static const int cpus = libbpf_num_possible_cpus();
+    if (cpus < 1) return system_error("count CPUs", -cpus);
+    std::vector<std::uint64_t> all(words * static_cast<std::size_t>(cpus)), sum(words);
+    if (bpf_map_lookup_elem(map.get(), &key, all.data()) != 0)
+        return system_error("read counters");
+    for (std::size_t i = 0; i < all.size(); i++) sum[i % words] += all[i];
+    return sum;
+}
+
+Result<void> read_counters(const Instance& instance, Snapshot& snapshot) {
+    auto counters = instance.open_pin(pins::kCounters);
+    if (!counters) return std::unexpected(counters.error());
+    constexpr std::size_t words = sizeof(bp_counters) / sizeof(std::uint64_t);
+    for (auto& rule : snapshot.rules) {
+        auto sum = sum_cpus(*counters, rule.rule.id, words);
+        if (!sum) return std::unexpected(sum.error());
+        std::memcpy(&rule.counters, sum->data(), sizeof(bp_counters));
+    }
+    auto outcomes = instance.open_pin(pins::kOutcomes);
+    if (!outcomes) return std::unexpected(outcomes.error());
+    for (std::uint32_t i = 0; i < BP_OUTCOME_COUNT; i++) {
+        auto sum = sum_cpus(*outcomes, i, 1);
+        if (!sum) return std::unexpected(sum.error());
+        snapshot.outcomes[i] = sum->front();
+    }
+    return {};
+}
+
+// Walks the keys; under load it may count a few twice or not at all, as the kernel documents.
+Result<FlowUse> measure_flows(const Instance& instance, const char* name) {
+    auto map = instance.open_pin(name);
+    if (!map) return std::unexpected(map.error());
+    bpf_map_info info{};
+    std::uint32_t size = sizeof(info);
+    if (bpf_obj_get_info_by_fd(map->get(), &info, &size) != 0)
+        return system_error(fmt::format("read map info of {}", name));
+    FlowUse use{name, 0, info.max_entries};
+    bp_flow_key key{}, next{};
+    for (const void* at = nullptr;
+         use.used < use.capacity && bpf_map_get_next_key(map->get(), at, &next) == 0; at = &key) {
+        key = next;
+        use.used++;
+    }
+    return use;
+}
+
+std::string program_tag(std::uint32_t id) {
+    Fd program(bpf_prog_get_fd_by_id(id));
+    if (!program) return {};
+    auto info = program_info(program);
+    return info ? info->tag : std::string();
+}
+
+void read_hooks(const Store& store, Snapshot& snapshot) {
+    for (const auto& attachment : attachments(store, snapshot.netns))
+        snapshot.hooks.push_back({attachment.interface(), attachment.name().ifindex,
+                                  attachment.meta().hook == BP_HOOK_TCX ? "tcx" : "clsact",
+                                  attachment.alive(),
+                                  program_tag(attachment.program(Direction::kIngress)),
+                                  program_tag(attachment.program(Direction::kEgress))});
+}
+
+bool is_hooked(const Snapshot& snapshot, unsigned ifindex) {
+    auto hook = std::ranges::find(snapshot.hooks, ifindex, &HookStatus::ifindex);
+    return hook != snapshot.hooks.end() && hook->alive;
+}
+
+} // namespace
+
+Result<std::optional<Snapshot>> take_snapshot(const Store& store) {
+    auto netns = current_netns_inode();
+    if (!netns) return std::unexpected(netns.error());
+    if (!store.has(instance_name(*netns))) return std::nullopt;
+    auto instance = Instance::open(store, *netns, Store::Access::kRead);
+    if (!instance) return std::unexpected(instance.error());
+    auto facts = host_facts();
+    if (!facts) return std::unexpected(facts.error());
+
+    Snapshot snapshot;
+    snapshot.netns = *netns;
+    snapshot.direct_write = instance->meta().direct_write != 0;
+    read_hooks(store, snapshot);
+    auto open = open_connections(*instance);
+    auto rules = instance->table().rules();
+    for (const auto& rule : rules) {
+        RuleStatus status{rule, scope_name(rule.ifindex, facts->interfaces), {}, {}, {}, true};
+        status.hooked = !rule.ifindex || is_hooked(snapshot, rule.ifindex);
+        if (open && rule.rule.protocol() == Protocol::kTcp) {
+            auto count = open->by_rule.find(rule.id);
+            status.open_connections = count == open->by_rule.end() ? 0 : count->second;
+        }
+        for (const Listener* listener : target_listeners(rule, facts->listeners))
+            status.listeners.push_back(*listener);
+        snapshot.rules.push_back(std::move(status));
+    }
+    for (unsigned ifindex : needed_hooks(rules, facts->interfaces))
+        if (!is_hooked(snapshot, ifindex))
+            snapshot.unhooked.push_back(scope_name(ifindex, facts->interfaces));
+    if (auto read = read_counters(*instance, snapshot); !read)
+        return std::unexpected(read.error());
+    for (const char* name :
+         {pins::kHints, pins::kUdpFlows, pins::kForwardTcp, pins::kForwardUdp}) {
+        auto use = measure_flows(*instance, name);
+        if (!use) return std::unexpected(use.error());
+        snapshot.flows.push_back(*use);
+    }
+    return snapshot;
+}
+
+const char* outcome_label(unsigned outcome) {
+    static constexpr const char* kLabels[] = {
+#define BP_LABEL(name, label, text) label,
+        BP_OUTCOMES(BP_LABEL)
+#undef BP_LABEL
+    };
+    return kLabels[outcome];
+}
+
+const char* outcome_text(unsigned outcome) {
+    static constexpr const char* kTexts[] = {
+#define BP_TEXT(name, label, text) text,
+        BP_OUTCOMES(BP_TEXT)
+#undef BP_TEXT
+    };
+    return kTexts[outcome];
+}
+
+} // namespace bpfport
