@@ -62,6 +62,10 @@ APT::Architecture "amd64";
 APT::Architectures { "amd64"; };
 APT::Sandbox::User "root";
 Acquire::Languages "none";
+// Whatever the machine tolerates: without a good signature nothing is taken.
+Acquire::AllowInsecureRepositories "false";
+Acquire::AllowWeakRepositories "false";
+APT::Get::AllowUnauthenticated "false";
 // A suite that is no longer updated stays signed, but its Release says it is out of date.
 Acquire::Check-Valid-Until "false";
 CONF

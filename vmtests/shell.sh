@@ -5,7 +5,7 @@
 #
 # The command goes to the guest's shell as written: quote what this shell must not see. Its exit status is passed on.
 #
-#     vmtests/shell.sh 5.10 'bpftool -d prog load $PWD/build/release/bpf/tc.bpf.o /sys/fs/bpf/x'
+#     vmtests/shell.sh 5.10 'bpftool -d prog load $PWD/build/release/bpf/tc_helper.bpf.o /sys/fs/bpf/x'
 set -euo pipefail
 
 options=()
