@@ -97,7 +97,8 @@ TEST_F(Harness, NetnsIsVisibleToIpAndGoesAway) {
     EXPECT_FALSE(fs::exists(fs::path(kNetnsDirectory) / name));
 }
 
-// A test process is killed while it has a namespace, a cgroup and a daemon that has left its group.
+// A test process is killed while it has a namespace and a cgroup, each with a daemon in it that has
+// left the group and session of its starter.
 TEST_F(Harness, WhatAKilledTestLeavesIsSwept) {
     const Netns living; // must survive the sweep
     std::array<int, 2> pipe{};
@@ -121,18 +122,21 @@ TEST_F(Harness, WhatAKilledTestLeavesIsSwept) {
     std::istringstream words(told);
     std::string netns;
     std::string cgroup;
-    pid_t daemon = 0;
-    words >> netns >> cgroup >> daemon;
+    std::array<pid_t, 2> daemons{};
+    words >> netns >> cgroup >> daemons[0] >> daemons[1];
     ASSERT_TRUE(fs::exists(fs::path(kNetnsDirectory) / netns)) << told;
-    ASSERT_EQ(::kill(daemon, 0), 0);
+    for (const pid_t daemon : daemons)
+        ASSERT_EQ(::kill(daemon, 0), 0);
 
     sweep();
     EXPECT_FALSE(fs::exists(fs::path(kNetnsDirectory) / netns));
     EXPECT_FALSE(fs::exists(cgroup));
     EXPECT_TRUE(fs::exists(fs::path(kNetnsDirectory) / living.name()));
-    for (int tries = 0; tries < 200 && ::kill(daemon, 0) == 0; ++tries)
-        ::usleep(10000);
-    EXPECT_EQ(::kill(daemon, 0), -1);
+    for (const pid_t daemon : daemons) {
+        for (int tries = 0; tries < 200 && ::kill(daemon, 0) == 0; ++tries)
+            ::usleep(10000);
+        EXPECT_EQ(::kill(daemon, 0), -1);
+    }
 }
 
 TEST_F(Harness, DISABLED_Victim) {
@@ -140,9 +144,12 @@ TEST_F(Harness, DISABLED_Victim) {
     if (pipe == nullptr) GTEST_SKIP() << "only run by WhatAKilledTestLeavesIsSwept";
     const Netns netns;
     const Cgroup cgroup;
-    const auto daemon = run({"sh", "-c", "setsid sleep 300 >/dev/null 2>&1 & echo $!"},
-                            {.netns = &netns, .cgroup = &cgroup});
-    const std::string text = netns.name() + " " + cgroup.path() + " " + daemon.out;
+    // The nap lets it leave the group before the group is ended.
+    const std::vector<std::string> daemon = {"sh", "-c",
+                                             "setsid sh -c 'echo $$; exec sleep 300' & sleep 0.3"};
+    const std::string text = netns.name() + " " + cgroup.path() + " " +
+                             run(daemon, {.netns = &netns}).out +
+                             run(daemon, {.cgroup = &cgroup}).out;
     ASSERT_GT(::write(std::stoi(pipe), text.data(), text.size()), 0);
     ::pause();
 }
