@@ -4,12 +4,24 @@
 
 #include <fmt/ostream.h>
 
-#include "cli/commands.hpp"
+#include "bpfport/meta.h"
+#include "cli/command.hpp"
+#include "engine/plan.hpp"
 #include "kernel/tc_hook.hpp"
 
 namespace bpfport {
 
 namespace {
+
+struct AttachOptions {
+    std::vector<std::string> words;
+    std::string on_absent = "reset";
+    std::string hook = "auto";
+    bool no_local = false, forwarded = false, vlan = false, exclusive = false;
+    bool explain = false; // say what would be done and why, and do nothing
+    AttachRequest request;
+    TcOptions tc;
+};
 
 const char* hook_text(const TcOptions& options) {
     bool tcx = options.hook == HookChoice::kTcx ||
@@ -45,9 +57,37 @@ void explain(std::ostream& out, const Plan& plan, const HostFacts& facts,
                     "port\nnothing was changed (--explain)\n");
 }
 
-} // namespace
+Result<void> read_words(AttachOptions& options) {
+    auto split = split_words(options.words);
+    if (!split) return std::unexpected(split.error());
+    AttachRequest& request = options.request;
+    request.scopes = std::move(split->scopes);
+    request.rules = std::move(split->rules);
+    for (const auto& scope : request.scopes)
+        if (scope.is_cgroup())
+            return failure(
+                fmt::format("{}: only interfaces and any can be used here", scope.to_string()),
+                "attach to the interface by which clients come");
+    if (request.scopes.empty())
+        return usage_error("no scope is given", "bpfport attach eth0 80:3000");
+    if (request.rules.empty())
+        return usage_error("no rule is given",
+                           fmt::format("a rule is {}, such as 80:3000", kRuleForm));
+    request.on_absent = options.on_absent == "drop"   ? BP_ABSENT_DROP
+                        : options.on_absent == "pass" ? BP_ABSENT_PASS
+                                                      : BP_ABSENT_RESET;
+    if (options.no_local) request.flags |= BP_RULE_NO_LOCAL;
+    if (options.forwarded) request.flags |= BP_RULE_FORWARDED;
+    if (options.vlan) request.flags |= BP_RULE_VLAN;
+    if (options.exclusive) request.flags |= BP_RULE_EXCLUSIVE;
+    options.tc.hook = options.hook == "tcx"      ? HookChoice::kTcx
+                      : options.hook == "clsact" ? HookChoice::kClsact
+                                                 : HookChoice::kAuto;
+    return {};
+}
 
-Result<void> attach_command(const Session& session, const AttachOptions& options) {
+Result<void> attach(const Session& session, AttachOptions& options) {
+    if (auto read = read_words(options); !read) return read;
     if (auto entered = enter_session_netns(session); !entered) return entered;
     auto store = open_for_change(session);
     if (!store) return std::unexpected(store.error());
@@ -65,6 +105,59 @@ Result<void> attach_command(const Session& session, const AttachOptions& options
     print_plan(session.out, *plan, *facts, options.tc);
     print_warnings(session, plan->warnings);
     return {};
+}
+
+void add_rule_flags(CLI::App& command, AttachOptions& options) {
+    command.add_flag("--no-local", options.no_local, "Leave clients on this host alone");
+    command.add_flag("--forwarded", options.forwarded,
+                     "Redirect what this host forwards to others as well");
+    command.add_flag("--vlan", options.vlan, "Redirect frames with a VLAN tag too");
+    command.add_flag("--exclusive", options.exclusive,
+                     "Refuse new clients that go straight to the target port");
+    command
+        .add_option("--on-absent", options.on_absent,
+                    "What clients get while nobody listens on the target")
+        ->check(CLI::IsMember({"reset", "drop", "pass"}))
+        ->capture_default_str();
+}
+
+void add_tc_options(CLI::App& command, AttachOptions& options) {
+    command.add_option("--hook", options.hook, "Where tc programs go")
+        ->check(CLI::IsMember({"auto", "tcx", "clsact"}))
+        ->capture_default_str();
+    CLI::Range entries(1024U, 16U * 1024 * 1024);
+    command
+        .add_option("--flows", options.tc.sizes.udp_flows,
+                    "UDP flows remembered (set by the first attach in a network namespace)")
+        ->check(entries)
+        ->capture_default_str();
+    command
+        .add_option("--hints", options.tc.sizes.hints,
+                    "TCP handshakes remembered (set by the first attach)")
+        ->check(entries)
+        ->capture_default_str();
+}
+
+} // namespace
+
+Command add_attach(CLI::App& app) {
+    auto options = std::make_shared<AttachOptions>();
+    auto* command = app.add_subcommand("attach", "Redirect listen ports to target ports");
+    command->footer(fmt::format("A scope is an interface or `any`; a rule is {}\n"
+                                "Examples:\n  bpfport attach eth0 80:3000\n"
+                                "  bpfport attach eth0 wlan0 80:3000 443:8443/tcp+udp\n"
+                                "  bpfport attach any 192.0.2.1:8000-8010:18000-18010",
+                                kRuleForm));
+    command->add_option("WORDS", options->words, "Scopes and rules")
+        ->type_name("SCOPE... RULE...");
+    add_rule_flags(*command, *options);
+    command->add_flag("--force", options->request.force,
+                      "Redirect although another program listens on the listen port");
+    command->add_flag("--replace", options->request.replace,
+                      "Change the target of a rule; its connections stay with the old one");
+    command->add_flag("--explain", options->explain, "Say what would be done and why; do nothing");
+    add_tc_options(*command, *options);
+    return {command, [options](const Session& session) { return attach(session, *options); }};
 }
 
 } // namespace bpfport

@@ -7,13 +7,22 @@
 
 #include <fmt/ostream.h>
 
-#include "cli/commands.hpp"
+#include "cli/command.hpp"
 #include "engine/drain.hpp"
+#include "engine/plan.hpp"
 #include "state/attachment.hpp"
 
 namespace bpfport {
 
 namespace {
+
+struct DetachOptions {
+    std::vector<std::string> words;
+    DetachRequest request;
+    bool all = false;   // of every network namespace
+    bool drain = false; // new connections are left alone; detach when the last has ended
+    unsigned timeout = 0; // seconds; 0: none
+};
 
 std::set<std::uint16_t> ids_of(const std::vector<InstalledRule>& rules) {
     std::set<std::uint16_t> ids;
@@ -80,7 +89,8 @@ Result<void> wait_for_drain(const Session& session, const std::set<std::uint16_t
         if (*left != said) fmt::print(session.err, "draining: {} open\n", *left);
         session.err.flush();
         said = *left;
-        if (options.timeout && std::chrono::steady_clock::now() - start >= *options.timeout)
+        if (options.timeout && std::chrono::steady_clock::now() - start >=
+                                   std::chrono::seconds(options.timeout))
             return failure(fmt::format("{} connections are still open", *left),
                            "the rules take no new ones and go with the next bpfport command "
                            "after the last has ended; detach without --drain cuts them");
@@ -99,9 +109,20 @@ Result<void> detach_everything(const Session& session) {
     return {};
 }
 
-} // namespace
+Result<void> read_words(DetachOptions& options) {
+    auto split = split_words(options.words);
+    if (!split) return std::unexpected(split.error());
+    if (options.all && !options.words.empty())
+        return usage_error("--all goes without scopes and rules");
+    if (!options.all && split->scopes.empty())
+        return usage_error("no scope is given",
+                           "bpfport detach eth0; bpfport detach --all for everything");
+    options.request = {std::move(split->scopes), std::move(split->rules)};
+    return {};
+}
 
-Result<void> detach_command(const Session& session, const DetachOptions& options) {
+Result<void> detach(const Session& session, DetachOptions& options) {
+    if (auto read = read_words(options); !read) return read;
     if (options.all && session.netns.empty()) return detach_everything(session);
     if (auto entered = enter_session_netns(session); !entered) return entered;
     std::set<std::uint16_t> ids;
@@ -127,6 +148,24 @@ Result<void> detach_command(const Session& session, const DetachOptions& options
         session.out.flush();
     }
     return ids.empty() ? Result<void>{} : wait_for_drain(session, ids, options);
+}
+
+} // namespace
+
+Command add_detach(CLI::App& app) {
+    auto options = std::make_shared<DetachOptions>();
+    auto* command = app.add_subcommand("detach", "End redirects");
+    command->footer("Without rules, all of the scope's. Examples:\n  bpfport detach eth0\n"
+                    "  bpfport detach eth0 80:3000 --drain\n  bpfport detach --all");
+    command->add_option("WORDS", options->words, "Scopes and rules")
+        ->type_name("SCOPE... [RULE...]");
+    command->add_flag("--all", options->all,
+                      "Everything, in every network namespace (with --netns: in that one)");
+    command->add_flag("--drain", options->drain,
+                      "Take no new connections, wait for the open ones to end, then detach");
+    command->add_option("--timeout", options->timeout, "With --drain: wait no longer than this")
+        ->type_name("SECONDS");
+    return {command, [options](const Session& session) { return detach(session, *options); }};
 }
 
 } // namespace bpfport

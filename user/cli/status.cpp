@@ -6,13 +6,18 @@
 #include <fmt/ostream.h>
 #include <nlohmann/json.hpp>
 
-#include "cli/commands.hpp"
+#include "cli/command.hpp"
 #include "cli/table.hpp"
 #include "stats/snapshot.hpp"
 
 namespace bpfport {
 
 namespace {
+
+struct StatusOptions {
+    std::vector<std::string> words;
+    bool json = false;
+};
 
 using Json = nlohmann::ordered_json;
 
@@ -117,17 +122,17 @@ void print_json(std::ostream& out, const std::optional<Snapshot>& snapshot) {
     fmt::print(out, "{}\n", json.dump(2));
 }
 
-} // namespace
-
-Result<void> status_command(const Session& session, const StatusOptions& options) {
+Result<void> status(const Session& session, const StatusOptions& options) {
+    auto only = split_words(options.words);
+    if (!only) return std::unexpected(only.error());
     auto store = open_for_reading(session);
     if (!store) return std::unexpected(store.error());
     if (auto entered = enter_session_netns(session); !entered) return entered;
     auto snapshot = take_snapshot(*store);
     if (!snapshot) return std::unexpected(snapshot.error());
-    if (*snapshot && !options.scopes.empty())
+    if (*snapshot && !only->scopes.empty())
         std::erase_if((*snapshot)->rules, [&](const RuleStatus& rule) {
-            return std::ranges::none_of(options.scopes, [&](const Scope& scope) {
+            return std::ranges::none_of(only->scopes, [&](const Scope& scope) {
                 return scope.kind() == Scope::Kind::kAny ? rule.scope == "any"
                                                          : rule.scope == scope.name();
             });
@@ -139,6 +144,16 @@ Result<void> status_command(const Session& session, const StatusOptions& options
     else
         fmt::print(session.out, "nothing is attached in this network namespace\n");
     return {};
+}
+
+} // namespace
+
+Command add_status(CLI::App& app) {
+    auto options = std::make_shared<StatusOptions>();
+    auto* command = app.add_subcommand("status", "What is redirected, asked of the kernel");
+    command->add_option("SCOPE", options->words, "Only these");
+    command->add_flag("--json", options->json, "For machines");
+    return {command, [options](const Session& session) { return status(session, *options); }};
 }
 
 } // namespace bpfport

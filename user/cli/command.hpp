@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// A command: its words and options as CLI11 knows them, and what to run once they are read. Each
+// command has a file of its own; cli.cpp only lists them.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "base/error.hpp"
+#include "cli/session.hpp"
+#include "rule/rule.hpp"
+#include "rule/scope.hpp"
+
+namespace bpfport {
+
+struct Command {
+    CLI::App* app = nullptr;
+    std::function<Result<void>(const Session&)> run;
+};
+
+Command add_attach(CLI::App& app);
+Command add_detach(CLI::App& app);
+Command add_status(CLI::App& app);
+
+// Words such as "eth0 wlan0 80:3000 443:8443/udp": scopes and rules in any order.
+struct ScopesAndRules {
+    std::vector<Scope> scopes;
+    std::vector<Rule> rules;
+};
+Result<ScopesAndRules> split_words(const std::vector<std::string>& words);
+
+} // namespace bpfport
