@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+# From a bare Debian 12 to a running bpfport:
+#
+#   sudo ./bootstrap.sh demo    install what is needed, build, and show a redirect between two network namespaces
+#   sudo ./bootstrap.sh test    install, build and run every test, here and inside other kernels
+#   sudo ./bootstrap.sh build   install and build only
+#
+# Safe to run again: what is there already is left as it is. Says what it does. It touches no interface of this
+# machine: the demo and the tests live in network namespaces of their own.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+build_packages=(
+    g++ cmake ninja-build pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libmnl-dev libcap-dev
+    libfmt-dev libcli11-dev nlohmann-json3-dev libgtest-dev libgmock-dev
+)
+demo_packages=(iproute2 curl busybox-static util-linux)
+test_packages=(
+    nginx-light iperf3 dnsmasq-base socat ethtool nftables iptables tcpdump iputils-ping procps python3 strace libcap2-bin
+    qemu-system-x86 debian-archive-keyring xz-utils libbenchmark-dev
+)
+
+say() { printf '\n== %s\n' "$*"; }
+fail() {
+    printf 'bootstrap.sh: %s\n' "$*" >&2
+    exit 1
+}
+
+install_packages() {
+    local missing=() package
+    for package in "$@"; do
+        [[ $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) == "install ok installed" ]] || missing+=("$package")
+    done
+    ((${#missing[@]})) || return 0
+    say "installing ${missing[*]}"
+    apt-get update -q
+    # Programs that tests start themselves must not be started as services of this machine.
+    DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -q --no-install-recommends "${missing[@]}"
+}
+
+build() { # [TARGET...]
+    say "building${*:+ $*}"
+    cmake --preset release >/dev/null
+    cmake --build --preset release ${*:+--target "$@"}
+}
+
+mount_bpffs() {
+    mountpoint -q /sys/fs/bpf && return
+    say "mounting the BPF file system on /sys/fs/bpf"
+    mount -t bpf bpf /sys/fs/bpf -o mode=0700
+}
+
+demo() {
+    local server=bpfport-server client=bpfport-client root pid url bpfport
+    bpfport=$PWD/build/release/user/bpfport
+    root=$(mktemp -d)
+    chmod 755 "$root"
+    echo "Hello from an unprivileged server on port 3000" >"$root/index.html"
+
+    cleanup() {
+        say "cleaning up"
+        "$bpfport" --netns "$server" detach --all 2>/dev/null || true
+        [[ -z ${pid:-} ]] || kill "$pid" 2>/dev/null || true
+        ip netns del "$server" 2>/dev/null || true
+        ip netns del "$client" 2>/dev/null || true
+        rm -rf "$root"
+    }
+    trap cleanup EXIT
+
+    say "two network namespaces: $server and $client"
+    ip netns del "$server" 2>/dev/null || true
+    ip netns del "$client" 2>/dev/null || true
+    ip netns add "$server"
+    ip netns add "$client"
+    ip link add eth0 netns "$server" type veth peer name eth0 netns "$client"
+    local n=1 ns
+    for ns in "$server" "$client"; do
+        ip -n "$ns" link set lo up
+        ip -n "$ns" link set eth0 up
+        ip -n "$ns" address add "192.0.2.$n/24" dev eth0
+        ip -n "$ns" address add "2001:db8::$n/64" dev eth0 nodad
+        n=$((n + 1))
+    done
+
+    say "an HTTP server on port 3000, as user nobody"
+    nsenter --net="/run/netns/$server" setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all \
+        busybox httpd -f -p '[::]:3000' -h "$root" &
+    pid=$!
+
+    say "bpfport attach eth0 80:3000"
+    "$bpfport" --netns "$server" attach eth0 80:3000
+
+    for url in http://192.0.2.1/ 'http://[2001:db8::1]/'; do
+        say "from $client: curl $url"
+        nsenter --net="/run/netns/$client" curl -sS --retry 5 --retry-connrefused --max-time 10 "$url"
+    done
+    say "from the server itself: curl http://localhost/"
+    nsenter --net="/run/netns/$server" curl -sS --max-time 10 http://localhost/
+
+    say "bpfport status"
+    "$bpfport" --netns "$server" status
+}
+
+run_tests() {
+    local kernels=(5.10 newest) failed=0
+    [[ -z ${CI:-} ]] || kernels=() # every kernel of vmtests/kernels.txt
+    say "tests inside other kernels: ${kernels[*]:-all of vmtests/kernels.txt}"
+    vmtests/run.sh --limit 600 "${kernels[@]}" || failed=$?
+    say "tests on this kernel, $(uname -r)"
+    ctest --preset release || failed=$?
+    return "$failed"
+}
+
+[[ $(id -u) == 0 ]] || fail "run as root: sudo ./bootstrap.sh ${1:-demo}"
+command -v apt-get >/dev/null || fail "this script knows Debian's packages only; README lists what to install"
+case ${1:-} in
+build)
+    install_packages "${build_packages[@]}"
+    build bpfport
+    ;;
+demo)
+    install_packages "${build_packages[@]}" "${demo_packages[@]}"
+    build bpfport
+    mount_bpffs
+    demo
+    ;;
+test)
+    install_packages "${build_packages[@]}" "${demo_packages[@]}" "${test_packages[@]}"
+    build
+    mount_bpffs
+    run_tests
+    ;;
+*)
+    sed -n '3,9s/^# \{0,1\}//p' "$0"
+    exit 2
+    ;;
+esac
