@@ -10,6 +10,7 @@
 
 #include "base/error.hpp"
 #include "harness/netns.hpp"
+#include "harness/sweep.hpp"
 
 namespace bpfport::test {
 
@@ -25,9 +26,13 @@ std::string bpfport_binary() {
     return BPFPORT_BINARY;
 }
 
+std::vector<std::string> bpfport_command(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {bpfport_binary(), "--state", state_root()});
+    return arguments;
+}
+
 ProcessResult bpfport(std::vector<std::string> arguments, const ProcessOptions& options) {
-    arguments.insert(arguments.begin(), bpfport_binary());
-    return run(arguments, options);
+    return run(bpfport_command(std::move(arguments)), options);
 }
 
 ProcessResult bpfport(const Netns& netns, std::vector<std::string> arguments,

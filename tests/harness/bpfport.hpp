@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// The real bpfport, run as a user runs it.
+// The real bpfport, run as a user runs it, with a state root of the test's own (sweep.hpp).
 #pragma once
 
 #include <string>
@@ -15,10 +15,13 @@ void require_bpffs();
 // The path of the binary under test.
 std::string bpfport_binary();
 
-// `bpfport ARGUMENTS...`
+// `bpfport --state ROOT ARGUMENTS...`, as words.
+std::vector<std::string> bpfport_command(std::vector<std::string> arguments);
+
+// Runs it.
 ProcessResult bpfport(std::vector<std::string> arguments, const ProcessOptions& options = {});
 
-// `bpfport --netns NAME ARGUMENTS...`
+// With `--netns NAME` before the arguments.
 ProcessResult bpfport(const Netns& netns, std::vector<std::string> arguments,
                       const ProcessOptions& options = {});
 

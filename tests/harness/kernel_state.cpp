@@ -2,20 +2,17 @@
 #include "harness/kernel_state.hpp"
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <fcntl.h>
 #include <net/if.h>
-#include <sys/file.h>
 
-#include <algorithm>
+#include <array>
 #include <filesystem>
-#include <iterator>
-#include <map>
-#include <stdexcept>
 #include <thread>
 
 #include <fmt/format.h>
 
-#include "base/error.hpp"
+#include "base/fd.hpp"
 #include "harness/process.hpp"
 #include "harness/sweep.hpp"
 
@@ -24,89 +21,109 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr auto kPins = "/sys/fs/bpf/bpfport";
 constexpr std::string_view kOurs = "bp_";
 
-// Calls visit(id, info) for each object of one kind. Objects may go while we walk.
-template <typename Info, typename Visit>
-void walk(int (*next)(__u32, __u32*), int (*open)(__u32), Visit visit) {
-    for (__u32 id = 0; next(id, &id) == 0;) {
-        const Fd fd(open(id));
-        Info info{};
-        __u32 size = sizeof(info);
-        if (fd && ::bpf_obj_get_info_by_fd(fd.get(), &info, &size) == 0) visit(id, info);
+struct Hook {
+    int type; // enum bpf_attach_type; Debian 12's headers don't know tcx
+    const char* name;
+};
+constexpr std::array kTcx = {Hook{46, "tcx ingress"}, Hook{47, "tcx egress"}};
+constexpr std::array kCgroup = {Hook{BPF_CGROUP_INET_INGRESS, "ingress"},
+                                Hook{BPF_CGROUP_INET_EGRESS, "egress"},
+                                Hook{BPF_CGROUP_INET_SOCK_CREATE, "create"},
+                                Hook{BPF_CGROUP_INET_SOCK_RELEASE, "release"},
+                                Hook{BPF_CGROUP_SOCK_OPS, "sockops"},
+                                Hook{BPF_CGROUP_INET4_BIND, "bind4"},
+                                Hook{BPF_CGROUP_INET6_BIND, "bind6"},
+                                Hook{BPF_CGROUP_INET4_CONNECT, "connect4"},
+                                Hook{BPF_CGROUP_INET6_CONNECT, "connect6"},
+                                Hook{BPF_CGROUP_INET4_POST_BIND, "post_bind4"},
+                                Hook{BPF_CGROUP_INET6_POST_BIND, "post_bind6"},
+                                Hook{BPF_CGROUP_UDP4_SENDMSG, "sendmsg4"},
+                                Hook{BPF_CGROUP_UDP6_SENDMSG, "sendmsg6"},
+                                Hook{BPF_CGROUP_UDP4_RECVMSG, "recvmsg4"},
+                                Hook{BPF_CGROUP_UDP6_RECVMSG, "recvmsg6"},
+                                Hook{BPF_CGROUP_INET4_GETPEERNAME, "getpeername4"},
+                                Hook{BPF_CGROUP_INET6_GETPEERNAME, "getpeername6"},
+                                Hook{BPF_CGROUP_INET4_GETSOCKNAME, "getsockname4"},
+                                Hook{BPF_CGROUP_INET6_GETSOCKNAME, "getsockname6"}};
+
+using Things = std::vector<std::string>;
+
+std::string program_name(__u32 id) {
+    const Fd program(::bpf_prog_get_fd_by_id(id));
+    bpf_prog_info info{};
+    __u32 size = sizeof(info);
+    if (!program || ::bpf_obj_get_info_by_fd(program.get(), &info, &size) != 0) return {};
+    return info.name;
+}
+
+// Our programs on one hook of a netns, an interface or a cgroup. Unknown to this kernel: none.
+void add_programs(Things& things, int target, int type, const std::string& where) {
+    std::array<__u32, 64> ids{};
+    __u32 count = ids.size();
+    if (::bpf_prog_query(target, static_cast<bpf_attach_type>(type), 0, nullptr, ids.data(),
+                         &count) != 0)
+        return;
+    for (__u32 i = 0; i < count; ++i)
+        if (const std::string name = program_name(ids.at(i)); name.starts_with(kOurs))
+            things.push_back(fmt::format("{}: {}", where, name));
+}
+
+void add_interface(Things& things, const Netns& netns, const std::string& name, unsigned index) {
+    const std::string where = fmt::format("{} in {}", name, netns.name());
+    for (const Hook& hook : kTcx)
+        add_programs(things, static_cast<int>(index), hook.type,
+                     fmt::format("{} of {}", hook.name, where));
+    __u32 xdp = 0;
+    if (::bpf_xdp_query_id(static_cast<int>(index), 0, &xdp) == 0 && xdp != 0)
+        if (const std::string program = program_name(xdp); program.starts_with(kOurs))
+            things.push_back(fmt::format("xdp of {}: {}", where, program));
+    for (const char* side : {"ingress", "egress"}) {
+        const auto filters = run({"tc", "filter", "show", "dev", name, side}, {.netns = &netns});
+        if (filters.out.find(kOurs) != std::string::npos)
+            things.push_back(fmt::format("clsact {} of {}:\n{}", side, where, filters.out));
     }
 }
 
-void add_pins(std::set<std::string>& things) {
-    std::error_code ignored;
-    for (const auto& entry : fs::recursive_directory_iterator(kPins, ignored))
-        things.insert("pin " + entry.path().string());
-}
-
-std::string filters(const Netns& netns) {
-    std::string out;
-    for (const auto& device : netns.run([] {
-             std::vector<std::string> names;
-             struct if_nameindex* all = ::if_nameindex();
-             for (auto* one = all; one != nullptr && one->if_index != 0; ++one)
-                 names.emplace_back(one->if_name);
-             ::if_freenameindex(all);
-             return names;
-         }))
-        for (const char* side : {"ingress", "egress"})
-            out += run({"tc", "-n", netns.name(), "filter", "show", "dev", device, side}).out;
-    return out;
+void add_netns(Things& things, const Netns& netns) {
+    netns.run([&] {
+        struct if_nameindex* all = ::if_nameindex();
+        for (auto* one = all; one != nullptr && one->if_index != 0; ++one)
+            add_interface(things, netns, one->if_name, one->if_index);
+        ::if_freenameindex(all);
+    });
+    add_programs(things, netns.fd(), BPF_SK_LOOKUP, "sk_lookup of " + netns.name());
 }
 
 } // namespace
 
-KernelLock::KernelLock() {
-    static_cast<void>(unique_name()); // makes the directory, and sweeps the first time
-    lock_ = Fd(::open("/run/bpfport-tests/kernel.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-    if (!lock_ || ::flock(lock_.get(), LOCK_EX) != 0)
-        throw std::runtime_error("kernel.lock: " + error_text(errno));
-    sweep(); // whoever held it may have died
+std::vector<std::string> kernel_holds(const NetnsList& namespaces, const CgroupList& cgroups) {
+    Things things;
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(state_root(), ignored))
+        things.push_back("pin " + entry.path().string());
+    for (const Netns& netns : namespaces)
+        add_netns(things, netns);
+    for (const Cgroup& cgroup : cgroups) {
+        const Fd fd(::open(cgroup.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        for (const Hook& hook : kCgroup)
+            add_programs(things, fd.get(), hook.type,
+                         fmt::format("{} of {}", hook.name, cgroup.name()));
+    }
+    return things;
 }
 
-KernelSnapshot KernelSnapshot::take() {
-    KernelSnapshot snapshot;
-    std::map<__u32, std::string> programs;
-    add_pins(snapshot.things);
-    walk<bpf_prog_info>(::bpf_prog_get_next_id, ::bpf_prog_get_fd_by_id,
-                        [&](__u32 id, const bpf_prog_info& info) {
-                            if (!std::string_view(info.name).starts_with(kOurs)) return;
-                            programs[id] = info.name;
-                            snapshot.things.insert(fmt::format("program {} {}", id, info.name));
-                        });
-    walk<bpf_map_info>(::bpf_map_get_next_id, ::bpf_map_get_fd_by_id,
-                       [&](__u32 id, const bpf_map_info& info) {
-                           if (std::string_view(info.name).starts_with(kOurs))
-                               snapshot.things.insert(fmt::format("map {} {}", id, info.name));
-                       });
-    walk<bpf_link_info>(
-        ::bpf_link_get_next_id, ::bpf_link_get_fd_by_id, [&](__u32 id, const bpf_link_info& info) {
-            if (const auto program = programs.find(info.prog_id); program != programs.end())
-                snapshot.things.insert(fmt::format("link {} of {}", id, program->second));
-        });
-    return snapshot;
-}
-
-testing::AssertionResult expect_kernel_empty(const NetnsList& namespaces,
-                                             const KernelSnapshot& before,
+testing::AssertionResult expect_kernel_empty(const NetnsList& namespaces, const CgroupList& cgroups,
                                              std::chrono::milliseconds patience) {
     const auto end = std::chrono::steady_clock::now() + patience;
     for (;;) {
-        const auto now = KernelSnapshot::take().things;
-        std::vector<std::string> left;
-        std::ranges::set_difference(now, before.things, std::back_inserter(left));
+        const auto left = kernel_holds(namespaces, cgroups);
         if (left.empty()) return testing::AssertionSuccess();
         if (std::chrono::steady_clock::now() >= end) {
             auto failure = testing::AssertionFailure() << "the kernel still holds:";
             for (const std::string& thing : left)
                 failure << "\n  " << thing;
-            for (const Netns& netns : namespaces)
-                failure << "\nfilters in " << netns.name() << ":\n" << filters(netns);
             return failure;
         }
         std::this_thread::sleep_for(std::chrono::milliseconds(20));

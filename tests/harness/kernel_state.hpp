@@ -1,45 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// What the kernel holds of bpfport's: pins, programs, maps and links. Each net test ends by asking
-// that it is empty again. All of it is the machine's, not a namespace's, so tests that load our
-// programs hold KernelLock, one at a time; it is released however the test ends.
+// What the kernel holds of bpfport's: entries of the test's state root, and programs (bp_*) on the
+// hooks of the test's namespaces and cgroups. Each net test ends by asking that nothing is left.
+// Nothing of the machine's or of other tests' is looked at, so tests can run side by side.
 #pragma once
 
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <functional>
-#include <set>
 #include <string>
 #include <vector>
 
-#include "base/fd.hpp"
+#include "harness/cgroup.hpp"
 #include "harness/netns.hpp"
 
 namespace bpfport::test {
 
-class KernelLock {
-  public:
-    KernelLock(); // waits for the other tests; sweeps what dead ones left
-
-  private:
-    Fd lock_;
-};
-
-// One line for each thing: "pin /sys/fs/bpf/bpfport/tc-...", "program 17 bp_tc_in", "map 9
-// bp_rules", "link 4 of bp_tc_in". Needs CAP_SYS_ADMIN.
-struct KernelSnapshot {
-    std::set<std::string> things;
-
-    static KernelSnapshot take();
-};
-
 using NetnsList = std::vector<std::reference_wrapper<const Netns>>;
+using CgroupList = std::vector<std::reference_wrapper<const Cgroup>>;
 
-// Nothing of ours is left but what was there `before`. Waits up to two seconds, since the kernel
-// frees programs and maps after a grace period. On failure, also shows the tc filters of the
-// namespaces, since a filter keeps its program without any link.
+// One line for each thing: "pin .../tc-...", "tcx ingress of eth0 in bpt-1-2: bp_tc_in".
+std::vector<std::string> kernel_holds(const NetnsList& namespaces, const CgroupList& cgroups = {});
+
+// That is nothing. Waits up to two seconds, since the kernel may let go of a link a little later.
 testing::AssertionResult
-expect_kernel_empty(const NetnsList& namespaces = {}, const KernelSnapshot& before = {},
+expect_kernel_empty(const NetnsList& namespaces = {}, const CgroupList& cgroups = {},
                     std::chrono::milliseconds patience = std::chrono::seconds(2));
 
 } // namespace bpfport::test

@@ -61,6 +61,12 @@ Netns::~Netns() {
     remove_netns(name_);
 }
 
+void Netns::destroy() {
+    kill_processes_in_netns(inode());
+    fd_ = Fd();
+    test::run({"ip", "netns", "del", name_});
+}
+
 unsigned long Netns::inode() const {
     struct stat status {};
     ::fstat(fd(), &status);

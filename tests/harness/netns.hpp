@@ -44,6 +44,10 @@ class Netns {
         return function();
     }
 
+    // Deletes it now, with its processes, and leaves bpfport's state as `ip netns del` does.
+    // Nothing else may be asked of it afterwards.
+    void destroy();
+
     // `ip -n NAME arguments`; throws std::runtime_error with ip's words when it fails.
     std::string ip(const std::string& arguments) const;
     // /proc/sys/<name> of this namespace: sysctl("net/ipv4/ip_forward", "1").

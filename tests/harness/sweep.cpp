@@ -30,6 +30,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr auto kLocks = "/run/bpfport-tests";
+constexpr auto kBpffs = "/sys/fs/bpf";
 
 std::vector<fs::path> entries(const fs::path& directory) {
     std::error_code ignored;
@@ -45,12 +46,14 @@ std::optional<unsigned long> inode(const fs::path& path) {
     return status.st_ino;
 }
 
-// The pid in bpt-<pid>-<n>.
+// The pid in bpt-<pid>-<n> and bp-test-<pid>.
 std::optional<pid_t> owner(const std::string& name) {
     int pid = 0;
     unsigned serial = 0;
-    if (std::sscanf(name.c_str(), "bpt-%d-%u", &pid, &serial) != 2) return {};
-    return pid;
+    if (std::sscanf(name.c_str(), "bpt-%d-%u", &pid, &serial) == 2 ||
+        std::sscanf(name.c_str(), "bp-test-%d", &pid) == 1)
+        return pid;
+    return {};
 }
 
 Fd lock_file(pid_t pid, int flags) {
@@ -71,6 +74,11 @@ void hold_own_lock() {
     } while (inode(path) != held.st_ino);
 }
 
+void remove_tree(const fs::path& path) {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+}
+
 bool is_dead(pid_t pid) {
     if (pid == ::getpid()) return false;
     const Fd lock = lock_file(pid, 0);
@@ -81,25 +89,43 @@ bool is_dead(pid_t pid) {
 // does: inodes are used again at once.
 void remove_pins(unsigned long number) {
     const std::string text = std::to_string(number);
-    for (const auto& path : entries("/sys/fs/bpf/bpfport")) {
+    for (const auto& path : entries(state_root())) {
         const std::string name = path.filename();
         const auto dash = name.find('-');
         const auto id = dash == std::string::npos ? "" : name.substr(dash + 1);
-        std::error_code ignored;
-        if (id == text || id.starts_with(text + "-")) fs::remove_all(path, ignored);
+        if (id == text || id.starts_with(text + "-")) remove_tree(path);
     }
 }
 
-} // namespace
-
-std::string unique_name() {
-    static const bool once = [] {
+void begin_once() {
+    static const bool begun = [] {
         hold_own_lock();
         sweep();
         return true;
     }();
+    static_cast<void>(begun);
+}
+
+struct StateRoot {
+    std::string path = fmt::format("{}/bp-test-{}", kBpffs, ::getpid());
+
+    StateRoot() { remove_tree(path); } // of a dead test that had our process id
+    StateRoot(const StateRoot&) = delete;
+    StateRoot& operator=(const StateRoot&) = delete;
+    ~StateRoot() { remove_tree(path); }
+};
+
+} // namespace
+
+const std::string& state_root() {
+    begin_once();
+    static const StateRoot root;
+    return root.path;
+}
+
+std::string unique_name() {
+    begin_once();
     static std::atomic<unsigned> serial = 0;
-    static_cast<void>(once);
     return fmt::format("bpt-{}-{}", ::getpid(), ++serial);
 }
 
@@ -140,6 +166,8 @@ void sweep() {
         if (left_behind(path)) remove_netns(path.filename());
     for (const auto& path : entries(cgroup_root()))
         if (left_behind(path)) remove_cgroup(path);
+    for (const auto& path : entries(kBpffs))
+        if (left_behind(path)) remove_tree(path);
     // The lock files last: while one of a dead test stands, its pid's objects may.
     for (const auto& path : entries(kLocks)) {
         const pid_t pid = std::atoi(path.filename().c_str());

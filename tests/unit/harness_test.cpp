@@ -2,6 +2,7 @@
 // The harness against the kernel: namespaces, links, programs, sockets, captures. Real frames must
 // be found valid by the model, and what a killed test leaves must be gone with the next.
 #include <bpf/bpf.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -100,6 +101,7 @@ TEST_F(Harness, NetnsIsVisibleToIpAndGoesAway) {
 // A test process is killed while it has a namespace and a cgroup, each with a daemon in it that has
 // left the group and session of its starter.
 TEST_F(Harness, WhatAKilledTestLeavesIsSwept) {
+    require_bpffs();
     const Netns living; // must survive the sweep
     std::array<int, 2> pipe{};
     ASSERT_EQ(::pipe(pipe.data()), 0);
@@ -122,8 +124,10 @@ TEST_F(Harness, WhatAKilledTestLeavesIsSwept) {
     std::istringstream words(told);
     std::string netns;
     std::string cgroup;
+    std::string root;
     std::array<pid_t, 2> daemons{};
-    words >> netns >> cgroup >> daemons[0] >> daemons[1];
+    words >> netns >> cgroup >> root >> daemons[0] >> daemons[1];
+    ASSERT_TRUE(fs::exists(root)) << told;
     ASSERT_TRUE(fs::exists(fs::path(kNetnsDirectory) / netns)) << told;
     for (const pid_t daemon : daemons)
         ASSERT_EQ(::kill(daemon, 0), 0);
@@ -131,6 +135,7 @@ TEST_F(Harness, WhatAKilledTestLeavesIsSwept) {
     sweep();
     EXPECT_FALSE(fs::exists(fs::path(kNetnsDirectory) / netns));
     EXPECT_FALSE(fs::exists(cgroup));
+    EXPECT_FALSE(fs::exists(root));
     EXPECT_TRUE(fs::exists(fs::path(kNetnsDirectory) / living.name()));
     for (const pid_t daemon : daemons) {
         for (int tries = 0; tries < 200 && ::kill(daemon, 0) == 0; ++tries)
@@ -147,7 +152,8 @@ TEST_F(Harness, DISABLED_Victim) {
     // The nap lets it leave the group before the group is ended.
     const std::vector<std::string> daemon = {"sh", "-c",
                                              "setsid sh -c 'echo $$; exec sleep 300' & sleep 0.3"};
-    const std::string text = netns.name() + " " + cgroup.path() + " " +
+    fs::create_directories(state_root() + "/netns-1");
+    const std::string text = netns.name() + " " + cgroup.path() + " " + state_root() + " " +
                              run(daemon, {.netns = &netns}).out +
                              run(daemon, {.cgroup = &cgroup}).out;
     ASSERT_GT(::write(std::stoi(pipe), text.data(), text.size()), 0);
@@ -361,30 +367,53 @@ Fd load(bpf_prog_type type, int result) {
 
 TEST_F(Harness, KernelStateNamesWhatIsLeft) {
     require_bpffs();
-    const KernelLock lock;
     const Netns netns;
-    const auto before = KernelSnapshot::take();
-    EXPECT_TRUE(expect_kernel_empty({netns}, before));
-    {
+    const Netns other;
+    const Cgroup cgroup;
+    EXPECT_TRUE(expect_kernel_empty({netns}, {cgroup}));
+    const auto expect_left = [&](const char* what) {
+        const auto left = expect_kernel_empty({netns}, {cgroup}, 50ms);
+        EXPECT_FALSE(left);
+        EXPECT_THAT(left.message(), HasSubstr(what));
+        EXPECT_TRUE(expect_kernel_empty({other}));
+    };
+    const Fd program = load(BPF_PROG_TYPE_SCHED_CLS, -1);
+    ASSERT_TRUE(program);
+    if (kernel_at_least(6, 6)) {
         constexpr auto kTcxIngress = static_cast<bpf_attach_type>(46);
-        const Fd program = load(BPF_PROG_TYPE_SCHED_CLS, -1);
-        const Fd map(::bpf_map_create(BPF_MAP_TYPE_ARRAY, "bp_map", 4, 4, 1, nullptr));
         const Fd link(
             netns.run([&] { return ::bpf_link_create(program.get(), 1, kTcxIngress, nullptr); }));
-        ASSERT_TRUE(program && map);
-        const auto left = expect_kernel_empty({netns}, before, 50ms);
-        EXPECT_FALSE(left);
-        EXPECT_THAT(left.message(), HasSubstr("bp_harness"));
-        EXPECT_THAT(left.message(), HasSubstr("bp_map"));
-        if (kernel_at_least(6, 6)) {
-            EXPECT_THAT(left.message(), HasSubstr("of bp_harness"));
-        }
+        expect_left("tcx ingress of lo");
     }
-    EXPECT_TRUE(expect_kernel_empty({netns}, before));
+    const std::string pinned = std::string("/sys/fs/bpf/") + unique_name();
+    ASSERT_EQ(::bpf_obj_pin(program.get(), pinned.c_str()), 0);
+    // Not `tc -n`, which hides bpffs.
+    run({"tc", "qdisc", "add", "dev", "lo", "clsact"}, {.netns = &netns});
+    const auto filter =
+        run({"tc", "filter", "add", "dev", "lo", "egress", "bpf", "da", "object-pinned", pinned},
+            {.netns = &netns});
+    fs::remove(pinned);
+    ASSERT_EQ(filter.status, 0) << filter.err;
+    expect_left("clsact egress of lo");
+    run({"tc", "qdisc", "del", "dev", "lo", "clsact"}, {.netns = &netns});
+    EXPECT_TRUE(expect_kernel_empty({netns}, {cgroup}));
+    {
+        const Fd hooked = load(BPF_PROG_TYPE_CGROUP_SKB, 1);
+        const Fd directory(::open(cgroup.path().c_str(), O_RDONLY | O_CLOEXEC));
+        const Fd link(
+            ::bpf_link_create(hooked.get(), directory.get(), BPF_CGROUP_INET_EGRESS, nullptr));
+        ASSERT_TRUE(link);
+        expect_left("egress of /bpt-");
+    }
+    EXPECT_TRUE(expect_kernel_empty({netns}, {cgroup}));
+    fs::create_directory(state_root());
+    EXPECT_TRUE(expect_kernel_empty({netns}));
+    fs::create_directory(state_root() + "/staging-1-1");
+    EXPECT_FALSE(expect_kernel_empty({}, {}, 0ms));
+    fs::remove_all(state_root());
 }
 
 TEST_F(Harness, TestRunGivesActionAndFrame) {
-    const KernelLock lock;
     const Bytes frame = (Ethernet{} / Ipv4{} / Tcp{}).build();
     const Fd classifier = load(BPF_PROG_TYPE_SCHED_CLS, -1);
     __sk_buff context{};
