@@ -8,70 +8,9 @@
  */
 #include "lib/admit.h"
 #include "lib/icmp.h"
+#include "lib/parse.h"
 #include "lib/refuse.h"
 #include "lib/rewrite.h"
-
-#define PULL_BYTES 192 /* linear bytes asked for when the headers lie beyond them */
-
-/* Parses; when the headers are not in the linear part, pulls them there once. */
-static __always_inline enum parsed parse_skb(struct __sk_buff* skb, __u32 link_header,
-                                             struct packet* p)
-{
-    void* data = skb_data(skb);
-    void* end = skb_end(skb);
-
-    return parse_packet(p, link_header, data, end);
-}
-
-/* The transport header, `length` bytes of it linear. NULL: not there. */
-static __always_inline __u8* transport(struct __sk_buff* skb, const struct packet* p, __u32 length)
-{
-    void* end = skb_end(skb);
-    __u32 at = p->transport;
-
-    if (at > MAX_HEADERS) return NULL;
-
-    __u8* header = skb_data(skb) + at;
-
-    return (void*)(header + length) <= end ? header : NULL;
-}
-
-/* Headers of a TCP, UDP or ICMP packet, checked to be complete. */
-static __always_inline enum parsed find_ports(struct __sk_buff* skb, __u32 link_header,
-                                              struct packet* p, struct l4* l4, struct ports* ports)
-{
-    enum parsed parsed = parse_skb(skb, link_header, p);
-    __u8* header;
-
-    if (parsed != PARSED) return parsed;
-    if (packet_is_icmp(p)) return PARSED;
-    if (!l4_of(l4, p->protocol)) return PARSED_OTHER;
-    header = transport(skb, p, l4->header);
-    if (!header) return PARSED_SHORT;
-    *ports = *(struct ports*)header;
-    return PARSED;
-}
-
-static __always_inline enum parsed find_ports_pulling(struct __sk_buff* skb, __u32 link_header,
-                                                      struct packet* p, struct l4* l4,
-                                                      struct ports* ports)
-{
-    enum parsed parsed = find_ports(skb, link_header, p, l4, ports);
-    __u32 linear = skb_end(skb) - skb_data(skb);
-
-    if (parsed != PARSED_SHORT || skb->len <= linear) return parsed;
-    if (bpf_skb_pull_data(skb, skb->len < PULL_BYTES ? skb->len : PULL_BYTES)) return parsed;
-    return find_ports(skb, link_header, p, l4, ports);
-}
-
-/* ICMP quotes reach further than ports do. */
-static __always_inline void pull_quote(struct __sk_buff* skb)
-{
-    __u32 linear = skb_end(skb) - skb_data(skb);
-
-    if (linear < PULL_BYTES && skb->len > linear)
-        bpf_skb_pull_data(skb, skb->len < PULL_BYTES ? skb->len : PULL_BYTES);
-}
 
 static __always_inline int not_parsed(enum parsed parsed)
 {
@@ -85,10 +24,19 @@ static __always_inline int translated(int outcome)
     return TC_NEXT;
 }
 
-static __always_inline int carry_out(struct __sk_buff* skb, struct packet* p, enum verdict verdict)
+static __always_inline int carry_out(struct __sk_buff* skb, const struct packet* p, int verdict)
 {
-    if (verdict == REFUSE) return refuse(skb, p);
+    if (verdict == REFUSE) return bp_refuse(skb, packet_pack(p, PARSED));
     return verdict == DISCARD ? TC_DROP : TC_NEXT;
+}
+
+/* Puts a question where bp_admit() and bp_admit_direct() find it. */
+static __always_inline struct query* ask(const struct query* question)
+{
+    struct query* q = query();
+
+    if (q) *q = *question;
+    return q;
 }
 
 /* A packet whose destination port has a slot in the table. */
@@ -100,13 +48,14 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
     struct query q = {};
     __u8* header = transport(skb, p, l4->header);
     __u32 header_length;
-    __u16 id;
+    __u32 id;
 
     if (ethernet && skb->pkt_type != PACKET_FOR_HOST) {
         count_outcome(BP_OUTCOME_OTHER_HOST);
         return TC_NEXT;
     }
-    if (!header || !(header_length = l4_header_length(l4, p, header)))
+    if (!header || !(header_length = l4_header_length(l4, p, header)) ||
+        p->transport + p->claimed > skb->len)
         return not_parsed(PARSED_MALFORMED);
     q.opens = l4_opens(l4, header);
     if (!packet_addresses(p, skb_data(skb), skb_end(skb), q.key.peer,
@@ -115,8 +64,10 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
     q.key.peer_port = ports->source;
     q.proto = l4->proto;
     q.ifindex = skb->ifindex;
+    q.slot = slot;
 
-    id = slot & BP_SLOT_SET ? rules_find(side, slot, q.ifindex, q.key.local) : 0;
+    id = slot & BP_SLOT_SET ? find_rule_quickly(side, slot, q.ifindex) : 0;
+    if (id == ASK_IN_FULL) id = ask(&q) ? bp_find_rule(slot) : 0;
     if (!id) {
         if (!(slot & BP_SLOT_TARGET)) {
             count_outcome(BP_OUTCOME_OTHER_SCOPE);
@@ -124,7 +75,7 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
         }
         if (!q.opens) return TC_NEXT;
         q.key.target_port = ports->destination;
-        return carry_out(skb, p, admit_direct(skb, &q, slot));
+        return carry_out(skb, p, ask(&q) ? bp_admit_direct(skb) : LEAVE);
     }
 
     const struct bp_rule* rule = rules_get(side, id);
@@ -144,9 +95,11 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
         !(q.opens && (rule->flags & BP_RULE_CAREFUL))) {
         q.target_port = flow->target_port;
     } else {
-        enum verdict verdict = admit(skb, &q);
+        struct query* asked = ask(&q);
+        int verdict = asked ? bp_admit(skb) : LEAVE;
 
-        if (verdict != REDIRECT) return carry_out(skb, p, verdict);
+        if (!asked || verdict != REDIRECT) return carry_out(skb, p, verdict);
+        q.target_port = asked->target_port;
     }
 
     struct port_change change = {p->transport, DESTINATION_PORT, q.listen_port, q.target_port};
@@ -160,17 +113,16 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
 
 static __always_inline int tc_in(struct __sk_buff* skb, __u32 link_header)
 {
-    struct packet p;
-    struct l4 l4;
-    struct ports ports;
-    enum parsed parsed = find_ports_pulling(skb, link_header, &p, &l4, &ports);
+    struct packet p = {};
+    struct l4 l4 = {.header = 20}; /* never read so: for verifiers that forget a comparison */
+    struct ports ports = {};
+    enum parsed parsed = find_ports(skb, link_header, &p, &l4, &ports);
     __u16 slot;
 
     if (parsed != PARSED) return not_parsed(parsed);
     if (packet_is_icmp(&p)) {
         if (link_header && skb->pkt_type != PACKET_FOR_HOST) return TC_NEXT;
-        pull_quote(skb);
-        return translated(icmp_in(skb, &p));
+        return translated(bp_icmp_in(skb, packet_pack(&p, PARSED)));
     }
     slot = rules_slot(rules_side(), l4.proto, ports.destination);
     if (!slot) return TC_NEXT;
@@ -263,16 +215,15 @@ static __always_inline int tc_out_matched(struct __sk_buff* skb, struct packet* 
 
 static __always_inline int tc_out(struct __sk_buff* skb, __u32 link_header)
 {
-    struct packet p;
-    struct l4 l4;
-    struct ports ports;
-    enum parsed parsed = find_ports_pulling(skb, link_header, &p, &l4, &ports);
+    struct packet p = {};
+    struct l4 l4 = {.header = 20}; /* never read so: for verifiers that forget a comparison */
+    struct ports ports = {};
+    enum parsed parsed = find_ports(skb, link_header, &p, &l4, &ports);
     __u16 slot;
 
     if (parsed != PARSED) return not_parsed(parsed);
     if (packet_is_icmp(&p)) {
-        pull_quote(skb);
-        return translated(icmp_out(skb, &p));
+        return translated(bp_icmp_out(skb, packet_pack(&p, PARSED)));
     }
     slot = rules_slot(rules_side(), l4.proto, ports.source);
     if (!(slot & BP_SLOT_TARGET)) return TC_NEXT;

@@ -23,17 +23,6 @@ enum verdict {
     DISCARD,  /* dropped without an answer */
 };
 
-/* A packet to a listen port. In: all but target_port, which key.target_port says at first. */
-struct query {
-    struct bp_flow_key key;
-    __be16 listen_port;
-    __be16 target_port; /* out: where it goes */
-    __u32 ifindex;      /* it arrived on */
-    __u16 rule;
-    __u8 proto;
-    bool opens; /* a SYN or a datagram */
-};
-
 static __always_inline enum verdict leave(enum bp_outcome outcome)
 {
     count_outcome(outcome);
@@ -68,94 +57,103 @@ static __always_inline enum verdict nobody_listens(const struct bp_rule* rule)
     return DISCARD;
 }
 
-static __always_inline enum verdict admit_tcp(void* ctx, struct query* q,
+static __always_inline enum verdict admit_tcp(struct __sk_buff* skb, struct query* q,
                                               const struct bp_rule* rule)
 {
-    __be16 seen = 0;
-    enum owner owner = tcp_owner(ctx, &q->key, q->listen_port, &seen);
+    struct tenure tenure = tcp_owner(skb, q->listen_port);
 
     /* A server that was on the listen port before us, or a connection opened from there. */
-    if (owner >= OWNER_UNKNOWN || (owner == OWNER_CLOSED && !q->opens))
+    if (tenure.owner >= OWNER_UNKNOWN || (tenure.owner == OWNER_CLOSED && !q->opens))
         return leave(BP_OUTCOME_LISTEN_SOCKET);
 
     /* Connections to the target before the last change of the rule stay there. */
     if (rule->old_target_first) {
         __be16 old = rule_old_target(rule, q->listen_port);
 
-        owner = tcp_owner(ctx, &q->key, old, &seen);
-        if (owner == OWNER_REDIRECTED && seen == q->listen_port) {
+        tenure = tcp_owner(skb, old);
+        if (tenure.owner == OWNER_REDIRECTED && tenure.listen_port == q->listen_port) {
             q->target_port = old;
             return remember(q);
         }
     }
 
-    owner = tcp_owner(ctx, &q->key, q->target_port, &seen);
-    if (owner == OWNER_REDIRECTED && seen == q->listen_port) return remember(q);
-    if (owner >= OWNER_UNKNOWN) {
+    tenure = tcp_owner(skb, q->target_port);
+    if (tenure.owner == OWNER_REDIRECTED && tenure.listen_port == q->listen_port)
+        return remember(q);
+    if (tenure.owner >= OWNER_UNKNOWN) {
         struct bp_flow* hint = flow_lookup(BP_TCP, &q->key);
 
         /* A handshake of ours: the SYN-ACK or the first data went through this hint. */
-        if (owner == OWNER_UNKNOWN && hint && hint->listen_port == q->listen_port) return REDIRECT;
+        if (tenure.owner == OWNER_UNKNOWN && hint && hint->listen_port == q->listen_port)
+            return REDIRECT;
         count_outcome(BP_OUTCOME_OLDER_DIRECT);
         return q->opens ? REFUSE : LEAVE;
     }
     if (rule->flags & BP_RULE_DRAINING) return leave(BP_OUTCOME_DRAINING);
-    if (rule->on_absent != BP_ABSENT_RESET && owner == OWNER_NONE && q->opens)
+    if (rule->on_absent != BP_ABSENT_RESET && tenure.owner == OWNER_NONE && q->opens)
         return nobody_listens(rule);
     return remember(q);
 }
 
-static __always_inline enum verdict admit_udp(void* ctx, struct query* q,
+static __always_inline enum verdict admit_udp(struct __sk_buff* skb, struct query* q,
                                               const struct bp_rule* rule)
 {
     struct bp_flow* known = flow_lookup(BP_UDP, &q->key);
     bool ours = known && known->listen_port == q->listen_port;
 
     /* For example a resolver that asks from port 53: the answer is for it. */
-    if (udp_owner(ctx, &q->key, q->listen_port) == OWNER_UNKNOWN)
+    if (bp_udp_owner(skb, q->listen_port) == OWNER_UNKNOWN)
         return leave(BP_OUTCOME_LISTEN_SOCKET);
     if ((rule->flags & BP_RULE_DRAINING) && !ours) return leave(BP_OUTCOME_DRAINING);
     if (rule->on_absent != BP_ABSENT_RESET &&
-        udp_owner(ctx, &q->key, q->target_port) == OWNER_NONE)
+        bp_udp_owner(skb, q->target_port) == OWNER_NONE)
         return nobody_listens(rule);
     return ours ? REDIRECT : remember(q);
 }
 
-static __noinline enum verdict admit(void* ctx, struct query* q)
+/* Decides about the query's packet to a listen port; returns enum verdict. */
+__noinline int bp_admit(struct __sk_buff* skb)
 {
-    const struct bp_rule* rule = rules_get(rules_side(), q->rule);
+    struct query* q = query();
+    const struct bp_rule* rule;
 
+    if (!q) return LEAVE;
+    rule = rules_get(rules_side(), q->rule);
     q->target_port = q->key.target_port;
     if (address_is_multicast(q->key.local)) return leave(BP_OUTCOME_MULTICAST);
-    switch (locality(ctx, &q->key, q->ifindex)) {
+    switch (bp_locality(skb)) {
     case LOCAL:
         break;
     case FORWARDED:
         if (rule->flags & BP_RULE_FORWARDED) return admit_forwarded(q);
         return leave(BP_OUTCOME_NOT_LOCAL);
-    case UNROUTABLE:
+    default:
         return leave(BP_OUTCOME_NOT_LOCAL);
     }
-    return q->proto == BP_TCP ? admit_tcp(ctx, q, rule) : admit_udp(ctx, q, rule);
+    return q->proto == BP_TCP ? admit_tcp(skb, q, rule) : admit_udp(skb, q, rule);
 }
 
 /* A packet straight to a target port: a direct client. Its replies must not be translated, and it
  * must not disturb a redirected connection with the same tuple, which would otherwise answer its
  * SYN with a challenge ACK that this client can't match: it would hang until it times out. */
-static __noinline enum verdict admit_direct(void* ctx, struct query* q, __u16 slot)
+__noinline int bp_admit_direct(struct __sk_buff* skb)
 {
-    struct bp_flow* flow = flow_lookup(q->proto, &q->key);
+    struct query* q = query();
+    struct bp_flow* flow;
+    struct tenure tenure;
 
+    if (!q) return LEAVE;
+    flow = flow_lookup(q->proto, &q->key);
     q->target_port = q->key.target_port;
-    if (slot & BP_SLOT_FORWARDED) {
+    if (q->slot & BP_SLOT_FORWARDED) {
         struct bp_flow* forward = forward_lookup(q->proto, &q->key);
 
         if (forward) forward->listen_port = 0;
     }
     if (q->proto == BP_UDP) {
         /* A flow on record as direct is one this host began (see tc_out). */
-        if ((slot & BP_SLOT_ANY_EXCLUSIVE) && (!flow || flow->listen_port) &&
-            locality(ctx, &q->key, q->ifindex) == LOCAL) {
+        if ((q->slot & BP_SLOT_ANY_EXCLUSIVE) && (!flow || flow->listen_port) &&
+            bp_locality(skb) == LOCAL) {
             count_outcome(BP_OUTCOME_EXCLUSIVE);
             return DISCARD;
         }
@@ -164,17 +162,15 @@ static __noinline enum verdict admit_direct(void* ctx, struct query* q, __u16 sl
         return LEAVE;
     }
 
-    __be16 seen = 0;
-    enum owner owner = tcp_owner(ctx, &q->key, q->target_port, &seen);
-
-    if (owner == OWNER_REDIRECTED || (owner == OWNER_UNKNOWN && flow)) {
+    tenure = tcp_owner(skb, q->target_port);
+    if (tenure.owner == OWNER_REDIRECTED || (tenure.owner == OWNER_UNKNOWN && flow)) {
         count_outcome(BP_OUTCOME_OLDER_REDIRECTED);
         return REFUSE;
     }
-    if (owner >= OWNER_UNKNOWN) return LEAVE;
-    if ((slot & BP_SLOT_ANY_EXCLUSIVE) && locality(ctx, &q->key, q->ifindex) == LOCAL) {
+    if (tenure.owner >= OWNER_UNKNOWN) return LEAVE;
+    if ((q->slot & BP_SLOT_ANY_EXCLUSIVE) && bp_locality(skb) == LOCAL) {
         count_outcome(BP_OUTCOME_EXCLUSIVE);
-        return slot & BP_SLOT_EXCLUSIVE_DROP ? DISCARD : REFUSE;
+        return q->slot & BP_SLOT_EXCLUSIVE_DROP ? DISCARD : REFUSE;
     }
     /* What an earlier redirected connection with this tuple left behind. */
     if (flow) bpf_map_delete_elem(&bp_hints, &q->key);

@@ -12,6 +12,7 @@
 #define BPFPORT_LIB_ICMP_H
 
 #include "lib/admit.h"
+#include "lib/parse.h"
 #include "lib/rewrite.h"
 
 #define ICMP_CHECKSUM 2 /* offset in ICMP and ICMPv6 */
@@ -31,27 +32,19 @@ struct quote {
 static __always_inline bool read_quote(struct __sk_buff* skb, const struct packet* error,
                                        struct quote* q, __u8* source, __u8* destination)
 {
-    void* data = skb_data(skb);
-    void* end = skb_end(skb);
-    __u32 at;
+    __u8* type = transport(skb, error, ICMP_ERROR_HEADER);
+    __u8* header;
 
-    if (error->transport > MAX_HEADERS) return false;
-
-    __u8* type = data + error->transport;
-
-    if ((void*)(type + ICMP_ERROR_HEADER) > end || !is_icmp_error(error, *type)) return false;
-    if (parse_quote(&q->packet, error, data, end) != PARSED) return false;
+    if (!type || !is_icmp_error(error, *type)) return false;
+    if (parse_ip(skb, &q->packet, error->transport + ICMP_ERROR_HEADER) != PARSED) return false;
+    if (q->packet.version != error->version) return false;
     if (!l4_of(&q->l4, q->packet.protocol)) return false;
-    at = q->packet.transport;
-    if (at > MAX_HEADERS) return false;
-
-    __u8* header = data + at;
-
-    if ((void*)(header + QUOTED_PORTS) > end) return false;
+    header = transport(skb, &q->packet, QUOTED_PORTS);
+    if (!header) return false;
     q->ports = *(struct ports*)header;
-    q->has_checksum = (void*)(header + q->l4.header) <= end;
+    q->has_checksum = transport(skb, &q->packet, q->l4.checksum + sizeof(__u16)) != NULL;
     q->error = error->transport;
-    return packet_addresses(&q->packet, data, end, source, destination);
+    return packet_addresses(&q->packet, skb_data(skb), skb_end(skb), source, destination);
 }
 
 /* Changes the quoted port. When the quoted checksum changes with it, the two cancel in the ICMP
@@ -78,15 +71,17 @@ static __always_inline __be16 quoted_target(struct __sk_buff* skb, struct bp_flo
                                             __u8 proto, const struct bp_rule* rule,
                                             __be16 listen_port)
 {
-    __be16 seen = 0;
     struct bp_flow* flow;
 
     key->target_port = rule_target(rule, listen_port);
     flow = flow_lookup(proto, key);
     if (flow && flow->listen_port == listen_port) return flow->target_port;
-    if (proto == BP_TCP && tcp_owner(skb, key, key->target_port, &seen) == OWNER_REDIRECTED &&
-        seen == listen_port)
-        return key->target_port;
+    if (proto == BP_TCP) {
+        struct tenure tenure = tcp_owner(skb, key->target_port);
+
+        if (tenure.owner == OWNER_REDIRECTED && tenure.listen_port == listen_port)
+            return key->target_port;
+    }
     if (!(rule->flags & BP_RULE_FORWARDED)) return 0;
     flow = forward_lookup(proto, key);
     return flow && flow->listen_port == listen_port ? flow->target_port : 0;
@@ -95,17 +90,21 @@ static __always_inline __be16 quoted_target(struct __sk_buff* skb, struct bp_flo
 #define NO_OUTCOME (-1) /* an error about a flow that is not ours */
 
 /* Both return the enum bp_outcome to count, or NO_OUTCOME. */
-static __noinline int icmp_in(struct __sk_buff* skb, struct packet* error)
+__noinline int bp_icmp_in(struct __sk_buff* skb, __u64 packed_error)
 {
+    struct packet error;
     struct quote q = {};
-    struct bp_flow_key key = {};
+    struct query* query_slot = query();
+    struct bp_flow_key* key;
     const struct bp_table_side* side = rules_side();
     __u16 slot;
 
-    if (!read_quote(skb, error, &q, key.local, key.peer)) return NO_OUTCOME;
+    if (!query_slot || packet_unpack(&error, packed_error) != PARSED) return NO_OUTCOME;
+    key = &query_slot->key;
+    if (!read_quote(skb, &error, &q, key->local, key->peer)) return NO_OUTCOME;
     slot = rules_slot(side, q.l4.proto, q.ports.source);
     if (!(slot & BP_SLOT_SET)) return NO_OUTCOME;
-    key.peer_port = q.ports.destination;
+    key->peer_port = q.ports.destination;
 
     /* The error may come in by another interface than the flow: every rule of the port is asked. */
     for (int i = 0; i < BP_SET_SIZE; i++) {
@@ -113,7 +112,7 @@ static __noinline int icmp_in(struct __sk_buff* skb, struct packet* error)
         __be16 target;
 
         if (!id) break;
-        target = quoted_target(skb, &key, q.l4.proto, rules_get(side, id), q.ports.source);
+        target = quoted_target(skb, key, q.l4.proto, rules_get(side, id), q.ports.source);
         if (!target) continue;
         if (!rewrite_quote(skb, &q, SOURCE_PORT, q.ports.source, target))
             return BP_OUTCOME_WRITE_FAILED;
@@ -122,21 +121,25 @@ static __noinline int icmp_in(struct __sk_buff* skb, struct packet* error)
     return NO_OUTCOME;
 }
 
-static __noinline int icmp_out(struct __sk_buff* skb, struct packet* error)
+__noinline int bp_icmp_out(struct __sk_buff* skb, __u64 packed_error)
 {
+    struct packet error;
     struct quote q = {};
-    struct bp_flow_key key = {};
+    struct query* query_slot = query();
+    struct bp_flow_key* key;
     struct bp_flow* flow;
     __be16 listen_port;
     __u16 slot;
 
-    if (!read_quote(skb, error, &q, key.peer, key.local)) return NO_OUTCOME;
+    if (!query_slot || packet_unpack(&error, packed_error) != PARSED) return NO_OUTCOME;
+    key = &query_slot->key;
+    if (!read_quote(skb, &error, &q, key->peer, key->local)) return NO_OUTCOME;
     slot = rules_slot(rules_side(), q.l4.proto, q.ports.destination);
     if (!(slot & BP_SLOT_TARGET)) return NO_OUTCOME;
-    key.peer_port = q.ports.source;
-    key.target_port = q.ports.destination;
-    flow = skb->ingress_ifindex ? NULL : flow_lookup(q.l4.proto, &key);
-    if (!flow && (slot & BP_SLOT_FORWARDED)) flow = forward_lookup(q.l4.proto, &key);
+    key->peer_port = q.ports.source;
+    key->target_port = q.ports.destination;
+    flow = skb->ingress_ifindex ? NULL : flow_lookup(q.l4.proto, key);
+    if (!flow && (slot & BP_SLOT_FORWARDED)) flow = forward_lookup(q.l4.proto, key);
     if (!flow || !flow->listen_port || flow->target_port != q.ports.destination)
         return NO_OUTCOME;
     listen_port = flow->listen_port;

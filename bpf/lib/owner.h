@@ -8,6 +8,7 @@
 
 #include "lib/flows.h"
 #include "lib/packet.h"
+#include "lib/query.h"
 
 enum owner {
     OWNER_NONE,       /* no socket at all */
@@ -18,15 +19,27 @@ enum owner {
     OWNER_REDIRECTED, /* a living connection on record as ours */
 };
 
-/* Who holds the tuple (peer, local:local_port). listen_port: what a redirected owner's peer sees. */
-static __always_inline enum owner tcp_owner(void* ctx, const struct bp_flow_key* key,
-                                            __be16 local_port, __be16* listen_port)
-{
-    struct bpf_sock_tuple tuple = {};
-    __u32 size = socket_tuple(&tuple, key, local_port);
-    struct bpf_sock* sk = bpf_skc_lookup_tcp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
-    enum owner owner = OWNER_UNKNOWN;
+/* What tcp_owner() found: the owner, and what a redirected one's peer sees. */
+struct tenure {
+    enum owner owner;
+    __be16 listen_port;
+};
 
+#define TENURE_PORT_SHIFT 8
+
+/* Who holds the query's tuple (peer, local:local_port)? In one number: enum owner, and above it the
+ * listen port of a redirected one. Checked by the verifier alone, see lib/query.h. */
+__noinline __u32 bp_tcp_owner(struct __sk_buff* skb, __u32 local_port)
+{
+    struct query* q = query();
+    struct bpf_sock_tuple tuple = {};
+    enum owner owner = OWNER_UNKNOWN;
+    __be16 listen_port = 0;
+    struct bpf_sock* sk;
+
+    if (!q) return OWNER_UNKNOWN;
+    sk = bpf_skc_lookup_tcp(skb, &tuple, socket_tuple(&tuple, &q->key, local_port),
+                            BPF_F_CURRENT_NETNS, 0);
     if (!sk) return OWNER_NONE;
     if (sk->state == STATE_LISTEN) {
         owner = OWNER_LISTENER;
@@ -37,23 +50,32 @@ static __always_inline enum owner tcp_owner(void* ctx, const struct bp_flow_key*
         struct bp_record* record = full ? bpf_sk_storage_get(&bp_records, full, 0, 0) : NULL;
 
         if (record) {
-            *listen_port = record->listen_port;
-            owner = record->listen_port ? OWNER_REDIRECTED : OWNER_DIRECT;
+            listen_port = record->listen_port;
+            owner = listen_port ? OWNER_REDIRECTED : OWNER_DIRECT;
         }
     }
     bpf_sk_release(sk);
-    return owner;
+    return owner | (__u32)listen_port << TENURE_PORT_SHIFT;
+}
+
+static __always_inline struct tenure tcp_owner(struct __sk_buff* skb, __be16 local_port)
+{
+    __u32 packed = bp_tcp_owner(skb, local_port);
+
+    return (struct tenure){packed & ((1 << TENURE_PORT_SHIFT) - 1), packed >> TENURE_PORT_SHIFT};
 }
 
 /* The same for UDP: a socket connected to exactly this peer owns its datagrams (OWNER_UNKNOWN). */
-static __always_inline enum owner udp_owner(void* ctx, const struct bp_flow_key* key,
-                                            __be16 local_port)
+__noinline __u32 bp_udp_owner(struct __sk_buff* skb, __u32 local_port)
 {
+    struct query* q = query();
     struct bpf_sock_tuple tuple = {};
-    __u32 size = socket_tuple(&tuple, key, local_port);
-    struct bpf_sock* sk = bpf_sk_lookup_udp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
     enum owner owner;
+    struct bpf_sock* sk;
 
+    if (!q) return OWNER_UNKNOWN;
+    sk = bpf_sk_lookup_udp(skb, &tuple, socket_tuple(&tuple, &q->key, local_port),
+                           BPF_F_CURRENT_NETNS, 0);
     if (!sk) return OWNER_NONE;
     owner = sk->dst_port ? OWNER_UNKNOWN : OWNER_LISTENER;
     bpf_sk_release(sk);
@@ -66,16 +88,18 @@ enum locality {
     UNROUTABLE,
 };
 
-/* What the kernel will do with a packet of this flow that arrived on ifindex. A device that doesn't
- * forward delivers locally or drops, so what arrives there and is not dropped is ours. */
-static __always_inline enum locality locality(void* ctx, const struct bp_flow_key* key,
-                                              __u32 ifindex)
+/* What the kernel will do with a packet of the query's flow. A device that doesn't forward delivers
+ * locally or drops, so what arrives there and is not dropped is ours. */
+__noinline __u32 bp_locality(struct __sk_buff* skb)
 {
-    struct bpf_fib_lookup query = {.ifindex = ifindex};
+    struct query* q = query();
+    struct bpf_fib_lookup route = {};
 
-    if (ifindex == LOOPBACK_INDEX) return LOCAL;
-    route_query(&query, key);
-    switch (bpf_fib_lookup(ctx, &query, sizeof(query), 0)) {
+    if (!q) return UNROUTABLE;
+    if (q->ifindex == LOOPBACK_INDEX) return LOCAL;
+    route.ifindex = q->ifindex;
+    route_query(&route, &q->key);
+    switch (bpf_fib_lookup(skb, &route, sizeof(route), 0)) {
     case BPF_FIB_LKUP_RET_NOT_FWDED:
     case BPF_FIB_LKUP_RET_FWD_DISABLED:
         return LOCAL;

@@ -87,8 +87,11 @@ static __always_inline bool reverse_transport(struct __sk_buff* skb, const struc
 }
 
 /* Returns the program's verdict. When the packet can't be changed it is dropped: the peer retries. */
-static __noinline int refuse(struct __sk_buff* skb, struct packet* p)
+__noinline int bp_refuse(struct __sk_buff* skb, __u64 packed_packet)
 {
+    struct packet packet, *p = &packet;
+
+    if (packet_unpack(p, packed_packet) != PARSED) return TC_DROP;
     if (p->network >= ETH_HEADER_LEN &&
         !swap_bytes(skb, offsetof(struct mac_pair, destination),
                     offsetof(struct mac_pair, source), ETH_ALEN))

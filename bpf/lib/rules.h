@@ -7,6 +7,7 @@
 
 #include "bpfport/table.h"
 #include "lib/packet.h"
+#include "lib/query.h"
 
 /* The only global, so it is the whole of .bss. All objects of a netns share the map. */
 struct bp_table bp_table;
@@ -29,7 +30,11 @@ static __always_inline const struct bp_table_side* rules_side(void)
 /* BP_SLOT_* of a port; 0 for nearly all of them. */
 static __always_inline __u16 rules_slot(const struct bp_table_side* side, __u8 proto, __be16 port)
 {
-    return side->ports[proto & 1][bpf_ntohs(port)];
+    __u32 index = bpf_ntohs(port);
+
+    /* Verifiers before 6.14 don't know that a swap to 16 bits is bounded, and clang does. */
+    asm volatile("" : "+r"(index));
+    return side->ports[proto & 1][index & 0xffff];
 }
 
 /* The interface whose rules a packet for `local` takes when it arrives on lo; 0: those all agree on. */
@@ -53,20 +58,39 @@ static __always_inline bool rule_covers(const struct bp_rule* rule, __u32 ifinde
     return !rule->ifindex || rule->ifindex == ifindex;
 }
 
-/* The id of the rule that a packet to `local` arriving on ifindex takes; 0: none covers it. */
-static __always_inline __u16 rules_find(const struct bp_table_side* side, __u16 slot, __u32 ifindex,
-                                        const __u8* local)
+/* The id of the rule that the query's packet takes; 0: none covers it. */
+__noinline __u32 bp_find_rule(__u32 slot)
 {
-    const __u16* set = side->sets[slot & BP_SLOT_SET];
-    __u32 owner = ifindex == LOOPBACK_INDEX ? rules_owner(local) : 0;
+    const struct bp_table_side* side = rules_side();
+    struct query* q = query();
+    const __u16* set;
+    __u32 owner;
 
+    if (!q) return 0;
+    set = side->sets[slot & BP_SLOT_SET];
+    owner = q->ifindex == LOOPBACK_INDEX ? rules_owner(q->key.local) : 0;
     for (int i = 0; i < BP_SET_SIZE; i++) {
         __u16 id = set[i] & (BP_MAX_RULES - 1);
 
         if (!id) break;
-        if (rule_covers(&side->rules[id], ifindex, owner, local)) return id;
+        if (rule_covers(&side->rules[id], q->ifindex, owner, q->key.local)) return id;
     }
     return 0;
+}
+
+#define ASK_IN_FULL BP_MAX_RULES
+
+/* The same for the usual case: one rule on the port, for every address, and not on lo. ASK_IN_FULL
+ * where bp_find_rule() must tell. */
+static __always_inline __u32 find_rule_quickly(const struct bp_table_side* side, __u16 slot,
+                                               __u32 ifindex)
+{
+    const __u16* set = side->sets[slot & BP_SLOT_SET];
+    __u16 id = set[0] & (BP_MAX_RULES - 1);
+    const struct bp_rule* rule = &side->rules[id];
+
+    if (set[1] || ifindex == LOOPBACK_INDEX || (rule->flags & BP_RULE_ADDRESS)) return ASK_IN_FULL;
+    return !rule->ifindex || rule->ifindex == ifindex ? id : 0;
 }
 
 static __always_inline const struct bp_rule* rules_get(const struct bp_table_side* side, __u16 id)
