@@ -2,6 +2,7 @@
 #include "state/attachment.hpp"
 
 #include <functional>
+#include <map>
 #include <set>
 
 #include <bpf/bpf.h>
@@ -109,21 +110,40 @@ std::vector<Attachment> attachments(const Store& store, std::uint64_t netns) {
     return found;
 }
 
+namespace {
+
+// Whether an instance still has a rule that can match: one for every interface, or for one whose
+// hooks are in place. What can't be read is left to the command that needs it.
+bool has_live_rule(const Store& store, std::uint64_t netns, const std::set<unsigned>& hooked) {
+    auto instance = Instance::open(store, netns, Store::Access::kRead);
+    if (!instance) return true;
+    for (const auto& rule : instance->table().rules())
+        if (!rule.ifindex || hooked.contains(rule.ifindex)) return true;
+    return false;
+}
+
+} // namespace
+
 Result<void> sweep(Store& store) {
-    std::set<std::uint64_t> inhabited;
+    std::map<std::uint64_t, std::set<unsigned>> hooked;
     for (const auto& attachment : attachments(store, 0)) {
         const TcName& name = attachment.name();
         auto alive = check_alive(attachment);
         if (!alive) return std::unexpected(alive.error());
         if (*alive)
-            inhabited.insert(name.netns);
+            hooked[name.netns].insert(name.ifindex);
         else
             BP_TRY(store.remove(tc_name(name.netns, name.ifindex)), "sweep");
     }
     for (const auto& entry : store.entries()) {
         std::uint64_t netns = 0;
-        if (parse_instance_name(entry, netns) && !inhabited.contains(netns))
-            BP_TRY(store.remove(entry), "sweep");
+        if (!parse_instance_name(entry, netns)) continue;
+        if (hooked.contains(netns) && has_live_rule(store, netns, hooked[netns])) continue;
+        for (const auto& attachment : attachments(store, netns)) { // lo's, for rules that are gone
+            BP_TRY(detach_anywhere(attachment), "sweep");
+            BP_TRY(store.remove(tc_name(netns, attachment.name().ifindex)), "sweep");
+        }
+        BP_TRY(store.remove(entry), "sweep");
     }
     return {};
 }
