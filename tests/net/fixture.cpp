@@ -129,7 +129,8 @@ std::uint64_t outcome(const Netns& netns, const std::string& label) {
 
 std::vector<std::string> rules(const Netns& netns) {
     std::vector<std::string> out;
-    for (const auto& rule : status(netns).at("rules"))
+    const auto now = status(netns);
+    for (const auto& rule : now.at("rules"))
         out.push_back(rule.at("rule").get<std::string>() + " on " +
                       rule.at("scope").get<std::string>());
     return out;
