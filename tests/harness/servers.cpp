@@ -74,6 +74,7 @@ std::vector<Seen> Server::seen() const {
 }
 
 std::string Server::reply_to(std::string message) const {
+    if (!options_.answer.empty()) return options_.answer;
     return options_.reply_bytes == 0 ? std::move(message) : std::string(options_.reply_bytes, 'r');
 }
 
@@ -116,7 +117,10 @@ void TcpServer::serve() {
                 if (size > 0)
                     connection.pending = reply_to(buffer.substr(0, static_cast<std::size_t>(size)));
             }
-            if (!alive || !flush(connection)) connections.erase(waits[i].fd);
+            const bool served = !connection.pending.empty();
+            if (!alive || !flush(connection) ||
+                (served && options_.closes && connection.pending.empty()))
+                connections.erase(waits[i].fd);
         }
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // Servers of tests: one thread in a namespace that echoes what it is sent (or answers with a given
-// number of bytes), and remembers whom it saw and under which address and port of its own.
+// number of bytes or text), and remembers whom it saw and under which address and port of its own.
 #pragma once
 
 #include <atomic>
@@ -14,6 +14,8 @@ namespace bpfport::test {
 
 struct ServerOptions {
     std::size_t reply_bytes = 0; // 0: echo; else so many bytes for each message received
+    std::string answer{};        // when set: this, for each message received
+    bool closes = false;         // TCP: closes after the first answer
     bool reuse_port = false;
     bool mptcp = false;
     bool v6only = false;

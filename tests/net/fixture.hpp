@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// What the net tests share: the real binary on real traffic in namespaces of their own. ask() is
+// what a client sees, in one word, so that a test reads as a table of who gets what answer.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "harness/bpfport.hpp"
+#include "harness/environment.hpp"
+#include "harness/kernel_state.hpp"
+#include "harness/process.hpp"
+#include "harness/servers.hpp"
+#include "harness/sockets.hpp"
+#include "harness/topology.hpp"
+
+namespace bpfport::test {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+inline constexpr uid_t kNobody = 65534;
+
+// Every test needs root and bpffs.
+class NetTest : public testing::Test {
+  protected:
+    void SetUp() override;
+};
+
+enum class Transport { kTcp, kUdp };
+
+struct Flavour {
+    bool ipv6;
+    Transport transport;
+    [[nodiscard]] std::string text() const; // "v6 udp"
+};
+inline constexpr std::array kFlavours = {
+    Flavour{false, Transport::kTcp}, Flavour{true, Transport::kTcp},
+    Flavour{false, Transport::kUdp}, Flavour{true, Transport::kUdp}};
+
+// How the tests run that depend on it: checksums finished by the sender or left to the device, and
+// where the programs hang.
+struct Mode {
+    bool tx_checksum;
+    const char* hook; // --hook
+};
+std::string mode_name(const testing::TestParamInfo<Mode>& info);
+// Skips the test when the kernel has no such hook.
+#define REQUIRE_HOOK(hook)                                                                         \
+    do {                                                                                           \
+        if (std::string_view(hook) == "tcx") REQUIRE_KERNEL(6, 6);                                 \
+    } while (false)
+
+// A server on one port for both families and both transports.
+struct Service {
+    TcpServer tcp;
+    UdpServer udp;
+
+    Service(const Netns& netns, std::uint16_t port, const ServerOptions& options = {})
+        : tcp(netns, {"::", port}, options), udp(netns, {"::", port}, options) {}
+    [[nodiscard]] std::size_t served() const { return tcp.seen().size() + udp.seen().size(); }
+};
+
+// Sends "hello" and returns the answer; or "refused", "silent" (nothing came within the time),
+// "wrong port" (UDP: the answer came from elsewhere), "closed", or the error's words.
+std::string ask(const Netns& from, const Endpoint& server, Transport transport,
+                const SocketOptions& options = {.timeout = 3s});
+// The same for one that is expected to stay silent, so it does not wait long.
+inline constexpr auto kSilence = SocketOptions{.timeout = 400ms};
+
+// An open TCP connection, or a throw.
+TcpClient connected(const Netns& from, const Endpoint& server, const SocketOptions& options = {});
+// Whether it still carries data both ways.
+testing::AssertionResult alive(TcpClient& connection, std::size_t bytes = 2000);
+
+// `bpfport --netns NETNS WORDS`, the words split at blanks. True when it succeeds.
+ProcessResult tool(const Netns& netns, const std::string& words);
+testing::AssertionResult works(const Netns& netns, const std::string& words);
+// It fails with that exit status and says all of these.
+testing::AssertionResult refuses(const Netns& netns, const std::string& words, int status,
+                                 const std::vector<std::string>& says);
+
+nlohmann::json status(const Netns& netns);
+std::uint64_t outcome(const Netns& netns, const std::string& label);
+// "80:3000 on eth0" of each rule, in order.
+std::vector<std::string> rules(const Netns& netns);
+
+} // namespace bpfport::test

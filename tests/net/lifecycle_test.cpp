@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// Connections outlive what happens to the rules: attach, detach, other rules, --replace, --drain,
+// --force.
+#include <signal.h>
+
+#include <atomic>
+#include <thread>
+
+#include "net/fixture.hpp"
+
+namespace bpfport::test {
+namespace {
+
+constexpr auto kServer = ClientServer::server_address;
+
+// Echoes over its connection until the end; says how it went.
+class Transfer {
+  public:
+    Transfer(const Netns& netns, const Endpoint& server)
+        : connection_(connected(netns, server)), thread_([this] {
+              while (!end_ && ok_) {
+                  ok_ = bool(alive(connection_, 20000));
+                  ++rounds_;
+              }
+          }) {}
+    Transfer(const Transfer&) = delete;
+    Transfer& operator=(const Transfer&) = delete;
+    ~Transfer() {
+        if (thread_.joinable()) finish();
+    }
+    // How many rounds; 0 when one of them failed.
+    unsigned finish() {
+        end_ = true;
+        thread_.join();
+        connection_.reset();
+        return ok_ ? rounds_.load() : 0;
+    }
+
+  private:
+    std::atomic<bool> end_ = false;
+    std::atomic<bool> ok_ = true;
+    std::atomic<unsigned> rounds_ = 0;
+    TcpClient connection_;
+    std::thread thread_;
+};
+
+class Lifecycle : public NetTest, public testing::WithParamInterface<const char*> {
+  protected:
+    void SetUp() override {
+        NetTest::SetUp();
+        if (!IsSkipped()) REQUIRE_HOOK(GetParam());
+    }
+    static std::string hook() { return std::string(" --hook ") + GetParam(); }
+};
+INSTANTIATE_TEST_SUITE_P(, Lifecycle, testing::Values("tcx", "clsact"),
+                         [](const auto& test) { return std::string(test.param); });
+
+TEST_P(Lifecycle, DirectConnectionsSurviveAttachAndDetach) {
+    const ClientServer net;
+    const Service web(net.server, 3000);
+    std::vector<std::unique_ptr<Transfer>> transfers;
+    for (const bool ipv6 : {false, true}) {
+        transfers.push_back(std::make_unique<Transfer>(net.client, Endpoint{kServer(ipv6), 3000}));
+        transfers.push_back(std::make_unique<Transfer>(net.server, Endpoint{kServer(ipv6), 3000}));
+    }
+    auto idle = connected(net.client, {kServer(false), 3000});
+    for (int round = 0; round < 3; ++round) {
+        ASSERT_TRUE(works(net.server, "attach eth0 80:3000" + hook()));
+        if (round == 1) {
+            EXPECT_TRUE(alive(idle));
+        }
+        EXPECT_EQ(ask(net.client, {kServer(true), 80}, Transport::kTcp), "hello");
+        ASSERT_TRUE(works(net.server, "detach eth0"));
+    }
+    EXPECT_TRUE(alive(idle));
+    for (const auto& transfer : transfers)
+        EXPECT_GT(transfer->finish(), 1U);
+    EXPECT_TRUE(expect_kernel_empty({net.server}));
+}
+
+TEST_P(Lifecycle, RedirectedConnectionsSurviveOtherRules) {
+    const ClientServer net;
+    const Service web(net.server, 3000);
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000" + hook()));
+    Transfer outside(net.client, {kServer(false), 80});
+    Transfer inside(net.server, {kServer(true), 80});
+    auto idle = connected(net.client, {kServer(true), 80});
+    EXPECT_TRUE(alive(idle));
+    for (const char* words : {"attach eth0 81:3000 82:4000-4000/udp", "attach any 90-99:4090-4099",
+                              "detach eth0 81:3000", "detach any", "attach eth0 80:3000"})
+        ASSERT_TRUE(works(net.server, words)) << words;
+    EXPECT_TRUE(alive(idle));
+    EXPECT_GT(outside.finish(), 1U);
+    EXPECT_GT(inside.finish(), 1U);
+    ASSERT_TRUE(works(net.server, "detach eth0"));
+    EXPECT_TRUE(expect_kernel_empty({net.server}));
+}
+
+TEST_P(Lifecycle, ReplaceKeepsOldConnectionsOnTheOldTarget) {
+    const ClientServer net;
+    const TcpServer blue(net.server, {"::", 3000});
+    const TcpServer green(net.server, {"::", 4000}, {.answer = "green"});
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000" + hook()));
+    Transfer busy(net.client, {kServer(false), 80});
+    auto idle = connected(net.client, {kServer(true), 80});
+    EXPECT_TRUE(alive(idle));
+    ASSERT_TRUE(works(net.server, "attach eth0 80:4000 --replace"));
+    for (const bool ipv6 : {false, true})
+        for (const Netns* from : {&net.client, &net.server})
+            EXPECT_EQ(ask(*from, {kServer(ipv6), 80}, Transport::kTcp), "green");
+    EXPECT_TRUE(alive(idle));
+    EXPECT_EQ(ask(net.client, {kServer(false), 3000}, Transport::kTcp), "hello");
+    EXPECT_THAT(status(net.server).at("rules").at(0).at("notes").get<std::string>(),
+                HasSubstr("old-target:3000"));
+    EXPECT_GT(busy.finish(), 1U);
+    EXPECT_TRUE(alive(idle));
+    idle.reset();
+    ASSERT_TRUE(works(net.server, "attach eth0 81:3000")); // any command finishes it
+    EXPECT_THAT(status(net.server).at("rules").at(0).at("notes").get<std::string>(),
+                Not(HasSubstr("old-target")));
+    EXPECT_EQ(ask(net.client, {kServer(true), 80}, Transport::kTcp), "green");
+    ASSERT_TRUE(works(net.server, "detach eth0"));
+    EXPECT_TRUE(expect_kernel_empty({net.server}));
+}
+
+TEST_P(Lifecycle, DrainWaitsForTheLastConnection) {
+    const ClientServer net;
+    const Service web(net.server, 3000);
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000 81:3000" + hook()));
+    auto open = connected(net.client, {kServer(false), 80});
+    EXPECT_TRUE(alive(open));
+
+    // With a time limit: what is left is told, and the rule stays, taking nothing new.
+    EXPECT_TRUE(refuses(net.server, "detach eth0 80:3000 --drain --timeout 1", 1,
+                        {"1 connection", "open"}));
+    EXPECT_EQ(ask(net.client, {kServer(true), 80}, Transport::kTcp), "refused");
+    EXPECT_EQ(ask(net.client, {kServer(true), 81}, Transport::kTcp), "hello");
+    EXPECT_TRUE(alive(open));
+
+    // Killed while it waits: the connection goes on, and a next command finishes the work.
+    Process killed(
+        bpfport_command({"--netns", net.server.name(), "detach", "eth0", "80:3000", "--drain"}));
+    std::this_thread::sleep_for(700ms);
+    EXPECT_TRUE(killed.running());
+    killed.signal(SIGKILL);
+    killed.wait();
+    EXPECT_TRUE(alive(open));
+    EXPECT_EQ(rules(net.server).size(), 2U);
+    open.reset();
+    std::this_thread::sleep_for(100ms);
+    ASSERT_TRUE(works(net.server, "attach eth0 82:3000"));
+    EXPECT_EQ(rules(net.server).size(), 2U); // 81 and 82
+
+    // Without a limit it ends by itself after the last connection.
+    auto last = connected(net.client, {kServer(false), 81});
+    EXPECT_TRUE(alive(last));
+    Process drain(bpfport_command({"--netns", net.server.name(), "detach", "eth0", "--drain"}));
+    std::this_thread::sleep_for(700ms);
+    EXPECT_TRUE(drain.running());
+    EXPECT_TRUE(alive(last));
+    last.reset();
+    const auto done = drain.wait();
+    EXPECT_EQ(done.status, 0) << done.err;
+    EXPECT_TRUE(expect_kernel_empty({net.server}));
+}
+
+TEST_P(Lifecycle, WhatWasServedOnTheListenPortIsNamedAndMayFinish) {
+    const ClientServer net;
+    const Service web(net.server, 3000, {.answer = "new"});
+    std::optional<Service> old(std::in_place, net.server, 80);
+    auto open = connected(net.client, {kServer(false), 80});
+    auto local = connected(net.server, {"::1", 80});
+    EXPECT_TRUE(alive(open));
+    for (const char* rule : {"80:3000", "80:3000/udp", "70-90:3070-3090"})
+        EXPECT_TRUE(refuses(
+            net.server, std::string("attach eth0 ") + rule, 1,
+            {"port 80 is taken", "net_tests (pid " + std::to_string(::getpid()), "--force"}));
+    EXPECT_TRUE(expect_kernel_empty({net.server}));
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000/tcp+udp --force" + hook()));
+    for (const Flavour& flavour : kFlavours)
+        EXPECT_EQ(ask(net.client, {kServer(flavour.ipv6), 80}, flavour.transport), "new");
+    EXPECT_TRUE(alive(open));
+    EXPECT_TRUE(alive(local));
+    EXPECT_GT(outcome(net.server, "listen_socket"), 0U);
+    ASSERT_TRUE(works(net.server, "detach eth0"));
+    EXPECT_EQ(ask(net.client, {kServer(false), 80}, Transport::kTcp), "hello");
+    EXPECT_TRUE(alive(open));
+    EXPECT_TRUE(expect_kernel_empty({net.server}));
+}
+
+TEST_P(Lifecycle, DetachSaysWhatItCuts) {
+    const ClientServer net;
+    const Service web(net.server, 3000);
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000" + hook()));
+    auto open = connected(net.client, {kServer(false), 80});
+    EXPECT_TRUE(alive(open));
+    const auto done = tool(net.server, "detach eth0");
+    EXPECT_EQ(done.status, 0);
+    EXPECT_THAT(done.err, HasSubstr("1 open connection was cut"));
+    EXPECT_FALSE(alive(open)); // reset at once, not left to time out
+    EXPECT_TRUE(expect_kernel_empty({net.server}));
+}
+
+} // namespace
+} // namespace bpfport::test
