@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // bpfport attach SCOPE... RULE...
 #include <ostream>
+#include <set>
 
 #include <fmt/ostream.h>
 
@@ -16,6 +17,7 @@ namespace {
 struct AttachOptions {
     std::vector<std::string> words;
     std::string on_absent = "reset";
+    std::string engine = "auto";
     std::string hook = "auto";
     bool no_local = false, forwarded = false, vlan = false, exclusive = false;
     bool explain = false; // say what would be done and why, and do nothing
@@ -36,25 +38,34 @@ void print_plan(std::ostream& out, const Plan& plan, const HostFacts& facts,
     };
     for (const auto& rule : plan.kept) fmt::print(out, "{}: attached already\n", text(rule));
     for (const auto& [before, after] : plan.replaced)
-        fmt::print(out, "{}: replaces {}\n", text(after), before.rule.to_string());
+        fmt::print(out, "{}: replaces {} ({})\n", text(after), before.rule.to_string(),
+                   before.engine == after.engine
+                       ? engine_name(after.engine)
+                       : fmt::format("{}, now {}", engine_name(before.engine),
+                                     engine_name(after.engine)));
     for (const auto& rule : plan.added)
-        fmt::print(out, "{}: attached (tc, {})\n", text(rule), hook_text(options));
+        fmt::print(out, "{}: attached ({}, {})\n", text(rule), engine_name(rule.engine),
+                   hook_text(options));
+}
+
+std::set<std::uint32_t> engines_of(const std::vector<InstalledRule>& rules) {
+    std::set<std::uint32_t> engines;
+    for (const auto& rule : rules) engines.insert(rule.engine);
+    return engines;
 }
 
 void explain(std::ostream& out, const Plan& plan, const HostFacts& facts,
              const TcOptions& options) {
     print_plan(out, plan, facts, options);
-    fmt::print(out,
-               "engine tc: serves tcp and udp on any device; needs nothing of the program behind "
-               "it\n"
-               "hook {}: {}\n",
-               hook_text(options),
+    for (const auto& reason : plan.reasons) fmt::print(out, "{}\n", reason);
+    for (std::uint32_t engine : engines_of(plan.rules))
+        fmt::print(out, "{}: {}\n", engine_name(engine), engine_text(engine));
+    fmt::print(out, "hook {}: {}\n", hook_text(options),
                tcx_supported() ? "this kernel has tcx (6.6), whose links clean up by themselves"
                                : "this kernel has no tcx (6.6)");
     for (unsigned ifindex : needed_hooks(plan.rules, facts.interfaces))
         fmt::print(out, "sees packets of {}\n", scope_name(ifindex, facts.interfaces));
-    fmt::print(out, "firewalls and getsockname see the target port, peers and tcpdump the listen "
-                    "port\nnothing was changed (--explain)\n");
+    fmt::print(out, "nothing was changed (--explain)\n");
 }
 
 Result<void> read_words(AttachOptions& options) {
@@ -76,6 +87,7 @@ Result<void> read_words(AttachOptions& options) {
     request.on_absent = options.on_absent == "drop"   ? BP_ABSENT_DROP
                         : options.on_absent == "pass" ? BP_ABSENT_PASS
                                                       : BP_ABSENT_RESET;
+    request.engine = parse_engine_choice(options.engine);
     if (options.no_local) request.flags |= BP_RULE_NO_LOCAL;
     if (options.forwarded) request.flags |= BP_RULE_FORWARDED;
     if (options.vlan) request.flags |= BP_RULE_VLAN;
@@ -121,7 +133,10 @@ void add_rule_flags(CLI::App& command, AttachOptions& options) {
         ->capture_default_str();
 }
 
-void add_tc_options(CLI::App& command, AttachOptions& options) {
+void add_engine_options(CLI::App& command, AttachOptions& options) {
+    command.add_option("--engine", options.engine, "How it is done")
+        ->check(CLI::IsMember(engine_choices()))
+        ->capture_default_str();
     command.add_option("--hook", options.hook, "Where tc programs go")
         ->check(CLI::IsMember({"auto", "tcx", "clsact"}))
         ->capture_default_str();
@@ -156,7 +171,7 @@ Command add_attach(CLI::App& app) {
     command->add_flag("--replace", options->request.replace,
                       "Change the target of a rule; its connections stay with the old one");
     command->add_flag("--explain", options->explain, "Say what would be done and why; do nothing");
-    add_tc_options(*command, *options);
+    add_engine_options(*command, *options);
     return {command, [options](const Session& session) { return attach(session, *options); }};
 }
 

@@ -55,9 +55,9 @@ std::string connections(const RuleStatus& rule) {
 }
 
 void print_table(std::ostream& out, const Snapshot& snapshot) {
-    TextTable table({"SCOPE", "RULE", "IN", "OUT", "CONNECTIONS", "TARGET", "NOTES"});
+    TextTable table({"SCOPE", "RULE", "ENGINE", "IN", "OUT", "CONNECTIONS", "TARGET", "NOTES"});
     for (const auto& rule : snapshot.rules)
-        table.add({rule.scope, rule.rule.rule.to_string(),
+        table.add({rule.scope, rule.rule.rule.to_string(), engine_name(rule.rule.engine),
                    fmt::format("{} pkt {}", rule.counters.packets_in,
                                human_bytes(rule.counters.bytes_in)),
                    fmt::format("{} pkt {}", rule.counters.packets_out,
@@ -65,7 +65,7 @@ void print_table(std::ostream& out, const Snapshot& snapshot) {
                    connections(rule), target_text(rule), notes(rule)});
     fmt::print(out, "{}", table.to_string());
 
-    fmt::print(out, "\nengine tc, {}; hooks:",
+    fmt::print(out, "\ntc: {}; hooks:",
                snapshot.direct_write ? "fast path" : "helper path (no BTF or kernel before 6.2)");
     for (const auto& hook : snapshot.hooks)
         fmt::print(out, " {} ({}{})", hook.interface, hook.kind, hook.alive ? "" : ", GONE");
@@ -82,7 +82,7 @@ Json to_json(const RuleStatus& rule) {
     json["scope"] = rule.scope;
     json["rule"] = rule.rule.rule.to_string();
     json["protocol"] = to_string(rule.rule.rule.protocol());
-    json["engine"] = "tc";
+    json["engine"] = engine_name(rule.rule.engine);
     json["in_force"] = rule.hooked;
     json["packets_in"] = rule.counters.packets_in;
     json["bytes_in"] = rule.counters.bytes_in;

@@ -95,6 +95,11 @@ Result<void> check_flags(const AttachRequest& request) {
     return {};
 }
 
+void note_reason(const ChosenEngine& chosen, std::vector<std::string>& reasons) {
+    auto reason = fmt::format("engine {}: {}", engine_name(chosen.engine), chosen.why);
+    if (std::ranges::find(reasons, reason) == reasons.end()) reasons.push_back(std::move(reason));
+}
+
 } // namespace
 
 std::string Listener::to_string() const {
@@ -163,8 +168,11 @@ Result<Plan> plan_attach(const AttachRequest& request, const std::vector<Install
     plan.rules = existing;
     for (unsigned ifindex : *indexes) {
         for (const Rule& rule : request.rules) {
-            InstalledRule wanted{0, rule, ifindex, BP_ENGINE_TC, request.flags, request.on_absent,
-                                 0};
+            auto engine = choose_engine(request.engine, rule);
+            if (!engine) return std::unexpected(engine.error());
+            note_reason(*engine, plan.reasons);
+            InstalledRule wanted{0, rule, ifindex, engine->engine, request.flags,
+                                 request.on_absent, 0};
             auto place = std::ranges::find_if(
                 plan.rules, [&](const auto& other) { return same_listen(other, wanted); });
             if (place == plan.rules.end()) {
@@ -174,8 +182,8 @@ Result<Plan> plan_attach(const AttachRequest& request, const std::vector<Install
                 plan.kept.push_back(*place);
             } else if (place->rule == wanted.rule || request.replace) {
                 wanted.id = place->id;
-                if (place->rule != wanted.rule)
-                    wanted.old_target_first = place->rule.target().first;
+                wanted.old_target_first = place->rule == wanted.rule ? place->old_target_first
+                                                                     : place->rule.target().first;
                 plan.replaced.emplace_back(*place, wanted);
                 *place = wanted;
             } else {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "engine/choice.hpp"
 #include "kernel/netlink.hpp"
 #include "kernel/process.hpp"
 #include "kernel/sock_diag.hpp"
@@ -20,6 +21,7 @@ namespace bpfport {
 struct AttachRequest {
     std::vector<Scope> scopes;
     std::vector<Rule> rules;
+    EngineChoice engine = EngineChoice::kAuto;
     std::uint16_t flags = 0;    // BP_RULE_NO_LOCAL, FORWARDED, VLAN, EXCLUSIVE
     std::uint8_t on_absent = 0; // enum bp_on_absent
     bool force = false;         // redirect although another program listens on the listen port
@@ -46,6 +48,7 @@ struct Plan {
     std::vector<InstalledRule> added;
     std::vector<InstalledRule> kept;  // asked for and there already
     std::vector<std::pair<InstalledRule, InstalledRule>> replaced; // before, after
+    std::vector<std::string> reasons; // "engine tc: it serves ...", each engine once
     std::vector<Warning> warnings;
 };
 
