@@ -8,6 +8,7 @@
  */
 #include "lib/admit.h"
 #include "lib/icmp.h"
+#include "lib/mark.h"
 #include "lib/parse.h"
 #include "lib/refuse.h"
 #include "lib/rewrite.h"
@@ -104,10 +105,12 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
 
     struct port_change change = {p->transport, DESTINATION_PORT, q.listen_port, q.target_port};
 
-    if (rewrite_port(skb, l4, &change))
+    if (rewrite_port(skb, l4, &change)) {
+        mark(skb);
         count_in(id, weigh(skb->len, skb->gso_segs, p->transport + header_length));
-    else
+    } else {
         count_outcome(BP_OUTCOME_WRITE_FAILED);
+    }
     return TC_NEXT;
 }
 
@@ -125,7 +128,7 @@ static __always_inline int tc_in(struct __sk_buff* skb, __u32 link_header)
         return translated(bp_icmp_in(skb, packet_pack(&p, PARSED)));
     }
     slot = rules_slot(rules_side(), l4.proto, ports.destination);
-    if (!slot) return TC_NEXT;
+    if (!slot || is_marked(skb)) return TC_NEXT;
     return tc_in_matched(skb, &p, &l4, &ports, slot, link_header != 0);
 }
 

@@ -9,7 +9,7 @@
 #include "lib/packet.h"
 #include "lib/query.h"
 
-/* The only global, so it is the whole of .bss. All objects of a netns share the map. */
+/* The only global that changes, so it is the whole of .bss. All objects of a netns share the map. */
 struct bp_table bp_table;
 
 /* Local addresses and the interface that owns each, kept by the loader: whose rule a local client's

@@ -11,6 +11,7 @@
 
 #include "bpfport/meta.h"
 #include "kernel/bpf.hpp"
+#include "kernel/netns.hpp"
 #include "state/instance.hpp"
 #include "tc_direct.skel.h"
 #include "tc_helper.skel.h"
@@ -82,7 +83,8 @@ Result<void> use_pinned(const MapPin& map, const fs::path& directory) {
 }
 
 template <typename Skeleton>
-Result<void> load(const fs::path& directory, const FlowSizes& sizes, const fs::path& keep_maps) {
+Result<void> load(const fs::path& directory, const FlowSizes& sizes, const fs::path& keep_maps,
+                  std::uint16_t mark) {
     LoadLog log;
     std::unique_ptr<Skeleton, Destroy<Skeleton>> skeleton(Skeleton::open());
     if (!skeleton) return system_error("open BPF object");
@@ -90,6 +92,7 @@ Result<void> load(const fs::path& directory, const FlowSizes& sizes, const fs::p
     bpf_map__set_max_entries(skeleton->maps.bp_udp_flows, sizes.udp_flows);
     bpf_map__set_max_entries(skeleton->maps.bp_forward_tcp, sizes.forward);
     bpf_map__set_max_entries(skeleton->maps.bp_forward_udp, sizes.forward);
+    skeleton->rodata->bp_mark = mark;
     auto maps = map_pins(*skeleton);
     if (!keep_maps.empty())
         for (const auto& map : maps) BP_TRY(use_pinned(map, keep_maps), "load programs");
@@ -122,14 +125,17 @@ std::uint64_t digest(const void* bytes, std::size_t size, std::uint64_t hash) {
 
 Result<LoadedObject> load_tc_object(const fs::path& directory, const FlowSizes& sizes,
                                     const fs::path& keep_maps) {
+    auto netns = current_netns_inode();
+    if (!netns) return std::unexpected(netns.error());
+    auto mark = static_cast<std::uint16_t>(*netns % 0xffff + 1); // bpf/lib/mark.h
     std::string why = "the kernel has no BTF (/sys/kernel/btf/vmlinux)";
     if (access("/sys/kernel/btf/vmlinux", R_OK) == 0) {
-        auto direct = load<tc_direct_bpf>(directory, sizes, keep_maps);
+        auto direct = load<tc_direct_bpf>(directory, sizes, keep_maps, mark);
         if (direct) return LoadedObject{true, {}};
         if (direct.error().code == EPERM) return std::unexpected(direct.error());
         why = direct.error().hint.empty() ? direct.error().message : direct.error().hint;
     }
-    auto helper = load<tc_helper_bpf>(directory, sizes, keep_maps);
+    auto helper = load<tc_helper_bpf>(directory, sizes, keep_maps, mark);
     if (!helper) return std::unexpected(helper.error());
     return LoadedObject{false, std::move(why)};
 }
