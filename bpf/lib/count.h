@@ -18,7 +18,7 @@ struct {
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, BP_OUTCOME_COUNT);
+    __uint(max_entries, BP_OUTCOME_ENTRIES);
     __type(key, __u32);
     __type(value, __u64);
 } bp_outcomes SEC(".maps");
@@ -65,6 +65,12 @@ static __always_inline void count_outcome(__u32 outcome)
     __u64* n = bpf_map_lookup_elem(&bp_outcomes, &outcome);
 
     if (n) ++*n;
+}
+
+/* A flow that was not in the table before. */
+static __always_inline void count_stored(enum bp_flow_table table)
+{
+    count_outcome(BP_OUTCOME_STORED + table);
 }
 
 #endif

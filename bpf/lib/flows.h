@@ -10,6 +10,7 @@
 
 #include "bpfport/flow.h"
 #include "bpfport/table.h"
+#include "lib/count.h"
 #include "lib/kernel.h"
 
 struct {
@@ -75,8 +76,14 @@ static __always_inline bool flow_store(__u8 proto, const struct bp_flow_key* key
         flow_assign(known, value);
         return true;
     }
-    if (proto == BP_UDP) return !bpf_map_update_elem(&bp_udp_flows, key, &value, BPF_ANY);
-    return !bpf_map_update_elem(&bp_hints, key, &value, BPF_ANY);
+    if (proto == BP_UDP) {
+        if (bpf_map_update_elem(&bp_udp_flows, key, &value, BPF_ANY)) return false;
+        count_stored(BP_FLOWS_UDP);
+        return true;
+    }
+    if (bpf_map_update_elem(&bp_hints, key, &value, BPF_ANY)) return false;
+    count_stored(BP_FLOWS_HINTS);
+    return true;
 }
 
 static __always_inline bool forward_store(__u8 proto, const struct bp_flow_key* key,
@@ -88,8 +95,14 @@ static __always_inline bool forward_store(__u8 proto, const struct bp_flow_key* 
         flow_assign(known, value);
         return true;
     }
-    if (proto == BP_UDP) return !bpf_map_update_elem(&bp_forward_udp, key, &value, BPF_ANY);
-    return !bpf_map_update_elem(&bp_forward_tcp, key, &value, BPF_ANY);
+    if (proto == BP_UDP) {
+        if (bpf_map_update_elem(&bp_forward_udp, key, &value, BPF_ANY)) return false;
+        count_stored(BP_FLOWS_FORWARD_UDP);
+        return true;
+    }
+    if (bpf_map_update_elem(&bp_forward_tcp, key, &value, BPF_ANY)) return false;
+    count_stored(BP_FLOWS_FORWARD_TCP);
+    return true;
 }
 
 #endif
