@@ -6,8 +6,10 @@
 #include <ctime>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <fmt/format.h>
 
+#include "bpfport/counters.h"
 #include "kernel/bpf.hpp"
 #include "kernel/netns.hpp"
 #include "kernel/tc_hook.hpp"
@@ -32,6 +34,13 @@ const char* program_pin(const Interface& interface, Direction direction) {
 bool wants_loopback(const InstalledRule& rule) {
     return rule.ifindex == kLoopback || !rule.has(BP_RULE_NO_LOCAL) ||
            rule.has(BP_RULE_EXCLUSIVE);
+}
+
+Result<void> clear_counters(const Fd& map, std::uint32_t id) {
+    std::vector<bp_counters> zero(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+    if (bpf_map_update_elem(map.get(), &id, zero.data(), BPF_EXIST) != 0)
+        return system_error("clear counters");
+    return {};
 }
 
 } // namespace
@@ -201,6 +210,18 @@ Result<void> TcEngine::prepare(const std::vector<InstalledRule>& rules, const Tc
     return write_addresses();
 }
 
+// A new rule counts from zero, whatever rule had its id before.
+Result<void> TcEngine::publish(std::vector<InstalledRule>& rules) {
+    std::set<std::uint16_t> old;
+    for (const auto& rule : rules) old.insert(rule.id);
+    if (auto numbered = instance_->table().number(rules); !numbered) return numbered;
+    auto counters = instance_->open_pin(pins::kCounters);
+    if (!counters) return std::unexpected(counters.error());
+    for (const auto& rule : rules)
+        if (!old.contains(rule.id)) BP_TRY(clear_counters(*counters, rule.id), "new rule");
+    return instance_->table().replace(rules);
+}
+
 Result<void> TcEngine::remove_unneeded() {
     std::set<unsigned> needed = needed_hooks(rules_, interfaces_);
     for (const auto& attachment : attachments(*store_, netns_))
@@ -213,7 +234,7 @@ Result<void> TcEngine::remove_unneeded() {
 Result<void> TcEngine::apply(std::vector<InstalledRule> rules, const TcOptions& options) {
     Result<void> changed;
     if (!rules.empty()) changed = prepare(rules, options);
-    if (changed && instance_) changed = instance_->table().replace(rules);
+    if (changed && instance_) changed = publish(rules);
     if (changed) rules_ = std::move(rules);
     auto removed = remove_unneeded(); // after a failure: what was made for nothing
     return changed ? removed : changed;

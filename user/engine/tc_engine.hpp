@@ -49,6 +49,7 @@ class TcEngine {
     Result<void> make_hooks(const std::set<unsigned>& needed, HookChoice choice);
     Result<void> unhook(const Attachment& attachment);
     Result<void> prepare(const std::vector<InstalledRule>& rules, const TcOptions& options);
+    Result<void> publish(std::vector<InstalledRule>& rules);
     Result<void> remove_unneeded();
     Result<void> write_addresses();
 

@@ -139,7 +139,7 @@ std::vector<InstalledRule> Table::rules() const {
     return rules;
 }
 
-Result<void> Table::replace(std::vector<InstalledRule>& rules) {
+Result<void> Table::number(std::vector<InstalledRule>& rules) {
     // A connection of a rule that is gone may still count under its id, so ids are reused late:
     // the search starts behind the last one given out.
     std::set<std::uint16_t> taken;
@@ -157,12 +157,16 @@ Result<void> Table::replace(std::vector<InstalledRule>& rules) {
                 rule.id = static_cast<std::uint16_t>(next);
         }
     }
+    table_->last_id = next;
+    return {};
+}
+
+Result<void> Table::replace(const std::vector<InstalledRule>& rules) {
     auto side = build_side(rules);
     if (!side) return std::unexpected(side.error());
 
     std::uint32_t spare = (table_->active & 1) ^ 1;
     std::memcpy(&table_->side[spare], side->get(), sizeof(bp_table_side));
-    table_->last_id = next;
     std::atomic_ref(table_->active).store(spare, std::memory_order_release);
     return {};
 }

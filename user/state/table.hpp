@@ -34,9 +34,11 @@ class Table {
 
     [[nodiscard]] std::vector<InstalledRule> rules() const;
 
-    // Writes the side not in use and flips. Rules keep their ids, and with them their counters; new
-    // ones get the id that has been free longest. On error nothing has changed.
-    Result<void> replace(std::vector<InstalledRule>& rules);
+    // Gives an id to each rule that has none: the one that has been free longest.
+    Result<void> number(std::vector<InstalledRule>& rules);
+    // Writes the side not in use and flips. Rules keep their ids, and with them their counters; all
+    // have one. On error nothing has changed.
+    Result<void> replace(const std::vector<InstalledRule>& rules);
 
   private:
     struct Unmap {
