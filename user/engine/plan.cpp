@@ -21,6 +21,15 @@ Result<void> add_listeners(Protocol protocol, std::vector<Listener>& out) {
     return {};
 }
 
+void name_processes(std::vector<Listener>& listeners) {
+    std::vector<std::uint32_t> inodes;
+    for (const auto& listener : listeners) inodes.push_back(listener.socket.inode);
+    auto owners = socket_owners(inodes);
+    for (auto& listener : listeners)
+        if (auto owner = owners.find(listener.socket.inode); owner != owners.end())
+            listener.process = owner->second.to_string();
+}
+
 // Whether packets that `rule` redirects are now given to this socket, which listens on their port.
 bool would_rob(const InstalledRule& rule, const Socket& socket) {
     if (socket.protocol != rule.rule.protocol()) return false;
@@ -110,7 +119,7 @@ std::string Listener::to_string() const {
                        where, socket.local_port);
 }
 
-Result<HostFacts> host_facts() {
+Result<HostFacts> host_facts(Owners owners) {
     HostFacts facts;
     auto list = interfaces();
     if (!list) return std::unexpected(list.error());
@@ -118,12 +127,7 @@ Result<HostFacts> host_facts() {
     for (Protocol protocol : {Protocol::kTcp, Protocol::kUdp})
         if (auto added = add_listeners(protocol, facts.listeners); !added)
             return std::unexpected(added.error());
-    std::vector<std::uint32_t> inodes;
-    for (const auto& listener : facts.listeners) inodes.push_back(listener.socket.inode);
-    auto owners = socket_owners(inodes);
-    for (auto& listener : facts.listeners)
-        if (auto owner = owners.find(listener.socket.inode); owner != owners.end())
-            listener.process = owner->second.to_string();
+    if (owners == Owners::kName) name_processes(facts.listeners);
     if (auto range = local_port_range()) facts.ephemeral = *range;
     if (auto reserved = reserved_ports()) facts.reserved = std::move(*reserved);
     return facts;

@@ -41,7 +41,9 @@ struct HostFacts {
     PortRange ephemeral;
     PortList reserved;
 };
-Result<HostFacts> host_facts(); // of the current netns
+// Of the current netns. Naming the listeners' processes walks all of /proc.
+enum class Owners { kName, kSkip };
+Result<HostFacts> host_facts(Owners owners = Owners::kName);
 
 struct Plan {
     std::vector<InstalledRule> rules; // all that will be in force

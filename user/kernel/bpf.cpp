@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "kernel/bpf.hpp"
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
 #include <bpf/bpf.h>
 #include <fmt/format.h>
 
@@ -52,6 +58,36 @@ Result<ProgramInfo> program_info(const Fd& program) {
     for (unsigned byte : raw.tag)
         info.tag += fmt::format("{:02x}", byte);
     return info;
+}
+
+bool is_program(const Fd& object) {
+    std::array<char, 64> kind{};
+    auto path = fmt::format("/proc/self/fd/{}", object.get());
+    return ::readlink(path.c_str(), kind.data(), kind.size() - 1) > 0 &&
+           std::string_view(kind.data()) == "anon_inode:bpf-prog";
+}
+
+Result<MapUse> map_use(const Fd& map, std::string_view what) {
+    constexpr std::uint32_t kBatch = 4096; // more than a bucket holds: those come as a whole
+    bpf_map_info info{};
+    std::uint32_t size = sizeof(info);
+    if (bpf_obj_get_info_by_fd(map.get(), &info, &size) != 0)
+        return system_error(fmt::format("read map info of {}", what));
+    std::vector<std::byte> keys(std::size_t{kBatch} * info.key_size);
+    std::vector<std::byte> values(std::size_t{kBatch} * info.value_size);
+    std::uint64_t place = 0, next = 0; // the kernel's, four bytes of them
+    MapUse use{0, info.max_entries};
+    for (bool first = true;; first = false, place = next) {
+        std::uint32_t count = kBatch;
+        int error = bpf_map_lookup_batch(map.get(), first ? nullptr : &place, &next, keys.data(),
+                                         values.data(), &count, nullptr);
+        if (error != 0 && errno != ENOENT)
+            return system_error(fmt::format("count the entries of {}", what));
+        use.entries += count;
+        if (error != 0) break;
+    }
+    use.entries = std::min(use.entries, use.capacity);
+    return use;
 }
 
 Result<LinkInfo> link_info(const Fd& link) {

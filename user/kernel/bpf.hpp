@@ -24,6 +24,17 @@ struct ProgramInfo {
 };
 Result<ProgramInfo> program_info(const Fd& program);
 
+// Whether a pinned object is a program: a program's info can't be asked of a map.
+bool is_program(const Fd& object);
+
+struct MapUse {
+    std::uint32_t entries = 0;
+    std::uint32_t capacity = 0;
+};
+// Of a hash map with fixed sizes. Counts in batches: some 10 ns an entry; under load a few are
+// missed or counted twice.
+Result<MapUse> map_use(const Fd& map, std::string_view what);
+
 // A link to a network device, netns or cgroup. `target` is the ifindex, netns inode or cgroup id; 0
 // when that is gone and the link is only an empty shell.
 struct LinkInfo {

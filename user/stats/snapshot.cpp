@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <map>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 
-#include "bpfport/flow.h"
 #include "engine/drain.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/netns.hpp"
@@ -48,22 +50,48 @@ Result<void> read_counters(const Instance& instance, Snapshot& snapshot) {
     return {};
 }
 
-// Walks the keys; under load it may count a few twice or not at all, as the kernel documents.
-Result<FlowUse> measure_flows(const Instance& instance, const char* name) {
-    auto map = instance.open_pin(name);
-    if (!map) return std::unexpected(map.error());
-    bpf_map_info info{};
-    std::uint32_t size = sizeof(info);
-    if (bpf_obj_get_info_by_fd(map->get(), &info, &size) != 0)
-        return system_error(fmt::format("read map info of {}", name));
-    FlowUse use{name, 0, info.max_entries};
-    bp_flow_key key{}, next{};
-    for (const void* at = nullptr;
-         use.used < use.capacity && bpf_map_get_next_key(map->get(), at, &next) == 0; at = &key) {
-        key = next;
-        use.used++;
+Result<void> read_flows(const Instance& instance, Snapshot& snapshot) {
+    static constexpr const char* kNames[] = {
+#define BP_NAME(name, label) label,
+        BP_FLOW_TABLES(BP_NAME)
+#undef BP_NAME
+    };
+    static_assert(std::size(kNames) == BP_FLOW_TABLE_COUNT);
+    auto outcomes = instance.open_pin(pins::kOutcomes);
+    if (!outcomes) return std::unexpected(outcomes.error());
+    for (std::uint32_t table = 0; table < BP_FLOW_TABLE_COUNT; table++) {
+        auto map = instance.open_pin(kNames[table]);
+        if (!map) return std::unexpected(map.error());
+        auto use = map_use(*map, kNames[table]);
+        if (!use) return std::unexpected(use.error());
+        auto stored = sum_cpus(*outcomes, BP_OUTCOME_STORED + table, 1);
+        if (!stored) return std::unexpected(stored.error());
+        snapshot.flows.push_back({kNames[table], use->entries, use->capacity, stored->front()});
     }
-    return use;
+    return {};
+}
+
+bool programs_are_measured() {
+    int enabled = 0;
+    std::ifstream("/proc/sys/kernel/bpf_stats_enabled") >> enabled;
+    return enabled != 0;
+}
+
+// Whatever programs the instance has pinned, of any engine; those of one name are one.
+void read_programs(const Instance& instance, Snapshot& snapshot) {
+    bool measured = programs_are_measured();
+    std::map<std::string, ProgramUse> by_name;
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(instance.path(), error)) {
+        auto object = open_pin(entry.path());
+        if (!object || !is_program(*object)) continue;
+        auto info = program_info(*object);
+        if (!info || (!measured && !info->run_count)) continue;
+        ProgramUse& use = by_name.try_emplace(info->name, ProgramUse{info->name}).first->second;
+        use.runs += info->run_count;
+        use.nanoseconds += info->run_time_ns;
+    }
+    for (auto& [name, use] : by_name) snapshot.programs.push_back(std::move(use));
 }
 
 std::string program_tag(std::uint32_t id) {
@@ -89,13 +117,13 @@ bool is_hooked(const Snapshot& snapshot, unsigned ifindex) {
 
 } // namespace
 
-Result<std::optional<Snapshot>> take_snapshot(const Store& store) {
+Result<std::optional<Snapshot>> take_snapshot(const Store& store, Owners owners) {
     auto netns = current_netns_inode();
     if (!netns) return std::unexpected(netns.error());
     if (!store.has(instance_name(*netns))) return std::nullopt;
     auto instance = Instance::open(store, *netns, Store::Access::kRead);
     if (!instance) return std::unexpected(instance.error());
-    auto facts = host_facts();
+    auto facts = host_facts(owners);
     if (!facts) return std::unexpected(facts.error());
 
     Snapshot snapshot;
@@ -105,7 +133,7 @@ Result<std::optional<Snapshot>> take_snapshot(const Store& store) {
     auto open = open_connections(*instance);
     auto rules = instance->table().rules();
     for (const auto& rule : rules) {
-        RuleStatus status{rule, scope_name(rule.ifindex, facts->interfaces), {}, {}, {}, true};
+        RuleStatus status{rule, scope_name(rule.ifindex, facts->interfaces), {}, {}, {}, {}, true};
         status.hooked = !rule.ifindex || is_hooked(snapshot, rule.ifindex);
         if (open && rule.rule.protocol() == Protocol::kTcp) {
             auto count = open->by_rule.find(rule.id);
@@ -120,12 +148,8 @@ Result<std::optional<Snapshot>> take_snapshot(const Store& store) {
             snapshot.unhooked.push_back(scope_name(ifindex, facts->interfaces));
     if (auto read = read_counters(*instance, snapshot); !read)
         return std::unexpected(read.error());
-    for (const char* name :
-         {pins::kHints, pins::kUdpFlows, pins::kForwardTcp, pins::kForwardUdp}) {
-        auto use = measure_flows(*instance, name);
-        if (!use) return std::unexpected(use.error());
-        snapshot.flows.push_back(*use);
-    }
+    if (auto read = read_flows(*instance, snapshot); !read) return std::unexpected(read.error());
+    read_programs(*instance, snapshot);
     return snapshot;
 }
 

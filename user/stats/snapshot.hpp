@@ -2,6 +2,11 @@
 // Snapshot: what the kernel says now of one network namespace. Nothing is repeated from memory:
 // hooks are asked for their program, listeners and connections come from sock_diag, counters from
 // the maps. Table, JSON and metrics are made from this one value.
+//
+// Under load: the store is locked against change while a snapshot is taken, so rules and counters
+// belong together. Each counter is exact and never goes back: a CPU's share is one 64-bit word, read
+// whole. Different counters of a rule are read one after another, so they may be some packets
+// apart. Open connections are counted before counters are read, so they never exceed those made.
 #pragma once
 
 #include <array>
@@ -18,11 +23,20 @@
 
 namespace bpfport {
 
+// System calls of a cgroup rule: {"bind", "rewritten"}, {"bind", "granted"}, {"bind", "denied"},
+// {"connect", "rewritten"}.
+struct CallCount {
+    const char* call = "";
+    const char* result = "";
+    std::uint64_t count = 0;
+};
+
 struct RuleStatus {
     InstalledRule rule;
     std::string scope; // eth0, any
     bp_counters counters{};
     std::optional<unsigned> open_connections; // TCP; absent when the kernel can't tell
+    std::vector<CallCount> calls;             // cgroup engine
     std::vector<Listener> listeners;          // of the target
     bool hooked = true; // its interface's hooks are in place
 };
@@ -40,6 +54,13 @@ struct FlowUse {
     const char* name = ""; // hints, udp_flows, forward_tcp, forward_udp
     std::uint32_t used = 0;
     std::uint32_t capacity = 0;
+    std::uint64_t stored = 0; // ever; what is neither there nor was erased has been evicted
+};
+
+struct ProgramUse {
+    std::string name; // bp_tc_in
+    std::uint64_t runs = 0;
+    std::uint64_t nanoseconds = 0;
 };
 
 struct Snapshot {
@@ -50,10 +71,11 @@ struct Snapshot {
     std::vector<std::string> unhooked; // interfaces that a rule of `any` covers but came later
     std::array<std::uint64_t, BP_OUTCOME_COUNT> outcomes{};
     std::vector<FlowUse> flows;
+    std::vector<ProgramUse> programs; // empty when the kernel does not measure them
 };
 
 // Of the current netns; nullopt: nothing is attached here.
-Result<std::optional<Snapshot>> take_snapshot(const Store& store);
+Result<std::optional<Snapshot>> take_snapshot(const Store& store, Owners owners = Owners::kName);
 
 // Labels and texts of outcomes, by enum bp_outcome.
 const char* outcome_label(unsigned outcome);
