@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// bpfport metrics [--output FILE] [--all-netns]
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <ostream>
+
+#include <fmt/ostream.h>
+
+#include "cli/command.hpp"
+#include "kernel/netns.hpp"
+#include "state/instance.hpp"
+#include "stats/metrics.hpp"
+
+namespace bpfport {
+
+namespace {
+
+struct MetricsOptions {
+    std::string output;
+    bool all_netns = false;
+};
+
+Result<void> write_all(const Fd& file, std::string_view text) {
+    while (!text.empty()) {
+        ssize_t written = ::write(file.get(), text.data(), text.size());
+        if (written < 0) return system_error("write");
+        text.remove_prefix(static_cast<std::size_t>(written));
+    }
+    return {};
+}
+
+// A reader of the file sees the old text or the new one, whole. The name it is written under does
+// not end in .prom, so that node_exporter does not read it early.
+Result<void> replace_file(const std::filesystem::path& path, std::string_view text) {
+    auto aside = path.parent_path() / fmt::format(".{}.{}", path.filename().native(), getpid());
+    Fd file(::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644));
+    if (!file) return system_error(fmt::format("create {}", aside.native()));
+    auto written = write_all(file, text);
+    if (written && ::fchmod(file.get(), 0644) != 0) written = system_error("make it readable");
+    if (written && ::rename(aside.c_str(), path.c_str()) != 0) written = system_error("rename");
+    if (written) return {};
+    ::unlink(aside.c_str());
+    return context(path.native(), written.error());
+}
+
+Result<void> add_netns(Metrics& metrics, const Store& store, const Metrics::Labels& place) {
+    auto snapshot = take_snapshot(store, Owners::kSkip);
+    if (!snapshot) return std::unexpected(snapshot.error());
+    if (*snapshot) metrics.add(**snapshot, place);
+    return {};
+}
+
+// Those that are gone, whose state the next change sweeps, are left out.
+Result<void> add_every_netns(Metrics& metrics, const Store& store) {
+    for (const auto& entry : store.entries()) {
+        std::uint64_t inode = 0;
+        if (!parse_instance_name(entry, inode)) continue;
+        auto netns = find_netns(inode);
+        if (!netns) continue;
+        auto inside = ScopedNetns::enter(*netns);
+        if (!inside) return std::unexpected(inside.error());
+        BP_TRY(add_netns(metrics, store, {{"netns", std::to_string(inode)}}), entry);
+    }
+    return {};
+}
+
+Result<void> print_metrics(const Session& session, const MetricsOptions& options) {
+    if (options.all_netns && !session.netns.empty())
+        return usage_error("--all-netns goes without --netns");
+    auto store = open_for_reading(session);
+    if (!store) return std::unexpected(store.error());
+    if (auto entered = enter_session_netns(session); !entered) return entered;
+    Metrics metrics;
+    auto added = options.all_netns ? add_every_netns(metrics, *store)
+                                   : add_netns(metrics, *store, {});
+    if (!added) return added;
+    std::string text = metrics_text(metrics.families());
+    if (!options.output.empty()) return replace_file(options.output, text);
+    fmt::print(session.out, "{}", text);
+    return {};
+}
+
+} // namespace
+
+Command add_metrics(CLI::App& app) {
+    auto options = std::make_shared<MetricsOptions>();
+    auto* command = app.add_subcommand("metrics", "Print metrics as Prometheus reads them");
+    command->footer("For node_exporter's textfile collector:\n  bpfport metrics --output "
+                    "/var/lib/prometheus/node-exporter/bpfport.prom");
+    command->add_option("--output", options->output, "Replace this file with them, at once")
+        ->type_name("FILE");
+    command->add_flag("--all-netns", options->all_netns,
+                      "Of every network namespace, told apart by a label netns (its inode)");
+    return {command, [options](const Session& session) { return print_metrics(session, *options); }};
+}
+
+} // namespace bpfport

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "stats/counts.hpp"
+
+#include "bpfport/meta.h"
+
+namespace bpfport {
+
+RuleCounts counts_of(const RuleStatus& rule) {
+    RuleCounts counts;
+    std::uint32_t engine = rule.rule.engine;
+    bool sees_packets = engine == BP_ENGINE_TC || engine == BP_ENGINE_XDP;
+    if (sees_packets) {
+        counts.packets_in = rule.counters.packets_in;
+        counts.bytes_in = rule.counters.bytes_in;
+        counts.packets_out = rule.counters.packets_out;
+        counts.bytes_out = rule.counters.bytes_out;
+    }
+    if (sees_packets || engine == BP_ENGINE_SKLOOKUP) {
+        counts.connections = rule.counters.connections;
+        counts.open = rule.open_connections;
+    }
+    if (!rule.rule.has(BP_RULE_FORWARDED)) counts.target_up = !rule.listeners.empty();
+    return counts;
+}
+
+std::string_view engine_name(std::uint32_t engine) {
+    switch (engine) {
+    case BP_ENGINE_TC:
+        return "tc";
+    case BP_ENGINE_XDP:
+        return "xdp";
+    case BP_ENGINE_SKLOOKUP:
+        return "sklookup";
+    case BP_ENGINE_CGROUP:
+        return "cgroup";
+    default:
+        return "unknown";
+    }
+}
+
+} // namespace bpfport
