@@ -25,6 +25,7 @@ Command add_attach(CLI::App& app);
 Command add_detach(CLI::App& app);
 Command add_status(CLI::App& app);
 Command add_metrics(CLI::App& app);
+Command add_exporter(CLI::App& app);
 
 // Words such as "eth0 wlan0 80:3000 443:8443/udp": scopes and rules in any order.
 struct ScopesAndRules {

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// Giving up what a long-running process does not need. One way only: afterwards neither exec of a
+// set-user-id program nor of anything else brings it back. To be called with one thread, since
+// capabilities belong to threads.
+#pragma once
+
+#include <sys/types.h>
+
+#include <span>
+#include <string>
+
+#include "base/error.hpp"
+#include "kernel/capabilities.hpp"
+
+namespace bpfport {
+
+struct User {
+    std::string name;
+    uid_t uid = 0;
+    gid_t gid = 0;
+};
+Result<User> find_user(const std::string& name);
+
+// Nothing but these capabilities remains (those of them that this kernel knows and we have), and no
+// group but the user's.
+Result<void> keep_only(std::span<const cap_value_t> capabilities, const User& user);
+
+// "user nobody, no capabilities" or "user root, CAP_BPF": asked of the kernel.
+std::string describe_privileges();
+
+} // namespace bpfport
