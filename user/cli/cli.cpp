@@ -56,7 +56,7 @@ int run_command_line(int argc, const char* const* argv, std::ostream& out, std::
     app.add_option("--state", root, "Where state is kept, a directory in a bpffs")
         ->type_name("DIR");
     const Command commands[] = {add_attach(app), add_detach(app),  add_status(app),
-                                add_metrics(app),
+                                add_stats(app),  add_top(app),     add_metrics(app),
                                 add_exporter(app)};
 
     try {

@@ -24,6 +24,8 @@ struct Command {
 Command add_attach(CLI::App& app);
 Command add_detach(CLI::App& app);
 Command add_status(CLI::App& app);
+Command add_stats(CLI::App& app);
+Command add_top(CLI::App& app);
 Command add_metrics(CLI::App& app);
 Command add_exporter(CLI::App& app);
 

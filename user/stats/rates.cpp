@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "stats/rates.hpp"
+
+#include <algorithm>
+
+namespace bpfport {
+
+namespace {
+
+using Count = std::optional<std::uint64_t>;
+
+// A counter that went back belongs to a new rule under the old one's id: it counts from zero.
+std::optional<double> rate(Count before, Count now, double seconds) {
+    if (!before || !now || seconds <= 0) return std::nullopt;
+    return static_cast<double>(*now >= *before ? *now - *before : *now) / seconds;
+}
+
+RuleRates rates(const RuleCounts& before, const RuleCounts& now, double seconds) {
+    return {rate(before.packets_in, now.packets_in, seconds),
+            rate(before.bytes_in, now.bytes_in, seconds),
+            rate(before.packets_out, now.packets_out, seconds),
+            rate(before.bytes_out, now.bytes_out, seconds),
+            rate(before.connections, now.connections, seconds)};
+}
+
+RuleActivity describe(const RuleStatus& status) {
+    return {status.scope,
+            status.rule.rule.to_string(),
+            std::string(to_string(status.rule.rule.protocol())),
+            std::string(engine_name(status.rule.engine)),
+            status.hooked,
+            counts_of(status),
+            {}};
+}
+
+bool same_rule(const RuleStatus& left, const RuleStatus& right) {
+    return left.rule.id == right.rule.id && left.rule.engine == right.rule.engine &&
+           left.rule.rule == right.rule.rule && left.scope == right.scope;
+}
+
+} // namespace
+
+std::vector<RuleActivity> activity(const Snapshot& now) {
+    std::vector<RuleActivity> all;
+    for (const auto& status : now.rules) all.push_back(describe(status));
+    return all;
+}
+
+std::vector<RuleActivity> activity(const Sample& before, const Sample& now) {
+    if (!now.snapshot) return {};
+    auto all = activity(*now.snapshot);
+    if (!before.snapshot) return all;
+    double seconds = std::chrono::duration<double>(now.at - before.at).count();
+    for (std::size_t i = 0; i < all.size(); i++) {
+        auto old = std::ranges::find_if(before.snapshot->rules, [&](const RuleStatus& status) {
+            return same_rule(status, now.snapshot->rules[i]);
+        });
+        if (old != before.snapshot->rules.end())
+            all[i].rates = rates(counts_of(*old), all[i].counts, seconds);
+    }
+    return all;
+}
+
+} // namespace bpfport
