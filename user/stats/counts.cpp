@@ -23,19 +23,4 @@ RuleCounts counts_of(const RuleStatus& rule) {
     return counts;
 }
 
-std::string_view engine_name(std::uint32_t engine) {
-    switch (engine) {
-    case BP_ENGINE_TC:
-        return "tc";
-    case BP_ENGINE_XDP:
-        return "xdp";
-    case BP_ENGINE_SKLOOKUP:
-        return "sklookup";
-    case BP_ENGINE_CGROUP:
-        return "cgroup";
-    default:
-        return "unknown";
-    }
-}
-
 } // namespace bpfport

@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <string_view>
 
 #include "stats/snapshot.hpp"
 
@@ -23,7 +22,5 @@ struct RuleCounts {
 };
 
 RuleCounts counts_of(const RuleStatus& rule);
-
-std::string_view engine_name(std::uint32_t engine); // enum bp_engine -> "tc"
 
 } // namespace bpfport

@@ -6,6 +6,7 @@
 
 #include <prometheus/text_serializer.h>
 
+#include "engine/choice.hpp"
 #include "stats/counts.hpp"
 
 namespace bpfport {
@@ -101,7 +102,7 @@ void Metrics::add_rule(const RuleStatus& rule, const Labels& place) {
     Labels labels = {{"rule", rule.rule.rule.to_string()},
                      {"scope", rule.scope},
                      {"protocol", std::string(to_string(rule.rule.rule.protocol()))},
-                     {"engine", std::string(engine_name(rule.rule.engine))}};
+                     {"engine", engine_name(rule.rule.engine)}};
     labels.insert(labels.end(), place.begin(), place.end());
     auto known = [&](Family family, auto value, const Labels& more = {}) {
         if (value) sample(family, number(*value), labels, more);
