@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "engine/choice.hpp"
+
 namespace bpfport {
 
 namespace {
@@ -27,7 +29,7 @@ RuleActivity describe(const RuleStatus& status) {
     return {status.scope,
             status.rule.rule.to_string(),
             std::string(to_string(status.rule.rule.protocol())),
-            std::string(engine_name(status.rule.engine)),
+            engine_name(status.rule.engine),
             status.hooked,
             counts_of(status),
             {}};
