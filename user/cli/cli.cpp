@@ -7,6 +7,7 @@
 #include <fmt/ostream.h>
 
 #include "cli/command.hpp"
+#include "kernel/bpf.hpp"
 
 namespace bpfport {
 
@@ -44,6 +45,7 @@ Result<ScopesAndRules> split_words(const std::vector<std::string>& words) {
 }
 
 int run_command_line(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
+    silence_libbpf();
     CLI::App app("Lets a program be reached on a privileged port without root, proxy or conntrack",
                  "bpfport");
     app.set_version_flag("--version", BPFPORT_VERSION);

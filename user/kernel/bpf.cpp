@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <fmt/format.h>
 
 namespace bpfport {
@@ -36,6 +37,8 @@ struct RawLinkInfo {
 constexpr std::uint32_t kCgroupLink = 3; // BPF_LINK_TYPE_CGROUP
 
 } // namespace
+
+void silence_libbpf() { libbpf_set_print(nullptr); }
 
 Result<Fd> open_pin(const std::filesystem::path& path) {
     Fd fd(bpf_obj_get(path.c_str()));

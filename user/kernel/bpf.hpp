@@ -11,6 +11,9 @@
 
 namespace bpfport {
 
+// Keeps libbpf from writing to stderr; what goes wrong is in our errors.
+void silence_libbpf();
+
 // Opens a pinned map, program or link.
 Result<Fd> open_pin(const std::filesystem::path& path);
 Result<void> pin(const Fd& object, const std::filesystem::path& path);
