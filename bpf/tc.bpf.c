@@ -13,15 +13,47 @@
 #include "lib/refuse.h"
 #include "lib/rewrite.h"
 
-static __always_inline int not_parsed(enum parsed parsed)
+#define OUTGOING (1 << 16) /* to be or-ed to a happening() */
+
+/* Tells who watches of a packet that is no query: its addresses are read for this alone. `ports` are
+ * bp_event's peer, listen and target port, 16 bits each. */
+__noinline int bp_tell(struct __sk_buff* skb, __u64 packed, __u64 ports, __u32 rule, __u32 what)
 {
-    if (parsed != PARSED_OTHER) count_outcome(BP_OUTCOME_MALFORMED);
+    struct query q = {};
+    struct packet p;
+    bool outgoing = what & OUTGOING;
+
+    if (packet_unpack(&p, packed) == PARSED) {
+        packet_addresses(&p, skb_data(skb), skb_end(skb), outgoing ? q.key.local : q.key.peer,
+                         outgoing ? q.key.peer : q.key.local);
+        q.proto = p.protocol == IPPROTO_UDP ? BP_UDP : BP_TCP;
+    }
+    q.key.peer_port = ports;
+    q.listen_port = ports >> 16;
+    q.target_port = ports >> 32;
+    q.rule = rule;
+    q.ifindex = skb->ifindex;
+    return ask(&q) ? bp_trace(what) : 0;
+}
+
+static __always_inline __u64 tell_ports(__be16 peer, __be16 listen, __be16 target)
+{
+    return peer | (__u32)listen << 16 | (__u64)target << 32;
+}
+
+static __always_inline int not_parsed(struct __sk_buff* skb, enum parsed parsed)
+{
+    if (parsed == PARSED_OTHER) return TC_NEXT;
+    count_outcome(BP_OUTCOME_MALFORMED);
+    if (watched())
+        bp_tell(skb, PARSED_OTHER, 0, 0, happening(BP_EVENT_OUTCOME, BP_OUTCOME_MALFORMED));
     return TC_NEXT;
 }
 
+/* An ICMP error leaves the flow that it is about in the query. */
 static __always_inline int translated(int outcome)
 {
-    if (outcome != NO_OUTCOME) count_outcome(outcome);
+    if (outcome != NO_OUTCOME) note(outcome);
     return TC_NEXT;
 }
 
@@ -29,15 +61,6 @@ static __always_inline int carry_out(struct __sk_buff* skb, const struct packet*
 {
     if (verdict == REFUSE) return bp_refuse(skb, packet_pack(p, PARSED));
     return verdict == DISCARD ? TC_DROP : TC_NEXT;
-}
-
-/* Puts a question where bp_admit() and bp_admit_direct() find it. */
-static __always_inline struct query* ask(const struct query* question)
-{
-    struct query* q = query();
-
-    if (q) *q = *question;
-    return q;
 }
 
 /* A packet whose destination port has a slot in the table. */
@@ -53,15 +76,19 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
 
     if (ethernet && skb->pkt_type != PACKET_FOR_HOST) {
         count_outcome(BP_OUTCOME_OTHER_HOST);
+        if (watched())
+            bp_tell(skb, packet_pack(p, PARSED),
+                    tell_ports(ports->source, ports->destination, 0), 0,
+                    happening(BP_EVENT_OUTCOME, BP_OUTCOME_OTHER_HOST));
         return TC_NEXT;
     }
     if (!header || !(header_length = l4_header_length(l4, p, header)) ||
         p->transport + p->claimed > skb->len)
-        return not_parsed(PARSED_MALFORMED);
+        return not_parsed(skb, PARSED_MALFORMED);
     q.opens = l4_opens(l4, header);
     if (!packet_addresses(p, skb_data(skb), skb_end(skb), q.key.peer,
                           q.key.local))
-        return not_parsed(PARSED_MALFORMED);
+        return not_parsed(skb, PARSED_MALFORMED);
     q.key.peer_port = ports->source;
     q.proto = l4->proto;
     q.ifindex = skb->ifindex;
@@ -71,7 +98,8 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
     if (id == ASK_IN_FULL) id = ask(&q) ? bp_find_rule(slot) : 0;
     if (!id) {
         if (!(slot & BP_SLOT_TARGET)) {
-            count_outcome(BP_OUTCOME_OTHER_SCOPE);
+            q.listen_port = ports->destination;
+            note_query(&q, BP_OUTCOME_OTHER_SCOPE);
             return TC_NEXT;
         }
         if (!q.opens) return TC_NEXT;
@@ -83,7 +111,8 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
 
     if (!(rule->flags & BP_RULE_VLAN) &&
         (p->tagged || (skb->vlan_present && (skb->vlan_tci & 0x0fff)))) {
-        count_outcome(BP_OUTCOME_TAGGED);
+        q.listen_port = ports->destination;
+        note_query(&q, BP_OUTCOME_TAGGED);
         return TC_NEXT;
     }
     q.rule = id;
@@ -109,7 +138,7 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
         mark(skb);
         count_in(id, weigh(skb->len, skb->gso_segs, p->transport + header_length));
     } else {
-        count_outcome(BP_OUTCOME_WRITE_FAILED);
+        note_query(&q, BP_OUTCOME_WRITE_FAILED);
     }
     return TC_NEXT;
 }
@@ -122,7 +151,7 @@ static __always_inline int tc_in(struct __sk_buff* skb, __u32 link_header)
     enum parsed parsed = find_ports(skb, link_header, &p, &l4, &ports);
     __u16 slot;
 
-    if (parsed != PARSED) return not_parsed(parsed);
+    if (parsed != PARSED) return not_parsed(skb, parsed);
     if (packet_is_icmp(&p)) {
         if (link_header && skb->pkt_type != PACKET_FOR_HOST) return TC_NEXT;
         return translated(bp_icmp_in(skb, packet_pack(&p, PARSED)));
@@ -172,6 +201,15 @@ static __always_inline bool flow_of_reply(struct __sk_buff* skb, const struct pa
     return false;
 }
 
+static __always_inline void write_failed(struct __sk_buff* skb, const struct packet* p,
+                                         __u64 ports)
+{
+    count_outcome(BP_OUTCOME_WRITE_FAILED);
+    if (watched())
+        bp_tell(skb, packet_pack(p, PARSED), ports, 0,
+                OUTGOING | happening(BP_EVENT_OUTCOME, BP_OUTCOME_WRITE_FAILED));
+}
+
 static __always_inline int tc_out_matched(struct __sk_buff* skb, struct packet* p,
                                           const struct l4* l4, const struct ports* ports,
                                           __u16 slot)
@@ -197,8 +235,13 @@ static __always_inline int tc_out_matched(struct __sk_buff* skb, struct packet* 
 
             /* On failure (no memory) the next packet tries again, by the hint. */
             if (bpf_sk_storage_get(&bp_records, sk, &first, BPF_SK_STORAGE_GET_F_CREATE) &&
-                flow.listen_port)
+                flow.listen_port) {
                 count_connection(flow.rule);
+                if (watched())
+                    bp_tell(skb, packet_pack(p, PARSED),
+                            tell_ports(ports->destination, flow.listen_port, ports->source),
+                            flow.rule, OUTGOING | happening(BP_EVENT_CONNECTION, 0));
+            }
         }
     }
     if (!flow.listen_port) return TC_NEXT;
@@ -212,7 +255,7 @@ static __always_inline int tc_out_matched(struct __sk_buff* skb, struct packet* 
     if (rewrite_port(skb, l4, &change))
         count_out(flow.rule, weigh(skb->len, skb->gso_segs, headers));
     else
-        count_outcome(BP_OUTCOME_WRITE_FAILED);
+        write_failed(skb, p, tell_ports(ports->destination, flow.listen_port, ports->source));
     return TC_NEXT;
 }
 
@@ -224,7 +267,7 @@ static __always_inline int tc_out(struct __sk_buff* skb, __u32 link_header)
     enum parsed parsed = find_ports(skb, link_header, &p, &l4, &ports);
     __u16 slot;
 
-    if (parsed != PARSED) return not_parsed(parsed);
+    if (parsed != PARSED) return not_parsed(skb, parsed);
     if (packet_is_icmp(&p)) {
         return translated(bp_icmp_out(skb, packet_pack(&p, PARSED)));
     }

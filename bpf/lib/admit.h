@@ -10,11 +10,11 @@
 #ifndef BPFPORT_LIB_ADMIT_H
 #define BPFPORT_LIB_ADMIT_H
 
-#include "lib/count.h"
 #include "lib/flows.h"
 #include "lib/l4.h"
 #include "lib/owner.h"
 #include "lib/rules.h"
+#include "lib/trace.h"
 
 enum verdict {
     REDIRECT, /* to query.target_port */
@@ -25,7 +25,7 @@ enum verdict {
 
 static __always_inline enum verdict leave(enum bp_outcome outcome)
 {
-    count_outcome(outcome);
+    note(outcome);
     return LEAVE;
 }
 
@@ -33,8 +33,8 @@ static __always_inline enum verdict remember(const struct query* q)
 {
     struct bp_flow flow = {q->listen_port, q->target_port, q->rule, 0};
 
-    if (!flow_store(q->proto, &q->key, flow)) count_outcome(BP_OUTCOME_FLOW_LOST);
-    if (q->proto == BP_UDP) count_connection(q->rule);
+    if (!flow_store(q->proto, &q->key, flow)) note(BP_OUTCOME_FLOW_LOST);
+    if (q->proto == BP_UDP) note_flow(q);
     return REDIRECT;
 }
 
@@ -45,15 +45,15 @@ static __always_inline enum verdict admit_forwarded(const struct query* q)
     struct bp_flow* known = forward_lookup(q->proto, &q->key);
 
     if (known && known->listen_port == q->listen_port) return REDIRECT;
-    if (!forward_store(q->proto, &q->key, flow)) count_outcome(BP_OUTCOME_FLOW_LOST);
-    count_connection(q->rule);
+    if (!forward_store(q->proto, &q->key, flow)) note(BP_OUTCOME_FLOW_LOST);
+    note_flow(q);
     return REDIRECT;
 }
 
 static __always_inline enum verdict nobody_listens(const struct bp_rule* rule)
 {
     if (rule->on_absent == BP_ABSENT_PASS) return leave(BP_OUTCOME_ABSENT_PASSED);
-    count_outcome(BP_OUTCOME_ABSENT_DROPPED);
+    note(BP_OUTCOME_ABSENT_DROPPED);
     return DISCARD;
 }
 
@@ -86,7 +86,7 @@ static __always_inline enum verdict admit_tcp(struct __sk_buff* skb, struct quer
         /* A handshake of ours: the SYN-ACK or the first data went through this hint. */
         if (tenure.owner == OWNER_UNKNOWN && hint && hint->listen_port == q->listen_port)
             return REDIRECT;
-        count_outcome(BP_OUTCOME_OLDER_DIRECT);
+        note(BP_OUTCOME_OLDER_DIRECT);
         return q->opens ? REFUSE : LEAVE;
     }
     if (rule->flags & BP_RULE_DRAINING) return leave(BP_OUTCOME_DRAINING);
@@ -154,7 +154,7 @@ __noinline int bp_admit_direct(struct __sk_buff* skb)
         /* A flow on record as direct is one this host began (see tc_out). */
         if ((q->slot & BP_SLOT_ANY_EXCLUSIVE) && (!flow || flow->listen_port) &&
             bp_locality(skb) == LOCAL) {
-            count_outcome(BP_OUTCOME_EXCLUSIVE);
+            note(BP_OUTCOME_EXCLUSIVE);
             return DISCARD;
         }
         /* The last port seen wins. */
@@ -164,12 +164,12 @@ __noinline int bp_admit_direct(struct __sk_buff* skb)
 
     tenure = tcp_owner(skb, q->target_port);
     if (tenure.owner == OWNER_REDIRECTED || (tenure.owner == OWNER_UNKNOWN && flow)) {
-        count_outcome(BP_OUTCOME_OLDER_REDIRECTED);
+        note(BP_OUTCOME_OLDER_REDIRECTED);
         return REFUSE;
     }
     if (tenure.owner >= OWNER_UNKNOWN) return LEAVE;
     if ((q->slot & BP_SLOT_ANY_EXCLUSIVE) && bp_locality(skb) == LOCAL) {
-        count_outcome(BP_OUTCOME_EXCLUSIVE);
+        note(BP_OUTCOME_EXCLUSIVE);
         return q->slot & BP_SLOT_EXCLUSIVE_DROP ? DISCARD : REFUSE;
     }
     /* What an earlier redirected connection with this tuple left behind. */

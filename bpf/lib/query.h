@@ -40,4 +40,13 @@ static __always_inline struct query* query(void)
     return bpf_map_lookup_elem(&bp_query, &zero);
 }
 
+/* Puts a question where the functions that decide find it. */
+static __always_inline struct query* ask(const struct query* question)
+{
+    struct query* q = query();
+
+    if (q) *q = *question;
+    return q;
+}
+
 #endif

@@ -15,6 +15,8 @@
 
 #include <linux/types.h>
 
+#include "bpfport/event.h"
+
 enum bp_proto {
     BP_TCP = 0,
     BP_UDP = 1,
@@ -74,6 +76,7 @@ struct bp_table_side {
 struct bp_table {
     __u32 active;  /* 0 or 1: the side in force */
     __u32 last_id; /* the rule id given out last; for the loader */
+    struct bp_watch watch; /* whether anybody wants events (event.h) */
     struct bp_table_side side[2];
 };
 

@@ -67,6 +67,7 @@ template <typename Skeleton> auto map_pins(Skeleton& s) {
                                   {s.maps.bp_addresses, pins::kAddresses},
                                   {s.maps.bp_counters, pins::kCounters},
                                   {s.maps.bp_outcomes, pins::kOutcomes},
+                                  {s.maps.bp_events, pins::kEvents},
                                   {s.maps.bp_records, pins::kRecords},
                                   {s.maps.bp_hints, pins::kHints},
                                   {s.maps.bp_udp_flows, pins::kUdpFlows},

@@ -21,6 +21,7 @@ inline constexpr const char* kTable = "table";
 inline constexpr const char* kAddresses = "addresses";
 inline constexpr const char* kCounters = "counters";
 inline constexpr const char* kOutcomes = "outcomes";
+inline constexpr const char* kEvents = "events";
 inline constexpr const char* kRecords = "records";
 inline constexpr const char* kHints = "hints";
 inline constexpr const char* kUdpFlows = "udp_flows";

@@ -40,6 +40,9 @@ class Table {
     // have one. On error nothing has changed.
     Result<void> replace(const std::vector<InstalledRule>& rules);
 
+    // Whether anybody wants events; only of a writable table.
+    [[nodiscard]] bp_watch& watch() { return table_->watch; }
+
   private:
     struct Unmap {
         void operator()(bp_table* table) const;
