@@ -16,7 +16,8 @@ namespace {
 // "attach eth0 80:3000": the words after the program's name, for the error's first line.
 std::string typed_words(int argc, const char* const* argv) {
     std::string text;
-    for (int i = 1; i < argc; i++) text += fmt::format("{}{}", i > 1 ? " " : "", argv[i]);
+    for (int i = 1; i < argc; i++)
+        text += fmt::format("{}{}", i > 1 ? " " : "", argv[i]);
     return text;
 }
 
@@ -57,9 +58,9 @@ int run_command_line(int argc, const char* const* argv, std::ostream& out, std::
         ->type_name("NAME|PATH|PID");
     app.add_option("--state", root, "Where state is kept, a directory in a bpffs")
         ->type_name("DIR");
-    const Command commands[] = {add_attach(app), add_detach(app),  add_status(app),
-                                add_stats(app),  add_top(app),     add_metrics(app),
-                                add_exporter(app)};
+    const Command commands[] = {
+        add_attach(app),  add_detach(app),   add_status(app), add_stats(app), add_top(app),
+        add_metrics(app), add_exporter(app), add_ss(app)};
 
     try {
         app.parse(argc, argv);

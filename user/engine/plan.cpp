@@ -30,16 +30,6 @@ void name_processes(std::vector<Listener>& listeners) {
             listener.process = owner->second.to_string();
 }
 
-// Whether packets that `rule` redirects are now given to this socket, which listens on their port.
-bool would_rob(const InstalledRule& rule, const Socket& socket) {
-    if (socket.protocol != rule.rule.protocol()) return false;
-    if (!rule.rule.listen().contains(socket.local_port)) return false;
-    if (socket.ifindex && rule.ifindex && socket.ifindex != rule.ifindex) return false;
-    if (socket.local.is_any()) return true;
-    if (rule.rule.local()) return *rule.rule.local() == socket.local;
-    return !socket.local.is_loopback() || !rule.has(BP_RULE_NO_LOCAL);
-}
-
 Result<std::vector<unsigned>> resolve(const std::vector<Scope>& scopes,
                                       const std::vector<Interface>& interfaces) {
     std::vector<unsigned> indexes;
@@ -74,7 +64,7 @@ bool same(const InstalledRule& left, const InstalledRule& right) {
 Result<void> check_theft(const std::vector<InstalledRule>& added, const HostFacts& facts) {
     for (const auto& rule : added)
         for (const auto& listener : facts.listeners)
-            if (would_rob(rule, listener.socket))
+            if (takes_from(rule, listener.socket))
                 return failure(
                     fmt::format("port {} is taken: {}", listener.socket.local_port,
                                 listener.to_string()),
@@ -146,6 +136,15 @@ PlacedRule placed(const InstalledRule& rule, const std::vector<Interface>& inter
             rule.has(BP_RULE_FORWARDED),
             rule.has(BP_RULE_VLAN),
             scope_name(rule.ifindex, interfaces)};
+}
+
+bool takes_from(const InstalledRule& rule, const Socket& socket) {
+    if (socket.protocol != rule.rule.protocol()) return false;
+    if (!rule.rule.listen().contains(socket.local_port)) return false;
+    if (socket.ifindex && rule.ifindex && socket.ifindex != rule.ifindex) return false;
+    if (socket.local.is_any()) return true;
+    if (rule.rule.local()) return *rule.rule.local() == socket.local;
+    return !socket.local.is_loopback() || !rule.has(BP_RULE_NO_LOCAL);
 }
 
 std::vector<const Listener*> target_listeners(const InstalledRule& rule,

@@ -70,6 +70,10 @@ Result<std::vector<InstalledRule>> select_rules(const DetachRequest& request,
 std::string scope_name(unsigned ifindex, const std::vector<Interface>& interfaces); // eth0, any
 PlacedRule placed(const InstalledRule& rule, const std::vector<Interface>& interfaces);
 
+// Whether packets that `rule` redirects would else be given to this socket, which listens on their
+// port.
+bool takes_from(const InstalledRule& rule, const Socket& socket);
+
 // Sockets that are given what arrives for the target, by protocol, port and address.
 std::vector<const Listener*> target_listeners(const InstalledRule& rule,
                                               const std::vector<Listener>& listeners);

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// bpfport ss: listeners and redirected ports in one list.
+#include <algorithm>
+#include <ostream>
+
+#include <fmt/ostream.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.hpp"
+#include "cli/table.hpp"
+#include "engine/choice.hpp"
+#include "kernel/process.hpp"
+#include "stats/port_list.hpp"
+
+namespace bpfport {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct SsOptions {
+    bool redirected = false; // only what a rule has to do with
+    bool json = false;
+};
+
+std::string served_by(const PortEntry& entry) {
+    if (entry.rule) {
+        auto target = entry.rule->rule.rule.target().to_string();
+        std::string names;
+        for (const auto& listener : entry.rule->listeners)
+            if (!listener.process.empty() && names.find(listener.process) == std::string::npos)
+                names += (names.empty() ? " " : ", ") + listener.process;
+        return fmt::format("-> {}{}", target, names);
+    }
+    std::string who =
+        entry.listener->process.empty()
+            ? fmt::format("unknown process (user {})", user_name(entry.listener->socket.uid))
+            : entry.listener->process;
+    return entry.sockets > 1 ? fmt::format("{}, {} sockets", who, entry.sockets) : who;
+}
+
+void print_table(std::ostream& out, const std::vector<PortEntry>& list) {
+    TextTable table({"PROTO", "PORT", "ADDRESS", "SCOPE", "SERVED BY", "ENGINE", "IN", "OUT",
+                     "CONNECTIONS", "NOTES"});
+    for (const auto& entry : list) {
+        std::vector<std::string> row{std::string(to_string(entry.protocol)),
+                                     entry.ports.to_string(), entry.address, entry.scope,
+                                     served_by(entry)};
+        if (const RuleStatus* rule = entry.rule) {
+            row.emplace_back(engine_name(rule->rule.engine));
+            row.push_back(fmt::format("{} pkt", rule->counters.packets_in));
+            row.push_back(fmt::format("{} pkt", rule->counters.packets_out));
+            row.push_back(fmt::format("{}", rule->counters.connections));
+        } else {
+            row.insert(row.end(), 4, "-");
+        }
+        row.push_back(entry.notes.empty() ? "-" : fmt::format("{}", fmt::join(entry.notes, "; ")));
+        table.add(std::move(row));
+    }
+    fmt::print(out, "{}", table.to_string());
+}
+
+Json to_json(const PortEntry& entry) {
+    Json json{{"protocol", to_string(entry.protocol)},
+              {"first_port", entry.ports.first},
+              {"last_port", entry.ports.last},
+              {"address", entry.address},
+              {"scope", entry.scope}};
+    if (const RuleStatus* rule = entry.rule) {
+        json["kind"] = "redirect";
+        json["rule"] = rule->rule.rule.to_string();
+        json["engine"] = engine_name(rule->rule.engine);
+        json["in_force"] = rule->hooked;
+        json["target_first"] = rule->rule.rule.target().first;
+        json["served_by"] = Json::array();
+        for (const auto& listener : rule->listeners)
+            json["served_by"].push_back(listener.process);
+        json["packets_in"] = rule->counters.packets_in;
+        json["packets_out"] = rule->counters.packets_out;
+        json["connections"] = rule->counters.connections;
+    } else {
+        json["kind"] = "listener";
+        json["process"] = entry.listener->process;
+        json["user"] = user_name(entry.listener->socket.uid);
+        json["sockets"] = entry.sockets;
+    }
+    json["notes"] = entry.notes;
+    return json;
+}
+
+Result<void> ss(const Session& session, const SsOptions& options) {
+    auto store = open_for_reading(session);
+    if (!store) return std::unexpected(store.error());
+    if (auto entered = enter_session_netns(session); !entered) return entered;
+    auto snapshot = take_snapshot(*store);
+    if (!snapshot) return std::unexpected(snapshot.error());
+    auto facts = host_facts();
+    if (!facts) return std::unexpected(facts.error());
+    std::vector<RuleStatus> rules; // the list points into it
+    if (*snapshot) rules = std::move((*snapshot)->rules);
+    auto list = port_list(rules, facts->listeners, facts->interfaces);
+    if (options.redirected)
+        std::erase_if(list, [](const auto& entry) { return !entry.rule && entry.notes.empty(); });
+    if (options.json) {
+        Json json = Json::array();
+        for (const auto& entry : list)
+            json.push_back(to_json(entry));
+        fmt::print(session.out, "{}\n", json.dump(2));
+    } else if (list.empty()) {
+        fmt::print(session.out, "nobody listens and nothing is redirected here\n");
+    } else {
+        print_table(session.out, list);
+    }
+    return {};
+}
+
+} // namespace
+
+Command add_ss(CLI::App& app) {
+    auto options = std::make_shared<SsOptions>();
+    auto* command = app.add_subcommand("ss", "Listeners and redirected ports in one list");
+    command->footer("Shows what ss and netstat can't: which ports are redirected where, and which\n"
+                    "listener a rule hides. Of this network namespace, or of --netns.");
+    command->add_flag("--redirected", options->redirected, "Only what rules have to do with");
+    command->add_flag("--json", options->json, "For machines");
+    return {command, [options](const Session& session) { return ss(session, *options); }};
+}
+
+} // namespace bpfport

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "stats/port_list.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+#include <fmt/format.h>
+
+namespace bpfport {
+
+namespace {
+
+std::string address_text(const Address& address, bool any) {
+    if (any) return "*";
+    return address.is_v4() ? address.to_string() : fmt::format("[{}]", address.to_string());
+}
+
+// An AF_INET6 socket on :: that takes IPv4 as well is what "*" means; 0.0.0.0 and a v6only :: are
+// not.
+std::string listener_address(const Socket& socket) {
+    if (socket.ipv6 && socket.local.is_any() && !socket.v6only.value_or(false)) return "*";
+    if (!socket.ipv6 && socket.local.is_any()) return "0.0.0.0";
+    return address_text(socket.local, false);
+}
+
+std::string rule_text(const RuleStatus& rule) {
+    return fmt::format("{} on {}", rule.rule.rule.to_string(), rule.scope);
+}
+
+std::string who(const Listener& listener) {
+    return listener.process.empty() ? "an unknown process" : listener.process;
+}
+
+bool is_target(const RuleStatus& rule, const Listener& listener) {
+    return !target_listeners(rule.rule, {listener}).empty();
+}
+
+bool overlap(const InstalledRule& left, const InstalledRule& right) {
+    return left.rule.protocol() == right.rule.protocol() &&
+           left.rule.listen().overlaps(right.rule.listen());
+}
+
+void note_rule(PortEntry& entry, const std::vector<RuleStatus>& rules,
+               const std::vector<Listener>& listeners) {
+    const InstalledRule& rule = entry.rule->rule;
+    if (!entry.rule->hooked) entry.notes.emplace_back("not in force: its interface has no hooks");
+    if (entry.rule->listeners.empty() && !rule.has(BP_RULE_FORWARDED))
+        entry.notes.push_back(fmt::format("nobody listens on {} {}",
+                                          to_string(rule.rule.protocol()),
+                                          rule.rule.target().to_string()));
+    for (const auto& listener : listeners)
+        if (takes_from(rule, listener.socket))
+            entry.notes.push_back(fmt::format("hides {}", who(listener)));
+    for (const auto& other : rules) {
+        if (other.rule.id == rule.id) continue;
+        if (overlap(rule, other.rule))
+            entry.notes.push_back(fmt::format("same listen port as {}", rule_text(other)));
+        else if (rule.rule.protocol() == other.rule.rule.protocol() &&
+                 rule.rule.target().overlaps(other.rule.rule.target()))
+            entry.notes.push_back(fmt::format("same target as {}", rule_text(other)));
+    }
+}
+
+void note_listener(PortEntry& entry, const std::vector<RuleStatus>& rules) {
+    for (const auto& rule : rules) {
+        if (takes_from(rule.rule, entry.listener->socket))
+            entry.notes.push_back(fmt::format("hidden by {}: new clients go to {}", rule_text(rule),
+                                              rule.rule.rule.target_of(entry.ports.first)));
+        if (is_target(rule, *entry.listener))
+            entry.notes.push_back(fmt::format("target of {}", rule_text(rule)));
+    }
+}
+
+// The same program's sockets on the same address and port are one line.
+bool same_place(const PortEntry& entry, const PortEntry& other) {
+    return entry.protocol == other.protocol && entry.ports == other.ports &&
+           entry.address == other.address && entry.scope == other.scope && other.listener &&
+           entry.listener->process == other.listener->process;
+}
+
+} // namespace
+
+std::vector<PortEntry> port_list(const std::vector<RuleStatus>& rules,
+                                 const std::vector<Listener>& listeners,
+                                 const std::vector<Interface>& interfaces) {
+    std::vector<PortEntry> list;
+    for (const auto& rule : rules) {
+        PortEntry entry;
+        entry.protocol = rule.rule.rule.protocol();
+        entry.ports = rule.rule.rule.listen();
+        const auto& local = rule.rule.rule.local();
+        entry.address = address_text(local.value_or(Address{}), !local);
+        entry.scope = rule.scope;
+        entry.rule = &rule;
+        note_rule(entry, rules, listeners);
+        std::ranges::sort(entry.notes);
+        entry.notes.erase(std::ranges::unique(entry.notes).begin(), entry.notes.end());
+        list.push_back(std::move(entry));
+    }
+    for (const auto& listener : listeners) {
+        PortEntry entry;
+        entry.protocol = listener.socket.protocol;
+        entry.ports = {listener.socket.local_port, listener.socket.local_port};
+        entry.address = listener_address(listener.socket);
+        entry.scope = scope_name(listener.socket.ifindex, interfaces);
+        entry.listener = &listener;
+        auto twin =
+            std::ranges::find_if(list, [&](const auto& other) { return same_place(entry, other); });
+        if (twin != list.end()) {
+            twin->sockets++;
+            continue;
+        }
+        note_listener(entry, rules);
+        list.push_back(std::move(entry));
+    }
+    std::ranges::stable_sort(list, [](const PortEntry& left, const PortEntry& right) {
+        return std::tuple(left.ports.first, left.protocol, left.listener != nullptr) <
+               std::tuple(right.ports.first, right.protocol, right.listener != nullptr);
+    });
+    return list;
+}
+
+} // namespace bpfport
