@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// bpfport trace [SCOPE...]: what happens now, one line an event; trace --packet in
+// trace_packet.cpp.
+#include <csignal>
+#include <ostream>
+
+#include <fmt/ostream.h>
+#include <sys/time.h>
+
+#include "cli/command.hpp"
+#include "cli/trace_packet.hpp"
+#include "trace/event_text.hpp"
+#include "trace/tracer.hpp"
+
+namespace bpfport {
+
+namespace {
+
+struct TraceOptions {
+    std::vector<std::string> words;
+    std::vector<std::string> labels;
+    std::uint16_t port = 0;
+    std::string peer;
+    std::uint64_t count = 0; // 0: until it is ended
+    double seconds = 0;      // 0: without limit
+    bool json = false;
+    PacketOptions packet;
+};
+
+volatile std::sig_atomic_t ended = 0;
+
+void end_on_signals() {
+    ended = 0;
+    struct sigaction action {};
+    action.sa_handler = [](int) { ended = 1; };
+    for (int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE})
+        sigaction(number, &action, nullptr);
+}
+
+std::int64_t wall_offset() {
+    timespec wall{};
+    clock_gettime(CLOCK_REALTIME, &wall);
+    return wall.tv_sec * 1'000'000'000 + wall.tv_nsec - static_cast<std::int64_t>(monotonic_ns());
+}
+
+Result<EventFilter> read_filter(const TraceOptions& options) {
+    EventFilter filter;
+    if (auto known = check_labels(options.labels); !known) return std::unexpected(known.error());
+    filter.labels = options.labels;
+    if (options.port) filter.port = options.port;
+    if (!options.peer.empty()) {
+        filter.peer = parse_address(options.peer);
+        if (!filter.peer)
+            return usage_error(fmt::format("{} is no address", options.peer),
+                               "such as 192.0.2.7 or 2001:db8::7");
+    }
+    auto words = split_words(options.words);
+    if (!words) return std::unexpected(words.error());
+    if (!words->rules.empty())
+        return usage_error("a rule can't be traced, an interface or port can",
+                           "bpfport trace eth0 --port 80");
+    for (const auto& scope : words->scopes) {
+        if (scope.kind() == Scope::Kind::kAny) continue;
+        if (scope.is_cgroup())
+            return failure(fmt::format("{}: only interfaces can be traced", scope.to_string()),
+                           "bpfport trace eth0");
+        auto interface = find_interface(scope.name());
+        if (!interface) return std::unexpected(interface.error());
+        filter.interfaces.push_back(interface->ifindex);
+    }
+    return filter;
+}
+
+Result<EventNames> read_names(Tracer& tracer) {
+    auto list = interfaces();
+    if (!list) return std::unexpected(list.error());
+    return EventNames{std::move(*list), tracer.instance().table().rules(), wall_offset()};
+}
+
+Result<void> trace(const Session& session, const TraceOptions& options) {
+    if (auto entered = enter_session_netns(session); !entered) return entered;
+    if (!options.packet.what.empty()) return trace_packet(session, options.words, options.packet);
+    auto filter = read_filter(options);
+    if (!filter) return std::unexpected(filter.error());
+    end_on_signals();
+    auto tracer = Tracer::open(session.root);
+    if (!tracer) return std::unexpected(tracer.error());
+    auto names = read_names(*tracer);
+    if (!names) return std::unexpected(names.error());
+    fmt::print(session.err, "tracing; end with Ctrl-C\n");
+
+    std::uint64_t shown = 0, lost = 0;
+    auto deadline = monotonic_ns() + static_cast<std::uint64_t>(options.seconds * 1e9);
+    auto show = [&](const bp_event& event) {
+        if (!filter->wants(event) || (options.count && shown == options.count)) return;
+        shown++;
+        session.out << (options.json ? event_json(event, *names) : event_line(event, *names))
+                    << '\n';
+    };
+    while (!ended && (!options.count || shown < options.count)) {
+        if (options.seconds > 0 && monotonic_ns() >= deadline) break;
+        if (auto polled = tracer->poll(std::chrono::milliseconds(500), show); !polled)
+            return polled;
+        session.out.flush();
+        if (!session.out) break; // nobody reads any more
+        if (auto now = tracer->lost(); now != lost) {
+            fmt::print(session.err, "{} events lost: they came too fast\n", now - lost);
+            lost = now;
+        }
+        if (!tracer->attached()) {
+            fmt::print(session.err, "all rules of this network namespace were detached\n");
+            break;
+        }
+        if (auto fresh = read_names(*tracer)) names = std::move(fresh);
+    }
+    return {};
+}
+
+} // namespace
+
+Command add_trace(CLI::App& app) {
+    auto options = std::make_shared<TraceOptions>();
+    auto* command = app.add_subcommand("trace", "What happens now, one line an event");
+    command->footer("New connections and flows, and every packet that is left alone, refused or\n"
+                    "dropped, with the reason. Packets of connections on record make no event.\n"
+                    "Example: bpfport trace eth0 --packet 'tcp 192.0.2.2:40000 > 192.0.2.1:80 S'");
+    command->add_option("SCOPE", options->words, "Only these interfaces");
+    command->add_option("--outcome", options->labels,
+                        "Only these events or outcomes: connection, flow, not_local ...");
+    command->add_option("--port", options->port, "Only events with this port, on either side");
+    command->add_option("--peer", options->peer, "Only this client")->type_name("ADDRESS");
+    command->add_option("--count", options->count, "End after so many events");
+    command->add_option("--seconds", options->seconds, "End after so long");
+    command->add_flag("--json", options->json, "One JSON object a line");
+    command
+        ->add_option("--packet", options->packet.what,
+                     "Run this packet, or those of a capture, through the installed programs")
+        ->type_name("FILE|SPEC");
+    command->add_flag("--out", options->packet.outgoing, "The packet leaves instead of arriving");
+    command->add_flag("--for-host", options->packet.for_host,
+                      "Take captured frames for ones that were sent to this interface");
+    return {command, [options](const Session& session) { return trace(session, *options); }};
+}
+
+} // namespace bpfport

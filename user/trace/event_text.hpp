@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// Events as people and machines read them, and which of them are wanted. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "bpfport/event.h"
+#include "kernel/netlink.hpp"
+#include "state/table.hpp"
+
+namespace bpfport {
+
+const char* event_label(unsigned kind); // connection, flow, outcome ...
+
+struct EventFilter {
+    std::vector<std::string> labels;   // of events (connection) or outcomes (not_local); empty: all
+    std::optional<std::uint16_t> port; // any of the event's
+    std::optional<Address> peer;
+    std::vector<unsigned> interfaces; // empty: all
+
+    [[nodiscard]] bool wants(const bp_event& event) const;
+};
+
+// Refuses a label that no event has, and lists those there are.
+Result<void> check_labels(const std::vector<std::string>& labels);
+
+// What an event's numbers mean now.
+struct EventNames {
+    std::vector<Interface> interfaces;
+    std::vector<InstalledRule> rules;
+    std::int64_t wall_offset = 0; // CLOCK_REALTIME less CLOCK_MONOTONIC, ns
+};
+
+// 12:00:01.000200 eth0 tcp 192.0.2.7:40000 > 192.0.2.1:80 -> 3000 connection
+std::string event_line(const bp_event& event, const EventNames& names);
+// The same as one line of JSON.
+std::string event_json(const bp_event& event, const EventNames& names);
+
+} // namespace bpfport
