@@ -60,7 +60,7 @@ int run_command_line(int argc, const char* const* argv, std::ostream& out, std::
         ->type_name("DIR");
     const Command commands[] = {
         add_attach(app),  add_detach(app),   add_status(app), add_stats(app), add_top(app),
-        add_metrics(app), add_exporter(app), add_ss(app),     add_trace(app)};
+        add_metrics(app), add_exporter(app), add_ss(app),     add_trace(app), add_doctor(app)};
 
     try {
         app.parse(argc, argv);

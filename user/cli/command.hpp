@@ -30,6 +30,7 @@ Command add_metrics(CLI::App& app);
 Command add_exporter(CLI::App& app);
 Command add_ss(CLI::App& app);
 Command add_trace(CLI::App& app);
+Command add_doctor(CLI::App& app);
 
 // Words such as "eth0 wlan0 80:3000 443:8443/udp": scopes and rules in any order.
 struct ScopesAndRules {

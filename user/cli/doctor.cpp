@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// bpfport doctor: what stands between clients and the programs behind the rules.
+#include <algorithm>
+#include <ostream>
+
+#include <fmt/ostream.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.hpp"
+#include "doctor/hook_checks.hpp"
+#include "doctor/host_checks.hpp"
+#include "doctor/probe.hpp"
+#include "doctor/read_firewall.hpp"
+#include "doctor/rule_checks.hpp"
+#include "kernel/sysctl.hpp"
+
+namespace bpfport {
+
+namespace {
+
+struct DoctorOptions {
+    bool probe = false;
+    bool json = false;
+    bool quiet = false;
+};
+
+Result<NetworkFacts> network_facts() {
+    NetworkFacts facts;
+    auto host = host_facts();
+    if (!host) return std::unexpected(host.error());
+    facts.host = std::move(*host);
+    auto addresses = interface_addresses();
+    if (!addresses) return std::unexpected(addresses.error());
+    facts.addresses = std::move(*addresses);
+    facts.forwards_v4 = read_net_sysctl("ipv4/ip_forward").value_or("0") == "1";
+    facts.forwards_v6 = read_net_sysctl("ipv6/conf/all/forwarding").value_or("0") == "1";
+    return facts;
+}
+
+Result<Findings> examine(const Session& session, const DoctorOptions& options) {
+    Findings findings;
+    check_capabilities(findings);
+    check_kernel(findings);
+    check_mounts(session.root, findings);
+    auto store = open_for_reading(session);
+    if (!store) return std::unexpected(store.error());
+    if (auto entered = enter_session_netns(session); !entered)
+        return std::unexpected(entered.error());
+    auto snapshot = take_snapshot(*store);
+    if (!snapshot) return std::unexpected(snapshot.error());
+    if (!*snapshot) {
+        findings.push_back(
+            {Severity::kNote, "rules", "nothing is attached in this network namespace", {}});
+        return findings;
+    }
+    auto facts = network_facts();
+    if (!facts) return std::unexpected(facts.error());
+    check_instance(**snapshot, findings);
+    check_hooks(*store, **snapshot, *facts, findings);
+    Firewall firewall = read_firewall(findings);
+    for (const auto& rule : (*snapshot)->rules) {
+        check_rule(rule, *facts, findings);
+        check_firewall(rule, firewall, *facts, findings);
+    }
+    if (options.probe) probe_rules(**snapshot, *facts, findings);
+    return findings;
+}
+
+void print_text(std::ostream& out, const Findings& findings, bool quiet) {
+    for (const auto& finding : findings) {
+        if (quiet && finding.severity == Severity::kOk) continue;
+        fmt::print(out, "{:<8} {}: {}\n", severity_name(finding.severity), finding.subject,
+                   finding.text);
+        if (!finding.remedy.empty() && finding.severity != Severity::kOk)
+            fmt::print(out, "         remedy: {}\n", finding.remedy);
+    }
+}
+
+void print_json(std::ostream& out, const Findings& findings) {
+    nlohmann::ordered_json json = nlohmann::ordered_json::array();
+    for (const auto& finding : findings)
+        json.push_back({{"severity", severity_name(finding.severity)},
+                        {"subject", finding.subject},
+                        {"text", finding.text},
+                        {"remedy", finding.remedy}});
+    fmt::print(out, "{}\n", json.dump(2));
+}
+
+Result<void> doctor(const Session& session, const DoctorOptions& options) {
+    auto findings = examine(session, options);
+    if (!findings) return std::unexpected(findings.error());
+    if (options.json)
+        print_json(session.out, *findings);
+    else
+        print_text(session.out, *findings, options.quiet);
+    session.out.flush();
+    auto broken = std::ranges::count(*findings, Severity::kBroken, &Finding::severity);
+    if (broken)
+        return failure(fmt::format("{} finding{} break{} service", broken, broken == 1 ? "" : "s",
+                                   broken == 1 ? "s" : ""));
+    return {};
+}
+
+} // namespace
+
+Command add_doctor(CLI::App& app) {
+    auto options = std::make_shared<DoctorOptions>();
+    auto* command = app.add_subcommand("doctor", "What keeps clients from being served, and why");
+    command->footer("Changes nothing. Exit status: 0 when nothing breaks service, 1 when something "
+                    "does.");
+    command->add_flag("--probe", options->probe,
+                      "Send a packet through each rule and say what came back, by which path");
+    command->add_flag("--json", options->json, "For machines");
+    command->add_flag("--quiet", options->quiet, "Leave out what is fine");
+    return {command, [options](const Session& session) { return doctor(session, *options); }};
+}
+
+} // namespace bpfport

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "doctor/firewall.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace bpfport {
+
+namespace {
+
+enum class Match { kNo, kMaybe, kYes };
+
+// What becomes of a packet in a chain. kContinues: it came to the end, or a return.
+enum class Fate { kContinues, kAccepted, kDropped, kCantTell };
+struct Outcome {
+    Fate fate = Fate::kContinues;
+    std::string why;
+};
+
+constexpr unsigned kDeepest = 16; // jumps; the kernel's own limit is as low
+
+bool interface_matches(std::string_view wanted, std::string_view name) {
+    if (wanted.ends_with('*') || wanted.ends_with('+'))
+        return name.starts_with(wanted.substr(0, wanted.size() - 1));
+    return wanted == name;
+}
+
+bool ports_match(const PortMatch& match, std::uint16_t port) {
+    bool inside =
+        std::ranges::any_of(match.ports, [&](auto range) { return range.contains(port); });
+    return inside != match.negated;
+}
+
+Match match(const FirewallRule& rule, const Arrival& arrival) {
+    if (rule.never) return Match::kNo;
+    if (rule.protocol && *rule.protocol != arrival.protocol) return Match::kNo;
+    if (rule.ipv6 && *rule.ipv6 != arrival.ipv6) return Match::kNo;
+    if (rule.ports && !ports_match(*rule.ports, arrival.port)) return Match::kNo;
+    if (rule.interface &&
+        interface_matches(*rule.interface, arrival.interface) == rule.interface_negated)
+        return Match::kNo;
+    return rule.uncertain ? Match::kMaybe : Match::kYes;
+}
+
+bool family_matches(const FirewallChain& chain, const Arrival& arrival) {
+    if (chain.family == "ip") return !arrival.ipv6;
+    if (chain.family == "ip6") return arrival.ipv6;
+    if (chain.family == "netdev") return chain.device == arrival.interface;
+    return chain.family == "inet";
+}
+
+const FirewallChain* find_chain(const Firewall& firewall, const FirewallChain& from,
+                                const std::string& name) {
+    auto found = std::ranges::find_if(firewall, [&](const FirewallChain& chain) {
+        return chain.family == from.family && chain.table == from.table && chain.name == name;
+    });
+    return found == firewall.end() ? nullptr : &*found;
+}
+
+Outcome walk(const Firewall& firewall, const FirewallChain& chain, const Arrival& arrival,
+             unsigned depth);
+
+// What the rule's action does, once it matches.
+Outcome act(const Firewall& firewall, const FirewallChain& chain, const FirewallRule& rule,
+            const Arrival& arrival, unsigned depth) {
+    std::string why = fmt::format("{}: {}", chain.to_string(), rule.text);
+    switch (rule.action) {
+    case FirewallAction::kAccept:
+        return {Fate::kAccepted, why};
+    case FirewallAction::kDrop:
+        return {Fate::kDropped, why};
+    case FirewallAction::kNat: // a new destination: nobody knows where it goes from here
+    case FirewallAction::kUnknown:
+        return {Fate::kCantTell, why};
+    case FirewallAction::kJump:
+    case FirewallAction::kGoto: {
+        const FirewallChain* next = find_chain(firewall, chain, rule.chain);
+        if (!next || depth == kDeepest) return {Fate::kCantTell, why};
+        return walk(firewall, *next, arrival, depth + 1);
+    }
+    case FirewallAction::kNothing:
+    case FirewallAction::kReturn:
+        return {};
+    }
+    return {};
+}
+
+bool ends_chain(FirewallAction action) {
+    return action == FirewallAction::kReturn || action == FirewallAction::kGoto;
+}
+
+Outcome walk(const Firewall& firewall, const FirewallChain& chain, const Arrival& arrival,
+             unsigned depth) {
+    std::vector<Outcome> possible; // if a rule that may match does
+    Outcome last;
+    for (const auto& rule : chain.rules) {
+        Match matched = match(rule, arrival);
+        if (matched == Match::kNo) continue;
+        Outcome outcome = act(firewall, chain, rule, arrival, depth);
+        bool decides = outcome.fate != Fate::kContinues || ends_chain(rule.action);
+        if (!decides) continue;
+        if (matched == Match::kYes) {
+            last = outcome;
+            break;
+        }
+        possible.push_back(outcome);
+    }
+    if (last.fate == Fate::kContinues && depth == 0 && chain.drops)
+        last = {Fate::kDropped, fmt::format("{}: policy drop", chain.to_string())};
+    auto accepted = [](Fate fate) { return fate == Fate::kContinues || fate == Fate::kAccepted; };
+    for (const auto& other : possible) {
+        bool same = depth == 0 && accepted(other.fate) && accepted(last.fate);
+        if (!same && other.fate != last.fate)
+            return {Fate::kCantTell,
+                    other.why.empty() ? fmt::format("{}: a return", chain.to_string()) : other.why};
+    }
+    return last;
+}
+
+// In the order in which a packet for this host meets them.
+constexpr std::string_view kHooks[] = {"ingress", "prerouting", "input"};
+
+} // namespace
+
+std::string FirewallChain::to_string() const {
+    return fmt::format("{} {} {}", family, table, name);
+}
+
+Judgement judge(const Firewall& firewall, const Arrival& arrival) {
+    Judgement unsure;
+    for (std::string_view hook : kHooks)
+        for (const auto& chain : firewall) {
+            if (chain.hook != hook || !family_matches(chain, arrival)) continue;
+            if (chain.type == "nat" && hook == "prerouting") continue; // see nat_rules()
+            Outcome outcome = walk(firewall, chain, arrival, 0);
+            if (outcome.fate == Fate::kDropped) return {FirewallVerdict::kDropped, outcome.why};
+            if (outcome.fate == Fate::kCantTell && unsure.why.empty())
+                unsure = {FirewallVerdict::kCantTell, outcome.why};
+        }
+    return unsure;
+}
+
+std::vector<std::string> nat_rules(const Firewall& firewall, const Arrival& arrival) {
+    std::vector<std::string> found;
+    for (const auto& chain : firewall) {
+        bool output_only = chain.hook == "output" || chain.hook == "postrouting";
+        if (output_only || !family_matches(chain, arrival)) continue;
+        for (const auto& rule : chain.rules)
+            if (rule.action == FirewallAction::kNat && match(rule, arrival) != Match::kNo)
+                found.push_back(fmt::format("{}: {}", chain.to_string(), rule.text));
+    }
+    return found;
+}
+
+} // namespace bpfport

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// check_firewall(): of rule_checks.hpp.
+#include <fmt/format.h>
+
+#include "bpfport/meta.h"
+#include "doctor/rule_checks.hpp"
+
+namespace bpfport {
+
+namespace {
+
+// tc and xdp change the port before any firewall looks; sklookup leaves the packet as it is.
+bool firewall_sees_target(const RuleStatus& rule) {
+    return rule.rule.engine == BP_ENGINE_TC || rule.rule.engine == BP_ENGINE_XDP;
+}
+
+// The families that a client of the rule may come with, as far as the host has addresses of them.
+std::vector<bool> families(const RuleStatus& rule, const NetworkFacts& facts) {
+    if (const auto& local = rule.rule.rule.local()) return {!local->is_v4()};
+    std::vector<bool> result{false};
+    for (const auto& address : facts.addresses)
+        if (!address.address.is_v4() && !address.address.is_loopback()) return {false, true};
+    return result;
+}
+
+std::string remedy_for(const Judgement& judgement, const Arrival& arrival) {
+    auto words = fmt::format("{} dport {} accept", to_string(arrival.protocol), arrival.port);
+    auto chain = judgement.why.substr(0, judgement.why.find(':'));
+    if (chain.starts_with("ip "))
+        return fmt::format("accept it there too: iptables -I INPUT -p {} --dport {} -j ACCEPT, or "
+                           "nft insert rule {} {}",
+                           to_string(arrival.protocol), arrival.port, chain, words);
+    return fmt::format("accept it there too: nft insert rule {} {}", chain, words);
+}
+
+void report(const RuleStatus& rule, const Judgement& judgement, const Judgement& of_listen_port,
+            const Arrival& arrival, Findings& findings) {
+    auto what = fmt::format("{} port {} on {}{}", to_string(arrival.protocol), arrival.port,
+                            arrival.interface, arrival.ipv6 ? " (IPv6)" : "");
+    if (judgement.verdict == FirewallVerdict::kDropped) {
+        std::string text = fmt::format("the firewall drops {} ({})", what, judgement.why);
+        if (of_listen_port.verdict == FirewallVerdict::kPasses)
+            text += fmt::format("; it accepts {}, but sees the target port",
+                                rule.rule.rule.listen().to_string());
+        findings.push_back(
+            {Severity::kBroken, subject_of(rule), text, remedy_for(judgement, arrival)});
+    } else if (judgement.verdict == FirewallVerdict::kCantTell) {
+        findings.push_back(
+            {Severity::kNote, subject_of(rule),
+             fmt::format("can't tell whether the firewall lets {} pass: {}", what, judgement.why),
+             "bpfport doctor --probe tries it"});
+    }
+}
+
+// Diversions by NAT: what is redirected by tc or xdp never comes to a rule on the listen port.
+void check_nat(const RuleStatus& rule, const Firewall& firewall, Arrival arrival,
+               Findings& findings) {
+    PortRange listen = rule.rule.rule.listen();
+    arrival.port = listen.first;
+    for (const auto& text : nat_rules(firewall, arrival))
+        findings.push_back(
+            {firewall_sees_target(rule) ? Severity::kWarning : Severity::kBroken, subject_of(rule),
+             firewall_sees_target(rule)
+                 ? fmt::format("another redirect of port {} has no effect while this one is "
+                               "attached: {}",
+                               listen.first, text)
+                 : fmt::format("another redirect takes port {} first: {}", listen.first, text),
+             "remove one of the two"});
+    if (!firewall_sees_target(rule)) return;
+    arrival.port = rule.rule.rule.target().first;
+    for (const auto& text : nat_rules(firewall, arrival))
+        findings.push_back(
+            {Severity::kBroken, subject_of(rule),
+             fmt::format("another redirect takes the target port {} on: {}", arrival.port, text),
+             "remove it, or choose another target port"});
+}
+
+} // namespace
+
+void check_firewall(const RuleStatus& rule, const Firewall& firewall, const NetworkFacts& facts,
+                    Findings& findings) {
+    for (bool ipv6 : families(rule, facts))
+        for (const auto& interface : facts.host.interfaces) {
+            if (interface.is_loopback() || !interface.is_up()) continue;
+            if (rule.rule.ifindex && rule.rule.ifindex != interface.ifindex) continue;
+            Arrival listen{rule.rule.rule.protocol(), rule.rule.rule.listen().first, interface.name,
+                           ipv6};
+            Arrival target = listen;
+            target.port = rule.rule.rule.target().first;
+            bool by_target = firewall_sees_target(rule);
+            Judgement of_listen = judge(firewall, listen);
+            Judgement judgement = by_target ? judge(firewall, target) : of_listen;
+            report(rule, judgement, of_listen, by_target ? target : listen, findings);
+            check_nat(rule, firewall, listen, findings);
+        }
+}
+
+} // namespace bpfport

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "doctor/rule_checks.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "bpfport/meta.h"
+#include "rule/conflict.hpp"
+
+namespace bpfport {
+
+namespace {
+
+void add(Findings& findings, Severity severity, const RuleStatus& rule, std::string text,
+         std::string remedy = {}) {
+    findings.push_back({severity, subject_of(rule), std::move(text), std::move(remedy)});
+}
+
+std::string target_text(const RuleStatus& rule) {
+    return fmt::format("{} port {}", to_string(rule.rule.rule.protocol()),
+                       rule.rule.rule.target().to_string());
+}
+
+bool serves_v4(const Socket& socket) {
+    return !socket.ipv6 || socket.local.is_v4() ||
+           (socket.local.is_any() && !socket.v6only.value_or(false));
+}
+
+bool serves_v6(const Socket& socket) {
+    return socket.ipv6 && !socket.local.is_v4();
+}
+
+// Whether remote clients, whose packets are for an address of an interface, reach it.
+bool reaches_remote(const Socket& socket) {
+    return !socket.local.is_loopback();
+}
+
+void check_listeners(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
+    if (rule.rule.has(BP_RULE_FORWARDED)) return; // the target may be on another host
+    if (rule.listeners.empty()) {
+        const char* outcome = rule.rule.on_absent == BP_ABSENT_DROP   ? "clients get no answer"
+                              : rule.rule.on_absent == BP_ABSENT_PASS ? "packets are left alone"
+                                                                      : "clients are refused";
+        add(findings, Severity::kBroken, rule,
+            fmt::format("nobody listens on {}: {}", target_text(rule), outcome),
+            fmt::format("start the program that serves {}", target_text(rule)));
+        return;
+    }
+    auto& first = rule.listeners.front();
+    auto remote = [](const Listener& listener) { return reaches_remote(listener.socket); };
+    bool loopback_rule = facts.host.interfaces.end() !=
+                         std::ranges::find_if(facts.host.interfaces, [&](const Interface& one) {
+                             return one.ifindex == rule.rule.ifindex && one.is_loopback();
+                         });
+    if (!loopback_rule && std::ranges::none_of(rule.listeners, remote)) {
+        add(findings, Severity::kBroken, rule,
+            fmt::format("{}, where only clients on this host reach it", first.to_string()),
+            "let the program listen on 0.0.0.0 or [::], or on the interface's address");
+        return;
+    }
+    bool v4 = std::ranges::any_of(rule.listeners, [](auto& l) { return serves_v4(l.socket); });
+    bool v6 = std::ranges::any_of(rule.listeners, [](auto& l) { return serves_v6(l.socket); });
+    bool for_v4 = !rule.rule.rule.local() || rule.rule.rule.local()->is_v4();
+    bool for_v6 = !rule.rule.rule.local() || !rule.rule.rule.local()->is_v4();
+    add(findings, Severity::kOk, rule, first.to_string());
+    if (for_v4 && !v4)
+        add(findings, Severity::kWarning, rule,
+            fmt::format("IPv4 clients are refused: nobody listens on {} for IPv4",
+                        target_text(rule)),
+            "let the program listen on 0.0.0.0 too");
+    if (for_v6 && !v6)
+        add(findings, rule.rule.rule.local() ? Severity::kBroken : Severity::kNote, rule,
+            fmt::format("IPv6 clients are refused: nobody listens on {} for IPv6",
+                        target_text(rule)),
+            "let the program listen on [::] too");
+}
+
+void check_hidden(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
+    for (const auto& listener : facts.host.listeners)
+        if (takes_from(rule.rule, listener.socket))
+            add(findings, Severity::kWarning, rule,
+                fmt::format("{}, but new clients go to {}", listener.to_string(),
+                            rule.rule.rule.target_of(listener.socket.local_port)),
+                "stop that program, or detach the rule");
+}
+
+void check_forwarding(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
+    if (!rule.rule.has(BP_RULE_FORWARDED) || facts.forwards_v4 || facts.forwards_v6) return;
+    add(findings, Severity::kBroken, rule,
+        "--forwarded, but this host forwards nothing (net.ipv4.ip_forward is 0)",
+        "sysctl net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1");
+}
+
+const Interface* interface_of(const RuleStatus& rule, const NetworkFacts& facts) {
+    auto found = std::ranges::find(facts.host.interfaces, rule.rule.ifindex, &Interface::ifindex);
+    return rule.rule.ifindex && found != facts.host.interfaces.end() ? &*found : nullptr;
+}
+
+void check_place(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
+    if (!rule.hooked)
+        add(findings, Severity::kBroken, rule, "not in force: its interface has no hooks of ours",
+            "run the attach command again");
+    const Interface* interface = interface_of(rule, facts);
+    if (!interface) return;
+    if (!interface->is_up())
+        add(findings, Severity::kBroken, rule, fmt::format("{} is down", interface->name),
+            fmt::format("ip link set {} up", interface->name));
+    bool addressed = std::ranges::any_of(facts.addresses, [&](const InterfaceAddress& address) {
+        return address.ifindex == interface->ifindex;
+    });
+    if (!addressed && !rule.rule.has(BP_RULE_FORWARDED))
+        add(findings, Severity::kWarning, rule,
+            fmt::format("{} has no address: nothing arrives there for this host, unless for "
+                        "another interface's address",
+                        interface->name),
+            "attach to the interface that has the address; of a bridge, to the bridge");
+    if (interface->master)
+        add(findings, Severity::kNote, rule,
+            fmt::format("{} belongs to {}", interface->name,
+                        scope_name(interface->master, facts.host.interfaces)),
+            "of a bridge or bond, attach to the master, where the packets for this host arrive");
+}
+
+void check_ephemeral(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
+    std::vector<PlacedRule> one{placed(rule.rule, facts.host.interfaces)};
+    for (auto& warning : warnings(one, facts.host.ephemeral, facts.host.reserved))
+        add(findings, Severity::kWarning, rule, warning.message, warning.hint);
+}
+
+} // namespace
+
+std::string subject_of(const RuleStatus& rule) {
+    return fmt::format("{} on {}", rule.rule.rule.to_string(), rule.scope);
+}
+
+void check_rule(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
+    check_place(rule, facts, findings);
+    check_listeners(rule, facts, findings);
+    check_hidden(rule, facts, findings);
+    check_ephemeral(rule, facts, findings);
+    check_forwarding(rule, facts, findings);
+}
+
+void check_instance(const Snapshot& snapshot, Findings& findings) {
+    for (const auto& name : snapshot.unhooked)
+        findings.push_back({Severity::kBroken, fmt::format("interface {}", name),
+                            "a rule of `any` should hold here, but there are no hooks: the "
+                            "interface came later",
+                            "run the attach command again"});
+}
+
+} // namespace bpfport

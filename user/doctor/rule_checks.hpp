@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// What stands between the clients of a rule and the program behind it, on this host. Pure: the
+// facts come in as values.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "doctor/finding.hpp"
+#include "doctor/firewall.hpp"
+#include "stats/snapshot.hpp"
+
+namespace bpfport {
+
+struct NetworkFacts {
+    HostFacts host;
+    std::vector<InterfaceAddress> addresses;
+    bool forwards_v4 = false; // net.ipv4.ip_forward
+    bool forwards_v6 = false; // net.ipv6.conf.all.forwarding
+};
+
+std::string subject_of(const RuleStatus& rule); // "80:3000 on eth0"
+
+// Hooks, listeners of target and listen port, the addresses they listen on, ephemeral ports,
+// forwarding.
+void check_rule(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings);
+// Interfaces that rules of `any` should cover but don't.
+void check_instance(const Snapshot& snapshot, Findings& findings);
+
+// Filters that drop, and NAT rules that divert, what the rule redirects.
+void check_firewall(const RuleStatus& rule, const Firewall& firewall, const NetworkFacts& facts,
+                    Findings& findings);
+
+} // namespace bpfport
