@@ -1,72 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // Real programs behind rules: nginx as nobody with curl, iperf3, dnsmasq.
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-
-#include <fmt/format.h>
-
-#include "harness/bytes.hpp"
-#include "harness/sweep.hpp"
 #include "net/fixture.hpp"
+#include "net/nginx.hpp"
 
 namespace bpfport::test {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr auto kServer = ClientServer::server_address;
-
-// A directory that nobody may write to and only nobody's processes need.
-class Directory {
-  public:
-    Directory() : path_(fs::temp_directory_path() / unique_name()) {
-        fs::create_directory(path_);
-        if (::chown(path_.c_str(), kNobody, kNobody) != 0) throw std::runtime_error("chown");
-    }
-    Directory(const Directory&) = delete;
-    Directory& operator=(const Directory&) = delete;
-    ~Directory() {
-        std::error_code ignored;
-        fs::remove_all(path_, ignored);
-    }
-    [[nodiscard]] std::string file(const std::string& name) const { return path_ / name; }
-    void write(const std::string& name, const std::string& content) const {
-        std::ofstream(path_ / name) << content;
-    }
-
-  private:
-    fs::path path_;
-};
-
-// As an unprivileged user, on a high port.
-class Nginx {
-  public:
-    explicit Nginx(const Netns& netns) {
-        directory_.write("small", "hello\n");
-        directory_.write("large", std::string(10 << 20, 'x'));
-        directory_.write("conf", fmt::format(R"(
-daemon off; worker_processes 2; pid {0}/pid; error_log stderr;
-events {{ worker_connections 512; }}
-http {{ access_log off; keepalive_requests 100000;
-  client_body_temp_path {0}/1; proxy_temp_path {0}/2; fastcgi_temp_path {0}/3;
-  uwsgi_temp_path {0}/4; scgi_temp_path {0}/5;
-  server {{ listen [::]:3000 ipv6only=off; root {0}; }} }}
-)",
-                                             directory_.file("")));
-        process_.emplace(
-            std::vector<std::string>{"nginx", "-e", "stderr", "-c", directory_.file("conf")},
-            ProcessOptions{.netns = &netns, .uid = kNobody});
-        if (!wait_for_port(netns, 3000)) throw std::runtime_error("nginx: " + process_->stop().err);
-    }
-
-  private:
-    Directory directory_;
-    std::optional<Process> process_;
-};
 
 std::string curl(const Netns& netns, const std::vector<std::string>& arguments) {
     std::vector<std::string> argv = {
