@@ -69,7 +69,8 @@ mount_bpffs() {
 }
 
 demo() {
-    local server=bpfport-server client=bpfport-client root pid url bpfport
+    # Not local: the trap that cleans up runs when the function is gone.
+    server=bpfport-server client=bpfport-client pid=
     bpfport=$PWD/build/release/user/bpfport
     root=$(mktemp -d)
     chmod 755 "$root"
@@ -91,7 +92,7 @@ demo() {
     ip netns add "$server"
     ip netns add "$client"
     ip link add eth0 netns "$server" type veth peer name eth0 netns "$client"
-    local n=1 ns
+    local n=1 ns url
     for ns in "$server" "$client"; do
         ip -n "$ns" link set lo up
         ip -n "$ns" link set eth0 up
