@@ -85,11 +85,15 @@ bool is_dead(pid_t pid) {
     return !lock || ::flock(lock.get(), LOCK_EX | LOCK_NB) == 0;
 }
 
-// Pinned state is named by the inode of its namespace or cgroup. It must go before the namespace
-// does: inodes are used again at once.
+std::string own_state_root() {
+    return fmt::format("{}/bp-test-{}", kBpffs, ::getpid());
+}
+
+// Pinned state of this test is named by the inode of its namespace or cgroup. It must go before the
+// namespace does: inodes are used again at once.
 void remove_pins(unsigned long number) {
     const std::string text = std::to_string(number);
-    for (const auto& path : entries(state_root())) {
+    for (const auto& path : entries(own_state_root())) {
         const std::string name = path.filename();
         const auto dash = name.find('-');
         const auto id = dash == std::string::npos ? "" : name.substr(dash + 1);
@@ -107,7 +111,7 @@ void begin_once() {
 }
 
 struct StateRoot {
-    std::string path = fmt::format("{}/bp-test-{}", kBpffs, ::getpid());
+    std::string path = own_state_root();
 
     StateRoot() { remove_tree(path); } // of a dead test that had our process id
     StateRoot(const StateRoot&) = delete;
@@ -162,12 +166,13 @@ void sweep() {
         const auto pid = owner(path.filename());
         return pid && is_dead(*pid);
     };
+    // Pins first, as in remove_pins().
+    for (const auto& path : entries(kBpffs))
+        if (left_behind(path)) remove_tree(path);
     for (const auto& path : entries(kNetnsDirectory))
         if (left_behind(path)) remove_netns(path.filename());
     for (const auto& path : entries(cgroup_root()))
         if (left_behind(path)) remove_cgroup(path);
-    for (const auto& path : entries(kBpffs))
-        if (left_behind(path)) remove_tree(path);
     // The lock files last: while one of a dead test stands, its pid's objects may.
     for (const auto& path : entries(kLocks)) {
         const pid_t pid = std::atoi(path.filename().c_str());
