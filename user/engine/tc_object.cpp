@@ -125,15 +125,18 @@ std::uint64_t digest(const void* bytes, std::size_t size, std::uint64_t hash) {
 } // namespace
 
 Result<LoadedObject> load_tc_object(const fs::path& directory, const FlowSizes& sizes,
-                                    const fs::path& keep_maps) {
+                                    const fs::path& keep_maps, TcObject choice) {
     auto netns = current_netns_inode();
     if (!netns) return std::unexpected(netns.error());
     auto mark = static_cast<std::uint16_t>(*netns % 0xffff + 1); // bpf/lib/mark.h
     std::string why = "the kernel has no BTF (/sys/kernel/btf/vmlinux)";
-    if (access("/sys/kernel/btf/vmlinux", R_OK) == 0) {
+    if (choice == TcObject::kHelper) {
+        why = "asked for";
+    } else if (choice == TcObject::kDirect || access("/sys/kernel/btf/vmlinux", R_OK) == 0) {
         auto direct = load<tc_direct_bpf>(directory, sizes, keep_maps, mark);
         if (direct) return LoadedObject{true, {}};
-        if (direct.error().code == EPERM) return std::unexpected(direct.error());
+        if (direct.error().code == EPERM || choice == TcObject::kDirect)
+            return std::unexpected(direct.error());
         why = direct.error().hint.empty() ? direct.error().message : direct.error().hint;
     }
     auto helper = load<tc_helper_bpf>(directory, sizes, keep_maps, mark);

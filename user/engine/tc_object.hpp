@@ -24,9 +24,13 @@ struct LoadedObject {
     std::string why_not_direct; // the kernel's reason, when it is the helper object
 };
 
+// kDirect and kHelper load that object or fail: for tests and measurements.
+enum class TcObject { kBest, kDirect, kHelper };
+
 // Pins programs and, unless `keep_maps` names a directory with pinned ones to use, maps.
 Result<LoadedObject> load_tc_object(const std::filesystem::path& directory, const FlowSizes& sizes,
-                                    const std::filesystem::path& keep_maps = {});
+                                    const std::filesystem::path& keep_maps = {},
+                                    TcObject choice = TcObject::kBest);
 
 // Differs whenever the compiled programs do.
 std::uint64_t tc_object_build();
