@@ -54,15 +54,17 @@ static __always_inline bool rewrite_quote(struct __sk_buff* skb, const struct qu
 {
     __u32 port = q->packet.transport + which;
     __u32 checksum = q->packet.transport + q->l4.checksum;
+    __u64 flags = sizeof(to);
     __u16 quoted = 0;
     bool cancels = q->has_checksum;
 
     if (cancels && q->l4.zero_is_none) {
         if (bpf_skb_load_bytes(skb, checksum, &quoted, sizeof(quoted))) return false;
         cancels = quoted != 0;
+        if (cancels) flags |= BPF_F_MARK_MANGLED_0; /* zero would say that there is none */
     }
     if (!cancels) checksum = q->error + ICMP_CHECKSUM;
-    if (bpf_l4_csum_replace(skb, checksum, from, to, sizeof(to))) return false;
+    if (bpf_l4_csum_replace(skb, checksum, from, to, flags)) return false;
     return !bpf_skb_store_bytes(skb, port, &to, sizeof(to), 0);
 }
 

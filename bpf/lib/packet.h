@@ -331,6 +331,7 @@ static __always_inline void route_query(struct bpf_fib_lookup* query, const stru
 
 /* RFC 792; <linux/icmp.h> draws in libc's headers. */
 #define ICMP_DEST_UNREACH 3
+#define ICMP_REDIRECT 5
 #define ICMP_TIME_EXCEEDED 11
 #define ICMP_PARAMETERPROB 12
 
@@ -345,7 +346,7 @@ static __always_inline bool packet_is_icmp(const struct packet* p)
 static __always_inline bool is_icmp_error(const struct packet* p, __u8 type)
 {
     if (p->version == 4)
-        return type == ICMP_DEST_UNREACH || type == ICMP_TIME_EXCEEDED ||
+        return type == ICMP_DEST_UNREACH || type == ICMP_REDIRECT || type == ICMP_TIME_EXCEEDED ||
                type == ICMP_PARAMETERPROB;
     return type >= ICMPV6_DEST_UNREACH && type <= ICMPV6_PARAMPROB;
 }
