@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// The store: whole directories or none, one command at a time, and what a killed one left. In a
+// common directory: the store asks nothing of bpffs that others don't have.
+#include "state/store.hpp"
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace bpfport {
+namespace {
+
+namespace fs = std::filesystem;
+using Access = Store::Access;
+
+class StoreTest : public testing::Test {
+  protected:
+    StoreTest() {
+        char name[] = "/tmp/bpt-store-XXXXXX";
+        directory_ = ::mkdtemp(name);
+        root_ = directory_ / "root";
+    }
+    ~StoreTest() override { fs::remove_all(directory_); }
+
+    Store open(Access access = Access::kChange) {
+        auto store = Store::open(root_, access);
+        EXPECT_TRUE(store) << store.error().message;
+        return std::move(*store);
+    }
+    void publish(Store& store, const std::string& name) {
+        auto staging = store.stage();
+        ASSERT_TRUE(staging);
+        std::ofstream(staging->path() / "pin") << name;
+        ASSERT_TRUE(staging->publish(name));
+    }
+    std::vector<std::string> listing() const {
+        std::vector<std::string> names;
+        for (const auto& entry : fs::directory_iterator(root_))
+            names.push_back(entry.path().filename());
+        return names;
+    }
+
+    fs::path directory_;
+    fs::path root_;
+};
+
+TEST_F(StoreTest, ReadingMakesNothing) {
+    const Store store = open(Access::kRead);
+    EXPECT_THAT(store.entries(), testing::IsEmpty());
+    EXPECT_FALSE(store.has("netns-1"));
+    EXPECT_FALSE(fs::exists(root_));
+}
+
+TEST_F(StoreTest, ChangingMakesAPrivateDirectory) {
+    static_cast<void>(open());
+    EXPECT_EQ(fs::status(root_).permissions(), fs::perms::owner_all);
+}
+
+TEST_F(StoreTest, PublishedDirectoriesAreWhole) {
+    Store store = open();
+    auto staging = store.stage();
+    ASSERT_TRUE(staging);
+    std::ofstream(staging->path() / "pin") << "x";
+    EXPECT_THAT(store.entries(), testing::IsEmpty()) << "not yet";
+    ASSERT_TRUE(staging->publish("netns-1"));
+    EXPECT_THAT(store.entries(), testing::ElementsAre("netns-1"));
+    EXPECT_TRUE(fs::exists(store.path("netns-1") / "pin"));
+}
+
+TEST_F(StoreTest, WhatIsNotPublishedGoes) {
+    Store store = open();
+    {
+        auto staging = store.stage();
+        ASSERT_TRUE(staging);
+        std::ofstream(staging->path() / "pin") << "x";
+    }
+    EXPECT_THAT(listing(), testing::IsEmpty());
+}
+
+TEST_F(StoreTest, APublishedNameIsNotOverwritten) {
+    Store store = open();
+    publish(store, "netns-1");
+    auto staging = store.stage();
+    ASSERT_TRUE(staging);
+    const auto refused = staging->publish("netns-1");
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message, testing::HasSubstr("netns-1"));
+}
+
+TEST_F(StoreTest, RemovingTwiceIsSuccess) {
+    Store store = open();
+    publish(store, "netns-1");
+    EXPECT_TRUE(store.remove("netns-1"));
+    EXPECT_TRUE(store.remove("netns-1"));
+    EXPECT_THAT(listing(), testing::IsEmpty());
+}
+
+TEST_F(StoreTest, WhatAKilledCommandLeftIsSwept) {
+    fs::create_directories(root_ / "staging-1-0");
+    std::ofstream(root_ / "staging-1-0" / "pin") << "x";
+    {
+        const Store reader = open(Access::kRead);
+        EXPECT_THAT(reader.entries(), testing::IsEmpty()) << "readers see no half-built directory";
+        EXPECT_EQ(listing().size(), 1) << "nor remove it: its maker may live";
+    }
+    static_cast<void>(open());
+    EXPECT_THAT(listing(), testing::IsEmpty());
+}
+
+// A child holds the store open for change for a while; who comes then waits for it.
+TEST_F(StoreTest, OneCommandAtATime) {
+    int ready[2];
+    ASSERT_EQ(::pipe(ready), 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        auto store = Store::open(root_, Access::kChange);
+        static_cast<void>(::write(ready[1], "x", 1));
+        ::usleep(300'000);
+        if (store) static_cast<void>(::mkdir((root_ / "done").c_str(), 0700));
+        ::_exit(store ? 0 : 1);
+    }
+    char byte = 0;
+    ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+    const Store second = open(Access::kRead);
+    EXPECT_TRUE(second.has("done")) << "the first had not finished";
+    int status = 0;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+    ::close(ready[0]);
+    ::close(ready[1]);
+}
+
+TEST_F(StoreTest, ReadersShare) {
+    static_cast<void>(open());
+    const Store first = open(Access::kRead);
+    const Store second = open(Access::kRead);
+    EXPECT_EQ(first.root(), second.root());
+}
+
+TEST(StoreNames, AreReadAsTheyAreWritten) {
+    std::uint64_t netns = 0;
+    EXPECT_TRUE(parse_instance_name(instance_name(4026531840), netns));
+    EXPECT_EQ(netns, 4026531840);
+    TcName tc;
+    EXPECT_TRUE(parse_tc_name(tc_name(4026531840, 17), tc));
+    EXPECT_EQ(tc.netns, 4026531840);
+    EXPECT_EQ(tc.ifindex, 17);
+    for (const char* other : {"", "netns-", "netns-1x", "netns--1", "tc-1-2", "netns-1-2"})
+        EXPECT_FALSE(parse_instance_name(other, netns)) << other;
+    for (const char* other : {"", "tc-", "tc-1", "tc-1-", "tc--2", "tc-1-2x", "netns-1", "tc-1-2-3"})
+        EXPECT_FALSE(parse_tc_name(other, tc)) << other;
+}
+
+} // namespace
+} // namespace bpfport
