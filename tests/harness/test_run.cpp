@@ -20,6 +20,7 @@ Result<TestRun> test_run(int program, const Bytes& frame, const TestRunOptions& 
     opts.data_out = run.frame.data();
     opts.data_size_out = static_cast<__u32>(run.frame.size());
     opts.repeat = static_cast<int>(options.repeat);
+    opts.flags = options.flags;
     if (options.skb) {
         opts.ctx_in = &skb;
         opts.ctx_size_in = sizeof(skb);

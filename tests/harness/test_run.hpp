@@ -21,7 +21,11 @@ struct TestRunOptions {
     std::optional<xdp_md> xdp{};
     // Each round works on the packet that the last one left.
     std::uint32_t repeat = 1;
+    std::uint32_t flags = 0;
 };
+
+// Linux 6.13: the packet has CHECKSUM_COMPLETE, and the run fails (EBADMSG) if its sum is wrong after.
+inline constexpr std::uint32_t kTestRunChecksumComplete = 1U << 2;
 
 struct TestRun {
     std::int32_t action = 0; // TC_ACT_* or XDP_*; TC_ACT_UNSPEC is -1

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// Oracle: what must become of a frame, said a second time. It knows the rules and the flows that
+// frames have made so far, reads frames with the tests' own parser, and shares no line with the
+// programs. No sockets and no routes: every address of this host is local, nobody holds a tuple.
+#pragma once
+
+#include <compare>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/address.hpp"
+#include "harness/bytes.hpp"
+
+namespace bpfport::test {
+
+struct OracleRule {
+    bool udp = false;
+    std::uint16_t listen_first = 0;
+    std::uint16_t listen_last = 0;
+    std::uint16_t target_first = 0;
+    bool vlan = false;
+    std::optional<Address> address{};
+};
+
+// What a frame comes out as, and why, for messages.
+struct Answer {
+    Bytes frame;
+    std::string why;
+};
+
+struct Reading; // of an IP header
+
+class Oracle {
+  public:
+    // Rules: the most special first.
+    Oracle(std::vector<OracleRule> rules, Bytes own_mac)
+        : rules_(std::move(rules)), own_mac_(std::move(own_mac)) {}
+
+    Answer in(const Bytes& frame); // makes flows
+    [[nodiscard]] Answer out(const Bytes& frame) const;
+    void forget() { flows_.clear(); }
+
+  private:
+    // The peer and the local end, and the port on which that is served.
+    struct Flow {
+        bool udp;
+        std::string peer, local;
+        unsigned peer_port, target;
+        auto operator<=>(const Flow&) const = default;
+    };
+
+    [[nodiscard]] const OracleRule* rule_for(bool udp, const Address& to, unsigned port) const;
+    [[nodiscard]] bool is_target(bool udp, unsigned port) const;
+    [[nodiscard]] Answer in_error(const Bytes& frame, const Reading& error) const;
+    [[nodiscard]] Answer out_error(const Bytes& frame, const Reading& error) const;
+
+    std::vector<OracleRule> rules_;
+    Bytes own_mac_;
+    std::map<Flow, unsigned> flows_; // the listen port that the peer sees
+};
+
+} // namespace bpfport::test
