@@ -57,7 +57,9 @@ struct Mistake {
 TEST(CommandLine, MistakesAreUsageErrors) {
     const Mistake mistakes[] = {
         {{}, "subcommand"},
-        {{"atach", "eth0", "80:3000"}, "atach"},
+        {{"atach", "eth0", "80:3000"}, "there is no command atach\nhint: did you mean attach?"},
+        {{"frobnicate"}, "bpfport --help lists the commands"},
+        {{"--nosuch"}, "there is no option --nosuch"},
         {{"attach"}, "no scope is given"},
         {{"attach", "eth0"}, "no rule is given"},
         {{"attach", "80:3000"}, "no scope is given"},

@@ -8,6 +8,7 @@
 
 #include "cli/command.hpp"
 #include "kernel/bpf.hpp"
+#include "kernel/netlink.hpp"
 
 namespace bpfport {
 
@@ -25,6 +26,17 @@ int report(std::ostream& err, const std::string& typed, const Error& error) {
     fmt::print(err, "bpfport: {}: {}\n", typed, error.message);
     if (!error.hint.empty()) fmt::print(err, "hint: {}\n", error.hint);
     return static_cast<int>(error.fault);
+}
+
+Error unknown_command(const CLI::App& app, const std::string& word) {
+    if (word.starts_with('-'))
+        return usage_error(fmt::format("there is no option {}", word), "bpfport --help").error();
+    std::vector<std::string> known;
+    for (const CLI::App* command : app.get_subcommands({}))
+        known.push_back(command->get_name());
+    std::string hint = suggest_name(word, known);
+    if (hint.empty()) hint = "bpfport --help lists the commands";
+    return usage_error(fmt::format("there is no command {}", word), std::move(hint)).error();
 }
 
 } // namespace
@@ -65,6 +77,8 @@ int run_command_line(int argc, const char* const* argv, std::ostream& out, std::
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
+        if (const auto rest = app.remaining(); app.get_subcommands().empty() && !rest.empty())
+            return report(err, typed_words(argc, argv), unknown_command(app, rest.front()));
         return app.exit(error, out, err) == 0 ? 0 : static_cast<int>(Fault::kUsage);
     }
     session.root = root;
