@@ -101,6 +101,7 @@ void Lab::rules(const std::vector<LabRule>& rules) {
             if (known.rule == wanted.back().rule && known.ifindex == rule.ifindex)
                 wanted.back().id = known.id;
     }
+    must(table_->number(wanted), "ids");
     must(table_->replace(wanted), "rules");
     rules_ = wanted;
 }

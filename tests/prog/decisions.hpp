@@ -40,6 +40,7 @@ class Decisions : public Programs {
         return port;
     }
     std::uint16_t port_in(const Bytes& before) const {
+        SCOPED_TRACE(lab().outcomes());
         const TestRun run = lab().in(before);
         EXPECT_EQ(run.action, kNext);
         return port_after(before, run);

@@ -20,9 +20,10 @@ constexpr unsigned kEth0 = 2, kWlan0 = 3;
 
 std::vector<Rule> rules(std::initializer_list<const char*> texts) {
     std::vector<Rule> all;
-    for (const char* text : texts)
-        for (const Rule& rule : *parse_rules(text))
-            all.push_back(rule);
+    for (const char* text : texts) {
+        const auto parsed = parse_rules(text);
+        all.insert(all.end(), parsed->begin(), parsed->end());
+    }
     return all;
 }
 
