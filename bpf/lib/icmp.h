@@ -24,8 +24,16 @@ struct quote {
     struct l4 l4;
     struct ports ports;
     __u32 error; /* offset of the ICMP header */
+    __u32 end;   /* of the error by its IP header; what a device padded the frame with lies past it */
     bool has_checksum;
 };
+
+/* The quoted transport header; NULL where fewer than `bytes` of it are quoted. */
+static __always_inline __u8* quoted(struct __sk_buff* skb, const struct quote* q, __u32 bytes)
+{
+    if (q->packet.transport + bytes > q->end) return NULL;
+    return transport(skb, &q->packet, bytes);
+}
 
 /* Parses the quote of the ICMP error at `error`; peer and local are the quoted source and
  * destination in the order given. False: nothing for us. */
@@ -39,10 +47,11 @@ static __always_inline bool read_quote(struct __sk_buff* skb, const struct packe
     if (parse_ip(skb, &q->packet, error->transport + ICMP_ERROR_HEADER) != PARSED) return false;
     if (q->packet.version != error->version) return false;
     if (!l4_of(&q->l4, q->packet.protocol)) return false;
-    header = transport(skb, &q->packet, QUOTED_PORTS);
+    q->end = error->claimed ? error->transport + error->claimed : skb->len;
+    header = quoted(skb, q, QUOTED_PORTS);
     if (!header) return false;
     q->ports = *(struct ports*)header;
-    q->has_checksum = transport(skb, &q->packet, q->l4.checksum + sizeof(__u16)) != NULL;
+    q->has_checksum = quoted(skb, q, q->l4.checksum + sizeof(__u16)) != NULL;
     q->error = error->transport;
     return packet_addresses(&q->packet, skb_data(skb), skb_end(skb), source, destination);
 }

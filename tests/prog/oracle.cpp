@@ -163,12 +163,20 @@ Bytes with_port(Bytes frame, const Reading& r, std::size_t at, unsigned port) {
     return frame;
 }
 
+// What lies past the error's own end is the frame's padding, whatever it looks like.
+std::size_t end_of(ByteView frame, const Reading& error) {
+    return error.claimed ? std::min(frame.size(), error.l4 + *error.claimed) : frame.size();
+}
+
 // The quoted packet's port; the error's checksum takes the change unless the quote's own did.
 Bytes with_quoted_port(const Bytes& frame, const Reading& error, const Reading& quote,
                        std::size_t at, unsigned port) {
-    Bytes after = with_port(frame, quote, at, port);
-    const bool cancels = quote.checksum() + 2 <= frame.size() &&
-                         !(quote.udp() && read16(frame, quote.checksum()) == 0);
+    const std::size_t end = end_of(frame, error);
+    Bytes after(frame.begin(), frame.begin() + static_cast<std::ptrdiff_t>(end));
+    after = with_port(std::move(after), quote, at, port);
+    after.insert(after.end(), frame.begin() + static_cast<std::ptrdiff_t>(end), frame.end());
+    const bool cancels =
+        quote.checksum() + 2 <= end && !(quote.udp() && read16(frame, quote.checksum()) == 0);
     if (!cancels) move(after, error.l4 + 2, read16(frame, at), port, false);
     return after;
 }
@@ -177,7 +185,7 @@ std::optional<Reading> quoted(ByteView frame, const Reading& error) {
     if (error.l4 + kIcmpHeader > frame.size() || !is_error(error, frame[error.l4])) return {};
     Reading quote = read_ip(frame, error.l4 + kIcmpHeader, error.ipv6);
     if (quote.problem || !quote.has_ports() || quote.l4 > kFarthest ||
-        quote.l4 + 8 > frame.size())
+        quote.l4 + 8 > end_of(frame, error))
         return {};
     return quote;
 }

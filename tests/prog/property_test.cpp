@@ -209,7 +209,7 @@ class Random : public Programs {
 
 TEST_P(Random, FramesDoAsTheOracleSays) {
     constexpr std::size_t kTogether = 400; // frames that share flows; fewer than the tables hold
-    const std::uint64_t count = from_environment("BPFPORT_FRAMES", 100000);
+    const std::uint64_t count = from_environment("BPFPORT_FRAMES", 1000000);
     const std::uint64_t seed = from_environment(
         "BPFPORT_SEED", static_cast<std::uint64_t>(
                             std::chrono::system_clock::now().time_since_epoch().count()));
