@@ -85,6 +85,11 @@ TEST_F(Exporter, KeepsNoMoreThanReadingNeeds) {
         auto what = fs::read_symlink(fd.path(), error).native();
         EXPECT_FALSE(what.starts_with("anon_inode:bpf")) << what;
     }
+    const auto doctor = bpfport(net_->server, {"doctor"}).out;
+    for (const auto& finding :
+         {fmt::format("exporter: server (pid {}) has user nobody, no capabilities\n", server_),
+          fmt::format("exporter: collector (pid {}) has user root, CAP_BPF\n", collector_->pid())})
+        EXPECT_NE(doctor.find("ok       " + finding), std::string::npos) << doctor;
     auto said = collector_->stop().out;
     EXPECT_NE(said.find("serving http://127.0.0.1:9880/metrics"), std::string::npos) << said;
     EXPECT_NE(said.find("user nobody, no capabilities"), std::string::npos) << said;

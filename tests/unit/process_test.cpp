@@ -51,11 +51,12 @@ TEST(ParseSocketLink, TakesOnlyTheKernelsForm) {
 
 TEST(ParseProcessStatus, TakesTheRealUid) {
     auto process = parse_process_status("Name:\tweb server\nUmask:\t0022\nPid:\t42\n"
-                                        "PPid:\t1\nUid:\t33\t0\t33\t33\n");
+                                        "PPid:\t7\nUid:\t33\t0\t33\t33\n");
     ASSERT_TRUE(process);
     EXPECT_EQ(process->pid, 42);
     EXPECT_EQ(process->comm, "web server");
     EXPECT_EQ(process->uid, 33U);
+    EXPECT_EQ(process->parent, 7);
     for (const char* bad : {"", "Name:\tx\n", "Name:\tx\nPid:\tx\nUid:\t1\t1\n",
                             "Name:\tx\nPid:\t1\nUid:\t\n", "Name:\tx\nPid: 1\nUid:\t1\n"})
         EXPECT_FALSE(parse_process_status(bad)) << bad;

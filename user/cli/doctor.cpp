@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.hpp"
+#include "doctor/exporter_checks.hpp"
 #include "doctor/hook_checks.hpp"
 #include "doctor/host_checks.hpp"
 #include "doctor/probe.hpp"
@@ -42,6 +43,7 @@ Result<Findings> examine(const Session& session, const DoctorOptions& options) {
     check_capabilities(findings);
     check_kernel(findings);
     check_mounts(session.root, findings);
+    check_exporters(findings);
     auto store = open_for_reading(session);
     if (!store) return std::unexpected(store.error());
     if (auto entered = enter_session_netns(session); !entered)

@@ -73,20 +73,32 @@ Result<void> keep_only(std::span<const cap_value_t> capabilities, const User& us
     return {};
 }
 
-std::string describe_privileges() {
-    std::string list;
-    CapabilityState state(cap_get_proc(), cap_free);
-    for (cap_value_t value = 0; state && CAP_IS_SUPPORTED(value); ++value) {
+std::string Privileges::to_string() const {
+    return fmt::format("user {}, {}", user,
+                       capabilities.empty() ? "no capabilities"
+                                            : fmt::format("{}", fmt::join(capabilities, " ")));
+}
+
+std::optional<Privileges> privileges_of(pid_t pid) {
+    const auto process = find_process(pid);
+    CapabilityState state(cap_get_pid(pid), cap_free);
+    if (!process || !state) return std::nullopt;
+    Privileges privileges{user_name(process->uid), {}};
+    for (cap_value_t value = 0; CAP_IS_SUPPORTED(value); ++value) {
         cap_flag_value_t flag = CAP_CLEAR;
         if (cap_get_flag(state.get(), value, CAP_PERMITTED, &flag) != 0 || flag != CAP_SET)
             continue;
         std::unique_ptr<char, int (*)(void*)> name(cap_to_name(value), cap_free);
         std::string word = name ? name.get() : std::to_string(value);
         std::ranges::transform(word, word.begin(), [](unsigned char c) { return std::toupper(c); });
-        list += (list.empty() ? "" : " ") + word;
+        privileges.capabilities.push_back(std::move(word));
     }
-    return fmt::format("user {}, {}", user_name(geteuid()),
-                       list.empty() ? "no capabilities" : list);
+    return privileges;
+}
+
+std::string describe_privileges() {
+    const auto mine = privileges_of(getpid());
+    return mine ? mine->to_string() : "privileges unknown";
 }
 
 } // namespace bpfport

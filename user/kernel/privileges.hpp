@@ -6,8 +6,10 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/error.hpp"
 #include "kernel/capabilities.hpp"
@@ -25,7 +27,16 @@ Result<User> find_user(const std::string& name);
 // group but the user's.
 Result<void> keep_only(std::span<const cap_value_t> capabilities, const User& user);
 
-// "user nobody, no capabilities" or "user root, CAP_BPF": asked of the kernel.
+struct Privileges {
+    std::string user;
+    std::vector<std::string> capabilities; // permitted: "CAP_BPF"
+
+    [[nodiscard]] std::string to_string() const; // "user nobody, no capabilities"
+};
+// Asked of the kernel; nothing when the process has ended.
+std::optional<Privileges> privileges_of(pid_t pid);
+
+// Of this process, in words.
 std::string describe_privileges();
 
 } // namespace bpfport

@@ -9,7 +9,6 @@
 #include <fstream>
 #include <iterator>
 #include <unordered_set>
-#include <vector>
 
 #include <fmt/format.h>
 
@@ -35,15 +34,6 @@ template <typename Visit> void for_each_entry(const fs::path& directory, Visit v
         visit(it->path());
 }
 
-std::vector<pid_t> all_pids() {
-    std::vector<pid_t> pids;
-    for_each_entry("/proc", [&](const fs::path& path) {
-        if (auto pid = parse_number<pid_t>(path.filename().native())) pids.push_back(*pid);
-    });
-    std::ranges::sort(pids);
-    return pids;
-}
-
 // "Name:\tnginx" -> "nginx"
 std::optional<std::string_view> field(std::string_view status, std::string_view name) {
     while (!status.empty()) {
@@ -62,11 +52,28 @@ std::string Process::to_string() const {
     return fmt::format("{} (pid {}, user {})", comm, pid, user_name(uid));
 }
 
+std::vector<pid_t> all_processes() {
+    std::vector<pid_t> pids;
+    for_each_entry("/proc", [&](const fs::path& path) {
+        if (auto pid = parse_number<pid_t>(path.filename().native())) pids.push_back(*pid);
+    });
+    std::ranges::sort(pids);
+    return pids;
+}
+
+ProcessArguments process_arguments(pid_t pid) {
+    std::ifstream file(fmt::format("/proc/{}/cmdline", pid));
+    ProcessArguments arguments;
+    for (std::string word; std::getline(file, word, '\0');)
+        arguments.push_back(std::move(word));
+    return arguments;
+}
+
 std::unordered_map<std::uint32_t, Process> socket_owners(std::span<const std::uint32_t> inodes) {
     std::unordered_map<std::uint32_t, Process> owners;
     std::unordered_set<std::uint32_t> wanted(inodes.begin(), inodes.end());
     wanted.erase(0); // a socket that no process holds
-    for (pid_t pid : all_pids()) {
+    for (pid_t pid : all_processes()) {
         if (wanted.empty()) break;
         for_each_entry(fmt::format("/proc/{}/fd", pid), [&](const fs::path& path) {
             std::error_code error;
@@ -105,12 +112,14 @@ std::optional<std::uint32_t> parse_socket_link(std::string_view link) {
 std::optional<Process> parse_process_status(std::string_view status) {
     auto comm = field(status, "Name");
     auto pid = field(status, "Pid");
+    auto parent = field(status, "PPid");
     auto uids = field(status, "Uid"); // real, effective, saved, filesystem
-    if (!comm || !pid || !uids) return std::nullopt;
+    if (!comm || !pid || !parent || !uids) return std::nullopt;
     auto number = parse_number<pid_t>(*pid);
     auto uid = parse_number<uid_t>(uids->substr(0, uids->find('\t')));
-    if (!number || !uid) return std::nullopt;
-    return Process{*number, std::string(*comm), *uid};
+    auto parent_number = parse_number<pid_t>(*parent);
+    if (!number || !uid || !parent_number) return std::nullopt;
+    return Process{*number, std::string(*comm), *uid, *parent_number};
 }
 
 } // namespace bpfport

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 namespace bpfport {
 
@@ -17,6 +18,7 @@ struct Process {
     pid_t pid = 0;
     std::string comm;
     uid_t uid = 0; // real uid
+    pid_t parent = 0;
 
     [[nodiscard]] std::string to_string() const; // "nginx (pid 812, user root)"
 };
@@ -27,12 +29,17 @@ struct Process {
 std::unordered_map<std::uint32_t, Process> socket_owners(std::span<const std::uint32_t> inodes);
 
 std::optional<Process> find_process(pid_t pid);
+std::vector<pid_t> all_processes(); // in ascending order
+
+// The words it was started with; empty when it has ended, or for a kernel thread.
+using ProcessArguments = std::vector<std::string>;
+ProcessArguments process_arguments(pid_t pid);
 
 std::string user_name(uid_t uid); // "www-data", or the number when it has no name
 
 // The parsers. "socket:[12345]" -> 12345.
 std::optional<std::uint32_t> parse_socket_link(std::string_view link);
-// /proc/PID/status -> comm and real uid.
+// /proc/PID/status -> comm, real uid and parent.
 std::optional<Process> parse_process_status(std::string_view status);
 
 } // namespace bpfport
