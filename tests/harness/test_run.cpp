@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "harness/test_run.hpp"
 
+#include <utility>
+
 #include <bpf/bpf.h>
 
 #include <fmt/format.h>
@@ -32,7 +34,10 @@ Result<TestRun> test_run(int program, const Bytes& frame, const TestRunOptions& 
         opts.ctx_in = &xdp;
         opts.ctx_size_in = sizeof(xdp);
     }
-    if (const int error = bpf_prog_test_run_opts(program, &opts); error != 0)
+    int error = bpf_prog_test_run_opts(program, &opts);
+    if (error == -EINVAL && std::exchange(skb.ingress_ifindex, 0) != 0)
+        error = bpf_prog_test_run_opts(program, &opts); // before 5.15 it may not be said
+    if (error != 0)
         return system_error(fmt::format("test run of a {}-byte frame", frame.size()), -error);
 
     run.action = static_cast<std::int32_t>(opts.retval);
