@@ -13,8 +13,8 @@ set -euo pipefail
 # What tests and the people who debug them call. busybox gives what is left of /bin, but not the shell: its own runs
 # its own ip, mount and timeout whatever the PATH.
 programs=(sh bash env setpriv su timeout nsenter unshare mount umount ip tc ss bridge ethtool nft iptables ip6tables
-    iptables-nft iptables-legacy ip6tables-nft xtables-nft-multi xtables-legacy-multi conntrack sysctl ping
-    curl nginx iperf3 dnsmasq socat tcpdump wg crun bpftool strace)
+    iptables-nft iptables-legacy ip6tables-nft ip6tables-legacy {iptables,ip6tables}-{nft,legacy}-save
+    xtables-nft-multi xtables-legacy-multi conntrack sysctl ping curl nginx iperf3 dnsmasq socat tcpdump wg crun bpftool strace)
 # Read by those programs, or opened by name and so not seen by ldd.
 data=(/etc/protocols /etc/services /etc/ethertypes /etc/nsswitch.conf /etc/iproute2 /usr/share/iproute2
     /etc/nginx/mime.types /etc/ssl/openssl.cnf /usr/lib/x86_64-linux-gnu/xtables /usr/lib/tc)

@@ -53,6 +53,9 @@ class Exporter : public MetricsLab {
         if (!wait_for_port(net_->server, kPort)) FAIL() << collector_->stop().err;
         server_ = child_of(collector_->pid());
         ASSERT_GT(server_, 0);
+        // It listens a moment before it knows its page.
+        for (int i = 0; i < 100 && scrape().empty(); i++)
+            std::this_thread::sleep_for(50ms);
         ASSERT_FALSE(scrape().empty());
     }
     void TearDown() override {

@@ -227,6 +227,8 @@ INSTANTIATE_TEST_SUITE_P(, Traffic,
                          });
 
 TEST_F(Harness, MptcpAndReuseport) {
+    if (!open_socket(Netns(), AF_INET, SOCK_STREAM, {.mptcp = true}))
+        GTEST_SKIP() << "the kernel has no MPTCP";
     const ClientServer net;
     const TcpServer first(net.server, {"::", 3000}, {.reuse_port = true, .mptcp = true});
     const TcpServer second(net.server, {"::", 3000}, {.reuse_port = true, .mptcp = true});
