@@ -11,6 +11,7 @@
 
 #include "bpfport/meta.h"
 #include "kernel/bpf.hpp"
+#include "kernel/load_log.hpp"
 #include "kernel/netns.hpp"
 #include "state/instance.hpp"
 #include "tc_direct.skel.h"
@@ -21,37 +22,6 @@ namespace bpfport {
 namespace fs = std::filesystem;
 
 namespace {
-
-// What libbpf says while an object loads; its last lines hold the verifier's reason.
-class LoadLog {
-  public:
-    LoadLog() : previous_(libbpf_set_print(&LoadLog::append)) { text().clear(); }
-    ~LoadLog() { libbpf_set_print(previous_); }
-    LoadLog(const LoadLog&) = delete;
-    LoadLog& operator=(const LoadLog&) = delete;
-    static std::string& text() {
-        static std::string text;
-        return text;
-    }
-    // The last line that says something, for a one-line error.
-    static std::string reason() {
-        auto end = text().find("\n-- END PROG LOAD LOG");
-        auto start = text().rfind('\n', text().rfind("\nprocessed ", end) - 1);
-        return start < end && end != std::string::npos
-                   ? text().substr(start + 1, text().find('\n', start + 1) - start - 1)
-                   : std::string();
-    }
-
-  private:
-    static int append(libbpf_print_level level, const char* format, va_list args) {
-        if (level == LIBBPF_DEBUG) return 0;
-        char line[4096];
-        int length = vsnprintf(line, sizeof(line), format, args);
-        text().append(line, std::min<std::size_t>(static_cast<std::size_t>(length), sizeof(line) - 1));
-        return length;
-    }
-    libbpf_print_fn_t previous_;
-};
 
 template <typename Skeleton> struct Destroy {
     void operator()(Skeleton* skeleton) const { Skeleton::destroy(skeleton); }
