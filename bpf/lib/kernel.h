@@ -27,6 +27,7 @@ enum tc_verdict {
 
 /* include/net/tcp_states.h, stable since BPF_SOCK_OPS_STATE_CB made them UAPI (BPF_TCP_*) */
 enum socket_state {
+    STATE_ESTABLISHED = BPF_TCP_ESTABLISHED,
     STATE_TIME_WAIT = BPF_TCP_TIME_WAIT,
     STATE_CLOSE = BPF_TCP_CLOSE,
     STATE_LISTEN = BPF_TCP_LISTEN,

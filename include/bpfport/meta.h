@@ -28,7 +28,7 @@ struct bp_netns_meta {
     __u32 abi;
     __u32 direct_write; /* 1: programs of the fast object, 0: of the helper object */
     __u64 build;        /* hash of the object the programs came from */
-    __u64 netns_cookie; /* 0 where the kernel has none (before 5.14) */
+    __u64 netns_cookie; /* 0 where it could not be learnt */
     __u64 netns_inode;
 };
 

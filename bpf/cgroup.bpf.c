@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The cgroup engine's programs on the cgroup itself. They run for sockets that were made by its
+ * processes (and below it), wherever those processes have gone since.
+ *
+ * bind        80 becomes 3000; or 80 is allowed without the capability
+ * post_bind   it has succeeded: count, tell
+ * getsockname the program is told 80
+ * connect     the cgroup's own clients of 80 reach its own server
+ * sendmsg     the same for datagrams
+ */
+#include "lib/policy.h"
+#include "lib/asked.h"
+#include "lib/watch.h"
+
+/* BPF_F_CLONE: a listener's accepted sockets inherit it. */
+struct {
+    __uint(type, BPF_MAP_TYPE_SK_STORAGE);
+    __uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+    __type(key, int);
+    __type(value, struct bp_bound);
+} bp_bound SEC(".maps");
+
+/* From bind to post_bind of one call: the places (see bp_policy_counters) that have let it pass,
+ * each plus one; 0: none. */
+struct pending {
+    __u16 rule;
+    __u16 grant;
+    __u16 asked;
+    __u16 bound;
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_SK_STORAGE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, int);
+    __type(value, struct pending);
+} bp_pending SEC(".maps");
+
+/* Whether the kernel lets a program allow low ports (5.12); else a return value of 3 is refused. */
+const volatile bool bp_can_grant = true;
+
+static __always_inline bool bound_remember(struct bpf_sock* sk, struct bp_bound value)
+{
+    struct bp_bound* bound = bpf_sk_storage_get(&bp_bound, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+    struct mptcp_sock* whole;
+
+    if (!bound) return false;
+    *bound = value;
+    whole = mptcp_of(sk);
+    if (!whole) return true;
+    bound = bpf_sk_storage_get(&bp_bound, whole, 0, BPF_SK_STORAGE_GET_F_CREATE);
+    if (bound) *bound = value;
+    return true;
+}
+
+/* A socket that was rewritten once, in a bind that failed, may be bound to another port now. */
+static __always_inline void bound_forget(struct bpf_sock* sk)
+{
+    struct bp_bound* bound = bpf_sk_storage_get(&bp_bound, sk, 0, 0);
+    struct mptcp_sock* whole;
+
+    if (!bound) return;
+    bound->target = 0;
+    whole = mptcp_of(sk);
+    if (!whole) return;
+    bound = bpf_sk_storage_get(&bp_bound, whole, 0, 0);
+    if (bound) bound->target = 0;
+}
+
+static __always_inline void pending_write(struct bpf_sock* sk, struct pending value)
+{
+    bool wanted = value.rule || value.grant;
+    struct pending* pending =
+        bpf_sk_storage_get(&bp_pending, sk, 0, wanted ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+
+    if (pending) *pending = value;
+}
+
+static __always_inline int on_bind(struct bpf_sock_addr* ctx, const struct call* call)
+{
+    const struct bp_policy_side* side = policy_side();
+    struct bpf_sock* sk = ctx->sk;
+    struct pending pending = {.asked = call->port, .bound = call->port};
+
+    if (!sk) return CALL_ALLOW;
+    if (!call->port) { /* the kernel chooses; of an earlier bind that failed, nothing is left */
+        bound_forget(sk);
+        pending_write(sk, (struct pending){});
+        return CALL_ALLOW;
+    }
+    pending.rule = policy_rule(side, call, bpf_get_netns_cookie(ctx), FOR_BIND);
+    if (pending.rule) {
+        __u16 target = policy_target(side, pending.rule, call->port);
+
+        if (bound_remember(sk, (struct bp_bound){call->port, target})) {
+            write_port(ctx, target);
+            pending.bound = target;
+        } else {
+            pending.rule = 0; /* no memory: it is bound to what it asked for */
+        }
+    } else {
+        bound_forget(sk);
+    }
+    if (bp_can_grant) pending.grant = policy_grant(side, call->proto, pending.bound);
+    pending_write(sk, pending);
+    return bp_can_grant && pending.grant ? CALL_ALLOW_LOW_PORT : CALL_ALLOW;
+}
+
+static __always_inline int on_post_bind(struct bpf_sock* sk, struct call* call)
+{
+    struct pending* pending = bpf_sk_storage_get(&bp_pending, sk, 0, 0);
+    struct happening what = {.cgroup = bp_policy.cgroup};
+
+    if (!pending || !(pending->rule || pending->grant)) return CALL_ALLOW;
+    read_proto(sk->protocol, &call->proto);
+    what.listen = pending->asked;
+    what.target = pending->bound;
+    if (pending->rule) {
+        policy_count(pending->rule - 1, COUNT_BIND);
+        what.kind = BP_EVENT_BIND;
+        what.rule = pending->rule - 1;
+        watch_tell(call, &what);
+    }
+    if (pending->grant) {
+        policy_count(BP_POLICY_RULES + pending->grant - 1, COUNT_BIND);
+        what.kind = BP_EVENT_GRANTED;
+        what.rule = pending->grant - 1;
+        watch_tell(call, &what);
+    }
+    pending->rule = 0;
+    pending->grant = 0;
+    return CALL_ALLOW;
+}
+
+static __always_inline int on_getsockname(struct bpf_sock_addr* ctx, const struct call* call)
+{
+    struct bpf_sock* sk = ctx->sk;
+    struct bp_bound* bound;
+
+    if (!sk) return CALL_ALLOW;
+    bound = bpf_sk_storage_get(&bp_bound, sk, 0, 0);
+    if (bound && call->port && bound->target == call->port) write_port(ctx, bound->listen);
+    return CALL_ALLOW;
+}
+
+/* connect and sendmsg, of the cgroup's own clients. */
+static __always_inline int on_send(struct bpf_sock_addr* ctx, const struct call* call,
+                                   enum policy_count count)
+{
+    const struct bp_policy_side* side = policy_side();
+    struct bpf_sock* sk = ctx->sk;
+    struct happening what = {.cgroup = bp_policy.cgroup, .kind = BP_EVENT_CONNECT};
+    __u64 netns_cookie;
+    __u16 rule;
+
+    if (!sk || !call->port || !policy_has_port(side, call->port)) return CALL_ALLOW;
+    netns_cookie = bpf_get_netns_cookie(ctx);
+    rule = policy_rule(side, call, netns_cookie, FOR_CONNECT);
+    if (!rule || !is_local(call, netns_cookie)) return CALL_ALLOW;
+    what.listen = call->port;
+    what.target = policy_target(side, rule, call->port);
+    if (!asked_remember(sk, what.listen, what.target, true)) return CALL_ALLOW;
+    write_port(ctx, what.target);
+    policy_count(rule - 1, count);
+    what.rule = rule - 1;
+    if (count == COUNT_CONNECT) watch_tell(call, &what);
+    return CALL_ALLOW;
+}
+
+#define PROGRAM(name, read, then)                                                                  \
+    int name(struct bpf_sock_addr* ctx)                                                            \
+    {                                                                                              \
+        struct call call = {};                                                                     \
+                                                                                                   \
+        return read(ctx, &call) ? then : CALL_ALLOW;                                               \
+    }
+
+SEC("cgroup/bind4") PROGRAM(bp_bind4, read_call4, on_bind(ctx, &call))
+SEC("cgroup/bind6") PROGRAM(bp_bind6, read_call6, on_bind(ctx, &call))
+SEC("cgroup/getsockname4") PROGRAM(bp_sockname4, read_call4, on_getsockname(ctx, &call))
+SEC("cgroup/getsockname6") PROGRAM(bp_sockname6, read_call6, on_getsockname(ctx, &call))
+SEC("cgroup/connect4") PROGRAM(bp_connect4, read_call4, on_send(ctx, &call, COUNT_CONNECT))
+SEC("cgroup/connect6") PROGRAM(bp_connect6, read_call6, on_send(ctx, &call, COUNT_CONNECT))
+SEC("cgroup/sendmsg4") PROGRAM(bp_sendmsg4, read_call4, on_send(ctx, &call, COUNT_DATAGRAM))
+SEC("cgroup/sendmsg6") PROGRAM(bp_sendmsg6, read_call6, on_send(ctx, &call, COUNT_DATAGRAM))
+
+SEC("cgroup/post_bind4") int bp_post_bind4(struct bpf_sock* sk)
+{
+    struct call call = {};
+
+    map_v4(call.address, sk->src_ip4);
+    return on_post_bind(sk, &call);
+}
+
+SEC("cgroup/post_bind6") int bp_post_bind6(struct bpf_sock* sk)
+{
+    struct call call = {};
+    __u32* word = (__u32*)call.address;
+
+    word[0] = sk->src_ip6[0];
+    word[1] = sk->src_ip6[1];
+    word[2] = sk->src_ip6[2];
+    word[3] = sk->src_ip6[3];
+    return on_post_bind(sk, &call);
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The guard: a bind hook on the root cgroup. A guarded target port can be bound by its owner only
+ * (and root), so that nobody receives a stopped service's traffic; a reserved listen port by
+ * nobody. Others get EACCES, before 5.18 EPERM.
+ *
+ * It runs after the programs of the socket's own cgroup, so it sees the port that a rule there has
+ * put in place of the one asked for.
+ */
+#include "lib/ports.h"
+#include "lib/watch.h"
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 65536);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, struct bp_guard_key);
+    __type(value, struct bp_guard);
+} bp_guards SEC(".maps");
+
+/* Whether a program can say with which error it denies (bpf_set_retval, 5.18). */
+const volatile bool bp_can_say = true;
+
+#define ERROR_ACCESS 13 /* EACCES */
+
+static __always_inline bool may_bind(const struct bp_guard* guard)
+{
+    __u32 uid = (__u32)bpf_get_current_uid_gid();
+
+    if (guard->kind == BP_GUARD_RESERVE) return false;
+    if (!uid) return true;
+    if (guard->kind == BP_GUARD_USER) return uid == guard->uid;
+    return bpf_get_current_ancestor_cgroup_id(guard->level) == guard->cgroup;
+}
+
+static __always_inline int on_bind(struct bpf_sock_addr* ctx, const struct call* call)
+{
+    struct bp_guard_key key = {.port = call->port, .proto = call->proto};
+    struct happening what = {.kind = BP_EVENT_DENIED, .listen = call->port};
+    struct bp_guard* guard;
+
+    key.netns_cookie = bpf_get_netns_cookie(ctx);
+    guard = bpf_map_lookup_elem(&bp_guards, &key);
+    if (!guard || may_bind(guard)) return CALL_ALLOW;
+    __sync_fetch_and_add(&guard->denied, 1);
+    what.cgroup = guard->cgroup;
+    watch_tell(call, &what);
+    if (bp_can_say) bpf_set_retval(-ERROR_ACCESS);
+    return CALL_DENY;
+}
+
+SEC("cgroup/bind4") int bp_g_bind4(struct bpf_sock_addr* ctx)
+{
+    struct call call = {};
+
+    return read_call4(ctx, &call) && port_is_known(&call) ? on_bind(ctx, &call) : CALL_ALLOW;
+}
+
+SEC("cgroup/bind6") int bp_g_bind6(struct bpf_sock_addr* ctx)
+{
+    struct call call = {};
+
+    return read_call6(ctx, &call) && port_is_known(&call) ? on_bind(ctx, &call) : CALL_ALLOW;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

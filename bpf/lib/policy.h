@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Policy: the rules and grants of this cgroup (bpfport/policy.h), read without a helper call.
+ * Lists are short and binds are rare, so they are walked.
+ */
+#ifndef BPFPORT_LIB_POLICY_H
+#define BPFPORT_LIB_POLICY_H
+
+#include "bpfport/policy.h"
+#include "lib/sockaddr.h"
+
+struct bp_policy bp_policy SEC(".data.policy");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, BP_POLICY_PLACES);
+    __type(key, __u32);
+    __type(value, struct bp_policy_counters);
+} bp_calls SEC(".maps");
+
+enum policy_use { FOR_BIND, FOR_CONNECT };
+enum policy_count { COUNT_BIND, COUNT_CONNECT, COUNT_DATAGRAM };
+
+static __always_inline const struct bp_policy_side* policy_side(void)
+{
+    return &bp_policy.side[*(volatile __u32*)&bp_policy.active & 1];
+}
+
+static __always_inline void policy_count(__u32 place, enum policy_count what)
+{
+    struct bp_policy_counters* counters = bpf_map_lookup_elem(&bp_calls, &place);
+
+    if (!counters) return;
+    if (what == COUNT_BIND)
+        counters->binds++;
+    else if (what == COUNT_CONNECT)
+        counters->connects++;
+    else
+        counters->datagrams++;
+}
+
+static __always_inline bool rule_matches(const struct bp_policy_rule* rule, const struct call* call,
+                                         __u64 netns_cookie, enum policy_use use)
+{
+    if (call->port < rule->listen_first || call->port > rule->listen_last) return false;
+    if (rule->proto != call->proto || rule->netns_cookie != netns_cookie) return false;
+    if (use == FOR_CONNECT && (rule->flags & BP_POLICY_NO_LOCAL)) return false;
+    return !(rule->flags & BP_POLICY_ADDRESS) || same_address(rule->address, call->address);
+}
+
+/* A first look, without a helper call: whether any rule listens on the port. A free place has
+ * listen_first and listen_last 0, and no call asks for port 0. */
+static __always_inline bool policy_has_port(const struct bp_policy_side* side, __u16 port)
+{
+#pragma clang loop unroll(disable)
+    for (__u32 i = 0; i < BP_POLICY_RULES; i++) {
+        if (i >= side->rules_end) break;
+        if (port >= side->rules[i].listen_first && port <= side->rules[i].listen_last) return true;
+    }
+    return false;
+}
+
+/* The place of the rule for this call, plus one; 0: none. One for the very address wins over one
+ * for all. The place is read, not computed: the verifier would follow each number it can know
+ * through all that comes after. */
+static __always_inline __u16 policy_rule(const struct bp_policy_side* side, const struct call* call,
+                                         __u64 netns_cookie, enum policy_use use)
+{
+    __u16 found = 0;
+
+#pragma clang loop unroll(disable)
+    for (__u32 i = 0; i < BP_POLICY_RULES; i++) {
+        const struct bp_policy_rule* rule = &side->rules[i];
+
+        if (i >= side->rules_end) break;
+        if (!rule_matches(rule, call, netns_cookie, use)) continue;
+        found = rule->place;
+        if (rule->flags & BP_POLICY_ADDRESS) break;
+    }
+    return found;
+}
+
+static __always_inline __u16 policy_target(const struct bp_policy_side* side, __u16 rule,
+                                           __u16 port)
+{
+    const struct bp_policy_rule* found = &side->rules[(rule - 1) & (BP_POLICY_RULES - 1)];
+
+    return port - found->listen_first + found->target_first;
+}
+
+/* The place of the grant for this port, plus one; 0: none. */
+static __always_inline __u16 policy_grant(const struct bp_policy_side* side, __u8 proto, __u16 port)
+{
+#pragma clang loop unroll(disable)
+    for (__u32 i = 0; i < BP_POLICY_GRANTS; i++) {
+        const struct bp_policy_grant* grant = &side->grants[i];
+
+        if (i >= side->grants_end) break;
+        if (grant->proto != proto) continue;
+        if (port >= grant->first && port <= grant->last) return grant->place;
+    }
+    return 0;
+}
+
+#endif

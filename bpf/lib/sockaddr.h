@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Sockaddr: a system call with an address, read once; past here nothing knows IPv4 from IPv6 nor
+ * TCP from Multipath TCP. An AF_INET6 socket's IPv4 address comes v4-mapped to the IPv6 hooks, so
+ * both kinds look alike.
+ */
+#ifndef BPFPORT_LIB_SOCKADDR_H
+#define BPFPORT_LIB_SOCKADDR_H
+
+#include "bpfport/table.h"
+#include "lib/kernel.h"
+
+/* include/uapi/linux/in.h */
+enum ip_protocol {
+    PROTOCOL_TCP = 6,
+    PROTOCOL_UDP = 17,
+    PROTOCOL_MPTCP = 262, /* a Multipath-TCP socket itself; its subflows are TCP */
+};
+
+/* What the programs return. Only bind may carry the second bit (5.12). */
+enum call_verdict {
+    CALL_DENY = 0,
+    CALL_ALLOW = 1,
+    CALL_ALLOW_LOW_PORT = 3, /* ... without CAP_NET_BIND_SERVICE */
+};
+
+/* Old verifiers want a value of every function, and clang drops one that nobody reads. */
+#define used(value) asm volatile("" ::"r"(value))
+
+struct call {
+    __u8 address[16]; /* network order, IPv4 as v4-mapped */
+    __u16 port;       /* host order; 0: none, or the kernel's choice */
+    __u8 proto;       /* enum bp_proto */
+};
+
+static __always_inline void copy_address(__u8* to, const __u8* from)
+{
+    __builtin_memcpy(to, from, 16);
+}
+
+static __always_inline bool same_address(const __u8* left, const __u8* right)
+{
+    const __u64 *l = (const __u64*)left, *r = (const __u64*)right;
+
+    return l[0] == r[0] && l[1] == r[1];
+}
+
+static __always_inline void map_v4(__u8* out, __be32 address)
+{
+    __u32* word = (__u32*)out;
+
+    word[0] = 0;
+    word[1] = 0;
+    word[2] = bpf_htonl(0xffff);
+    word[3] = address;
+}
+
+static __always_inline bool address_is_v4(const __u8* address)
+{
+    const __u32* word = (const __u32*)address;
+
+    return !word[0] && !word[1] && word[2] == bpf_htonl(0xffff);
+}
+
+/* 127.0.0.0/8, ::1; and 0.0.0.0 and ::, which connect() takes for them. */
+static __always_inline bool address_means_loopback(const __u8* address)
+{
+    const __u32* word = (const __u32*)address;
+
+    if (address_is_v4(address)) return address[12] == 127 || !word[3];
+    return !word[0] && !word[1] && !word[2] && (!word[3] || word[3] == bpf_htonl(1));
+}
+
+static __always_inline bool read_proto(__u32 protocol, __u8* proto)
+{
+    *proto = protocol == PROTOCOL_UDP ? BP_UDP : BP_TCP;
+    return protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP || protocol == PROTOCOL_MPTCP;
+}
+
+/* False: not a call we have to do with. */
+static __always_inline bool read_call4(struct bpf_sock_addr* ctx, struct call* call)
+{
+    map_v4(call->address, ctx->user_ip4);
+    call->port = bpf_ntohs(ctx->user_port);
+    return read_proto(ctx->protocol, &call->proto);
+}
+
+static __always_inline bool read_call6(struct bpf_sock_addr* ctx, struct call* call)
+{
+    __u32* word = (__u32*)call->address;
+
+    word[0] = ctx->user_ip6[0];
+    word[1] = ctx->user_ip6[1];
+    word[2] = ctx->user_ip6[2];
+    word[3] = ctx->user_ip6[3];
+    call->port = bpf_ntohs(ctx->user_port);
+    return read_proto(ctx->protocol, &call->proto);
+}
+
+static __always_inline void write_port(struct bpf_sock_addr* ctx, __u16 port)
+{
+    ctx->user_port = bpf_htons(port);
+}
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The cgroup engine's programs on the root cgroup, for neighbours: programs of the same network
+ * namespace that are not in the cgroup themselves.
+ *
+ * connect, sendmsg      to a claimed listen port at an own address: go to the target port
+ * getpeername, recvmsg  who did so is told the port that he asked for
+ *
+ * A stranger's call costs one load; his answer is what it was.
+ */
+#include "lib/asked.h"
+#include "lib/ports.h"
+#include "lib/watch.h"
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 65536);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, struct bp_claim_key);
+    __type(value, struct bp_claim);
+} bp_claims SEC(".maps");
+
+static __always_inline struct bp_claim* claim_on(const struct call* call, __u64 netns_cookie)
+{
+    struct bp_claim_key key = {
+        .netns_cookie = netns_cookie, .port = call->port, .proto = call->proto};
+    struct bp_claim* claim;
+
+    copy_address(key.address, call->address);
+    claim = bpf_map_lookup_elem(&bp_claims, &key);
+    if (claim) return claim;
+    __builtin_memset(key.address, 0, sizeof(key.address));
+    return bpf_map_lookup_elem(&bp_claims, &key);
+}
+
+/* send() on a connected AF_INET6 socket whose peer is v4-mapped comes here as if the program had
+ * named that peer, with the port that connect() was given in truth. */
+static __always_inline bool goes_to_peer(const struct bpf_sock* sk, const struct call* call)
+{
+    return sk->state == STATE_ESTABLISHED && sk->dst_port == bpf_htons(call->port);
+}
+
+static __always_inline int on_send(struct bpf_sock_addr* ctx, const struct call* call,
+                                   bool datagram)
+{
+    struct happening what = {.kind = BP_EVENT_CONNECT};
+    struct bpf_sock* sk = ctx->sk;
+    struct bp_claim* claim;
+    __u64 netns_cookie;
+
+    if (!sk) return CALL_ALLOW;
+    netns_cookie = bpf_get_netns_cookie(ctx);
+    claim = claim_on(call, netns_cookie);
+    if (!claim || !is_local(call, netns_cookie)) {
+        if (!datagram || !goes_to_peer(sk, call)) asked_settle(sk, call->port);
+        return CALL_ALLOW;
+    }
+    what.cgroup = claim->cgroup;
+    what.listen = call->port;
+    what.target = claim->target;
+    if (!asked_remember(sk, what.listen, what.target, false)) return CALL_ALLOW;
+    write_port(ctx, what.target);
+    if (datagram) {
+        __sync_fetch_and_add(&claim->datagrams, 1);
+        return CALL_ALLOW;
+    }
+    __sync_fetch_and_add(&claim->connects, 1);
+    watch_tell(call, &what);
+    return CALL_ALLOW;
+}
+
+static __always_inline int on_name(struct bpf_sock_addr* ctx, const struct call* call)
+{
+    struct bpf_sock* sk = ctx->sk;
+    __u16 asked = sk ? asked_for(sk, call->port) : 0;
+
+    /* A datagram from elsewhere may bear the same port. */
+    if (asked && is_local(call, bpf_get_netns_cookie(ctx))) write_port(ctx, asked);
+    return CALL_ALLOW;
+}
+
+#define PROGRAM(name, read, then)                                                                  \
+    int name(struct bpf_sock_addr* ctx)                                                            \
+    {                                                                                              \
+        struct call call = {};                                                                     \
+                                                                                                   \
+        return read(ctx, &call) && port_is_known(&call) ? then : CALL_ALLOW;                       \
+    }
+
+SEC("cgroup/connect4") PROGRAM(bp_n_connect4, read_call4, on_send(ctx, &call, false))
+SEC("cgroup/connect6") PROGRAM(bp_n_connect6, read_call6, on_send(ctx, &call, false))
+SEC("cgroup/sendmsg4") PROGRAM(bp_n_sendmsg4, read_call4, on_send(ctx, &call, true))
+SEC("cgroup/sendmsg6") PROGRAM(bp_n_sendmsg6, read_call6, on_send(ctx, &call, true))
+SEC("cgroup/recvmsg4") PROGRAM(bp_n_recvmsg4, read_call4, on_name(ctx, &call))
+SEC("cgroup/recvmsg6") PROGRAM(bp_n_recvmsg6, read_call6, on_name(ctx, &call))
+SEC("cgroup/getpeername4") PROGRAM(bp_n_peername4, read_call4, on_name(ctx, &call))
+SEC("cgroup/getpeername6") PROGRAM(bp_n_peername6, read_call6, on_name(ctx, &call))
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
