@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "kernel/netlink.hpp"
+#include "kernel/netns_cookie.hpp"
 #include "own_netns.hpp"
 
 namespace bpfport {
@@ -57,6 +58,7 @@ TEST(OpenNetns, OpensOurOwn) {
     ASSERT_TRUE(fd) << fd.error().message;
     EXPECT_EQ(netns_inode(*fd).value(), inode());
     EXPECT_EQ(netns_inode(find_netns(inode()).value()).value(), inode());
+    EXPECT_TRUE(all_netns().contains(inode()));
 }
 
 TEST(FindNetns, SaysWhenItIsGone) {
@@ -90,6 +92,12 @@ TEST(ScopedNetns, GoesAndComesBack) {
     EXPECT_EQ(inode(), outside);
 }
 
+TEST(NetnsCookie, AProgramTellsTheSame) {
+    if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+    EXPECT_NE(netns_cookie_by_program(), 0U);
+    EXPECT_EQ(netns_cookie_by_program(), current_netns_cookie());
+}
+
 TEST(ParseNetnsLink, TakesOnlyTheKernelsForm) {
     EXPECT_EQ(parse_netns_link("net:[4026531840]"), 4026531840U);
     for (const char* bad : {"", "net:[", "net:[]", "net:[1", "net:[1]x", "mnt:[1]", "net:[-1]",
@@ -108,6 +116,8 @@ TEST(FindNetnsMount, ReadsMountinfo) {
     EXPECT_EQ(find_netns_mount(text, 4026532203), "/last");
     EXPECT_EQ(find_netns_mount(text, 1), std::nullopt);
     EXPECT_EQ(find_netns_mount("", 1), std::nullopt);
+    EXPECT_THAT(mounted_netns(text), testing::ElementsAre(4026532201, 4026532202, 4026532203));
+    EXPECT_THAT(mounted_netns(""), testing::IsEmpty());
 }
 
 } // namespace

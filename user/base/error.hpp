@@ -12,8 +12,9 @@
 
 namespace bpfport {
 
-// What the exit status says: 1 when the system refused, 2 when the words typed were wrong.
-enum class Fault { kSystem = 1, kUsage = 2 };
+// What the exit status says: 1 when the system refused, 2 when the words typed were wrong; and as
+// env(1) does, 126 when a program could not be executed, 127 when it was not found.
+enum class Fault { kSystem = 1, kUsage = 2, kNotExecutable = 126, kNotFound = 127 };
 
 struct Error {
     int code = 0; // errno, or 0 when no system call failed

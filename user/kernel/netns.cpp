@@ -15,12 +15,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "kernel/netlink.hpp"
+#include "kernel/netns_cookie.hpp"
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
@@ -79,7 +81,8 @@ Fd open_if(const std::string& path, std::uint64_t inode) {
     return found && *found == inode ? std::move(*fd) : Fd();
 }
 
-Fd find_by_process(std::uint64_t inode) {
+// Calls visit(path of a process's namespace, its inode) until that says true.
+void each_process_netns(const std::function<bool(const std::string&, std::uint64_t)>& visit) {
     std::error_code ignored;
     for (auto it = std::filesystem::directory_iterator("/proc", ignored);
          !ignored && it != std::filesystem::directory_iterator(); it.increment(ignored)) {
@@ -87,16 +90,27 @@ Fd find_by_process(std::uint64_t inode) {
         auto path = it->path() / "ns/net";
         std::error_code gone;
         auto link = std::filesystem::read_symlink(path, gone);
-        if (gone || parse_netns_link(link.native()) != inode) continue;
-        if (Fd fd = open_if(path, inode)) return fd;
+        auto inode = gone ? std::nullopt : parse_netns_link(link.native());
+        if (inode && visit(path.native(), *inode)) return;
     }
-    return {};
+}
+
+Fd find_by_process(std::uint64_t inode) {
+    Fd found;
+    each_process_netns([&](const std::string& path, std::uint64_t its) {
+        if (its == inode) found = open_if(path, inode);
+        return bool(found);
+    });
+    return found;
+}
+
+std::string read_mounts() {
+    std::ifstream file("/proc/thread-self/mountinfo");
+    return {std::istreambuf_iterator<char>(file), {}};
 }
 
 Fd find_by_mount(std::uint64_t inode) {
-    std::ifstream file("/proc/thread-self/mountinfo");
-    std::string text{std::istreambuf_iterator<char>(file), {}};
-    auto path = find_netns_mount(text, inode);
+    auto path = find_netns_mount(read_mounts(), inode);
     return path ? open_if(*path, inode) : Fd();
 }
 
@@ -169,8 +183,9 @@ std::uint64_t current_netns_cookie() {
     Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     std::uint64_t cookie = 0;
     socklen_t length = sizeof cookie;
-    if (::getsockopt(socket.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &length) < 0) return 0;
-    return cookie;
+    if (::getsockopt(socket.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &length) == 0)
+        return cookie;
+    return netns_cookie_by_program();
 }
 
 Result<Fd> find_netns(std::uint64_t inode) {
@@ -179,6 +194,15 @@ Result<Fd> find_netns(std::uint64_t inode) {
     return system_error(fmt::format("find network namespace {}", inode), ENOENT,
                         "no process is in it and no mount shows it: it is gone, or kept alive by "
                         "a socket or a mount of another mount namespace");
+}
+
+std::set<std::uint64_t> all_netns() {
+    auto found = mounted_netns(read_mounts());
+    each_process_netns([&](const std::string&, std::uint64_t inode) {
+        found.insert(inode);
+        return false;
+    });
+    return found;
 }
 
 Result<ScopedNetns> ScopedNetns::enter(const Fd& netns) {
@@ -205,9 +229,11 @@ std::optional<std::uint64_t> parse_netns_link(std::string_view link) {
     return inode;
 }
 
+namespace {
+
 // proc(5): "id parent major:minor ROOT MOUNTPOINT options ...": the root of a namespace's mount is
-// what its link reads.
-std::optional<std::string> find_netns_mount(std::string_view mountinfo, std::uint64_t inode) {
+// what its link reads. Calls visit(inode, mount point as it is written) until that says true.
+template <typename Visit> void each_netns_mount(std::string_view mountinfo, Visit visit) {
     while (!mountinfo.empty()) {
         auto line = mountinfo.substr(0, mountinfo.find('\n'));
         mountinfo.remove_prefix(std::min(line.size() + 1, mountinfo.size()));
@@ -216,9 +242,29 @@ std::optional<std::string> find_netns_mount(std::string_view mountinfo, std::uin
             fields.push_back(line.substr(0, line.find(' ')));
             line.remove_prefix(std::min(fields.back().size() + 1, line.size()));
         }
-        if (fields.size() == 5 && parse_netns_link(fields[3]) == inode) return unescape(fields[4]);
+        auto inode = fields.size() == 5 ? parse_netns_link(fields[3]) : std::nullopt;
+        if (inode && visit(*inode, fields[4])) return;
     }
-    return std::nullopt;
+}
+
+} // namespace
+
+std::optional<std::string> find_netns_mount(std::string_view mountinfo, std::uint64_t inode) {
+    std::optional<std::string> found;
+    each_netns_mount(mountinfo, [&](std::uint64_t its, std::string_view mount_point) {
+        if (its == inode) found = unescape(mount_point);
+        return found.has_value();
+    });
+    return found;
+}
+
+std::set<std::uint64_t> mounted_netns(std::string_view mountinfo) {
+    std::set<std::uint64_t> found;
+    each_netns_mount(mountinfo, [&](std::uint64_t inode, std::string_view) {
+        found.insert(inode);
+        return false;
+    });
+    return found;
 }
 
 } // namespace bpfport

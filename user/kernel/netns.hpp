@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -33,13 +34,16 @@ Result<void> enter_netns(const Fd& netns);
 Result<std::uint64_t> netns_inode(const Fd& netns);
 Result<std::uint64_t> current_netns_inode();
 
-// What bpf_get_netns_cookie() returns in programs; never used twice, as inodes are. 0 when the
-// kernel has none to tell (before 5.14).
+// What bpf_get_netns_cookie() returns in programs; never used twice, as inodes are. 0 when it can't
+// be learnt; before 5.14 that needs the privileges to load a program.
 std::uint64_t current_netns_cookie();
 
 // A handle on the namespace with this inode, found by its processes (/proc/PID/ns/net) or its bind
 // mounts (/run/netns/NAME and wherever else this mount namespace shows one).
 Result<Fd> find_netns(std::uint64_t inode);
+
+// The inodes of all that find_netns() finds.
+std::set<std::uint64_t> all_netns();
 
 // The calling thread is in `netns` while this lives, and back where it was afterwards. A thread
 // that can't be brought back would go on in the wrong namespace, so then the process ends.
@@ -59,5 +63,7 @@ class ScopedNetns {
 std::optional<std::uint64_t> parse_netns_link(std::string_view link);
 // /proc/self/mountinfo -> mount point of the namespace with this inode.
 std::optional<std::string> find_netns_mount(std::string_view mountinfo, std::uint64_t inode);
+// ... -> the inodes of all namespaces that are mounted.
+std::set<std::uint64_t> mounted_netns(std::string_view mountinfo);
 
 } // namespace bpfport

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "kernel/netns_cookie.hpp"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "kernel/cgroup.hpp"
+
+namespace bpfport {
+
+namespace {
+
+bpf_insn instruction(int code, int dst, int src, int off, std::int64_t imm) {
+    bpf_insn one{};
+    one.code = static_cast<__u8>(code);
+    one.dst_reg = static_cast<__u8>(dst & 0xf);
+    one.src_reg = static_cast<__u8>(src & 0xf);
+    one.off = static_cast<__s16>(off);
+    one.imm = static_cast<__s32>(imm);
+    return one;
+}
+
+// if (bpf_get_current_pid_tgid() == caller) map[0] = bpf_get_netns_cookie(ctx); return 1;
+Fd load_observer(const Fd& map) {
+    auto caller = static_cast<std::uint64_t>(getpid()) << 32 |
+                  static_cast<std::uint32_t>(syscall(SYS_gettid));
+    auto low = static_cast<std::int32_t>(caller), high = static_cast<std::int32_t>(caller >> 32);
+    constexpr int kMove = BPF_ALU64 | BPF_MOV, kCall = BPF_JMP | BPF_CALL;
+    constexpr int kWide = BPF_LD | BPF_DW | BPF_IMM;
+    const bpf_insn program[] = {
+        instruction(kMove | BPF_X, BPF_REG_6, BPF_REG_1, 0, 0),
+        instruction(kCall, 0, 0, 0, BPF_FUNC_get_current_pid_tgid),
+        instruction(kWide, BPF_REG_1, 0, 0, low),
+        instruction(0, 0, 0, 0, high),
+        instruction(BPF_JMP | BPF_JNE | BPF_X, BPF_REG_0, BPF_REG_1, 5, 0),
+        instruction(kMove | BPF_X, BPF_REG_1, BPF_REG_6, 0, 0),
+        instruction(kCall, 0, 0, 0, BPF_FUNC_get_netns_cookie),
+        instruction(kWide, BPF_REG_1, BPF_PSEUDO_MAP_VALUE, 0, map.get()),
+        instruction(0, 0, 0, 0, 0),
+        instruction(BPF_STX | BPF_MEM | BPF_DW, BPF_REG_1, BPF_REG_0, 0, 0),
+        instruction(kMove | BPF_K, BPF_REG_0, 0, 0, 1),
+        instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
+    };
+    LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_CGROUP_INET4_BIND);
+    return Fd(bpf_prog_load(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, "bp_cookie", "GPL", program,
+                            std::size(program), &options));
+}
+
+} // namespace
+
+std::uint64_t netns_cookie_by_program() {
+    auto cgroup = cgroup_of_process(getpid());
+    if (!cgroup) return 0;
+    auto directory = open_directory(*cgroup);
+    Fd map(
+        bpf_map_create(BPF_MAP_TYPE_ARRAY, "bp_cookie", sizeof(__u32), sizeof(__u64), 1, nullptr));
+    if (!directory || !map) return 0;
+    Fd program = load_observer(map);
+    if (!program) return 0;
+    Fd link(bpf_link_create(program.get(), directory->get(), BPF_CGROUP_INET4_BIND, nullptr));
+    if (!link) return 0;
+    Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    sockaddr_in any{};
+    any.sin_family = AF_INET;
+    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&any), sizeof(any)) != 0) return 0;
+    std::uint32_t zero = 0;
+    std::uint64_t cookie = 0;
+    return bpf_map_lookup_elem(map.get(), &zero, &cookie) == 0 ? cookie : 0;
+}
+
+} // namespace bpfport

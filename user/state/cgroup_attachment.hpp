@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// CgroupAttachment: one cgroup's policy and the programs that carry it out, cgroup-<id>/ in the
+// store: maps, programs, and a link pinned for each hook that is in use.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <bpf/bpf.h>
+
+#include "base/error.hpp"
+#include "base/fd.hpp"
+#include "bpfport/policy.h"
+#include "kernel/cgroup.hpp"
+#include "state/policy.hpp"
+#include "state/store.hpp"
+
+namespace bpfport {
+
+namespace pins {
+inline constexpr const char* kPolicy = "policy";
+inline constexpr const char* kCalls = "calls";     // bp_policy_counters by place
+inline constexpr const char* kBound = "bound";     // in sockets: bp_bound
+inline constexpr const char* kPending = "pending"; // in sockets: from bind to post_bind
+} // namespace pins
+
+struct CgroupHook {
+    const char* program; // its pin's name; the link's begins with "link_"
+    bpf_attach_type type;
+    bool for_clients; // only while a rule has local clients
+    bool for_rules;   // only while there is a rule
+
+    [[nodiscard]] std::string link() const { return std::string("link_") + program; }
+    [[nodiscard]] bool needed_by(const PolicyContent& content) const;
+};
+// In the order in which they are put in place: a bind is rewritten only once it is answered for.
+inline constexpr std::array<CgroupHook, 10> kCgroupHooks{{
+    {"sockname4", BPF_CGROUP_INET4_GETSOCKNAME, false, true},
+    {"sockname6", BPF_CGROUP_INET6_GETSOCKNAME, false, true},
+    {"connect4", BPF_CGROUP_INET4_CONNECT, true, true},
+    {"connect6", BPF_CGROUP_INET6_CONNECT, true, true},
+    {"sendmsg4", BPF_CGROUP_UDP4_SENDMSG, true, true},
+    {"sendmsg6", BPF_CGROUP_UDP6_SENDMSG, true, true},
+    {"post_bind4", BPF_CGROUP_INET4_POST_BIND, false, false},
+    {"post_bind6", BPF_CGROUP_INET6_POST_BIND, false, false},
+    {"bind4", BPF_CGROUP_INET4_BIND, false, false},
+    {"bind6", BPF_CGROUP_INET6_BIND, false, false},
+}};
+
+std::string cgroup_attachment_name(std::uint64_t cgroup);
+bool parse_cgroup_attachment_name(std::string_view name, std::uint64_t& cgroup);
+
+class CgroupAttachment {
+  public:
+    // Refuses one that a version with another ABI wrote.
+    static Result<CgroupAttachment> open(const Store& store, std::uint64_t cgroup,
+                                         Store::Access access);
+
+    [[nodiscard]] const bp_cgroup_meta& meta() const { return meta_; }
+    [[nodiscard]] std::string name() const { return cgroup_attachment_name(meta_.cgroup); }
+    [[nodiscard]] std::string scope() const { return meta_.scope; }
+    [[nodiscard]] bool is_run() const { return (meta_.flags & BP_CGROUP_RUN) != 0; }
+    [[nodiscard]] CgroupRef cgroup() const; // where it was; it may be gone
+    [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+    [[nodiscard]] const Policy& policy() const { return policy_; }
+    [[nodiscard]] Policy& policy() { return policy_; }
+    [[nodiscard]] PolicyContent content() const { return policy_.content(); }
+
+    // The id of the program that the kernel runs at this hook; 0: none, or the cgroup is gone.
+    [[nodiscard]] std::uint32_t program(const CgroupHook& hook) const;
+    // Every hook that the policy needs is in place.
+    [[nodiscard]] bool complete() const;
+    // The cgroup is still there, asked of a link.
+    [[nodiscard]] bool alive() const;
+
+  private:
+    CgroupAttachment(std::filesystem::path path, bp_cgroup_meta meta, Policy policy)
+        : path_(std::move(path)), meta_(meta), policy_(std::move(policy)) {}
+    std::filesystem::path path_;
+    bp_cgroup_meta meta_;
+    Policy policy_;
+};
+
+// All of the store; what can't be opened is left out.
+std::vector<CgroupAttachment> cgroup_attachments(const Store& store, Store::Access access);
+
+// A link on `cgroup`, pinned. Composes with what others have there.
+Result<void> link_cgroup(const Fd& program, const Fd& cgroup, bpf_attach_type type,
+                         const std::filesystem::path& pin_at);
+
+// Removes attachments whose cgroup is gone, and the cgroups of `bpfport run` that are empty, with
+// their attachments. To be called with the store open for change.
+Result<void> sweep_cgroups(Store& store);
+
+} // namespace bpfport

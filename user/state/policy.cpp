@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "state/policy.hpp"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "bpfport/table.h"
+
+namespace bpfport {
+
+namespace {
+
+std::size_t mapped_size() {
+    auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    return (sizeof(bp_policy) + page - 1) / page * page;
+}
+
+std::uint8_t raw_protocol(Protocol protocol) {
+    return protocol == Protocol::kTcp ? BP_TCP : BP_UDP;
+}
+
+Protocol protocol_of(std::uint8_t raw) {
+    return raw == BP_TCP ? Protocol::kTcp : Protocol::kUdp;
+}
+
+// The lowest places that nobody has, for those without one.
+template <typename T>
+Result<std::vector<std::uint32_t>> give_places(std::vector<T>& things, unsigned room,
+                                               const char* what) {
+    std::set<unsigned> taken;
+    std::vector<std::uint32_t> given;
+    for (const auto& thing : things)
+        taken.insert(thing.place);
+    unsigned next = 0;
+    for (auto& thing : things) {
+        if (thing.place != kNoPlace) continue;
+        while (taken.contains(next))
+            next++;
+        if (next >= room) return failure(fmt::format("more than {} {} for one cgroup", room, what));
+        thing.place = next;
+        taken.insert(next);
+        given.push_back(next);
+    }
+    return given;
+}
+
+bp_policy_rule to_raw(const PolicyRule& rule) {
+    bp_policy_rule raw{};
+    raw.netns_cookie = rule.netns_cookie;
+    raw.listen_first = rule.rule.listen().first;
+    raw.listen_last = rule.rule.listen().last;
+    raw.target_first = rule.rule.target().first;
+    raw.proto = raw_protocol(rule.rule.protocol());
+    raw.flags = rule.flags & ~BP_POLICY_ADDRESS;
+    raw.place = static_cast<std::uint16_t>(rule.place + 1);
+    if (const auto& local = rule.rule.local()) {
+        std::memcpy(raw.address, local->bytes.data(), sizeof(raw.address));
+        raw.flags |= BP_POLICY_ADDRESS;
+    }
+    return raw;
+}
+
+std::optional<PolicyRule> from_raw(unsigned place, const bp_policy_rule& raw) {
+    if (!raw.listen_first) return std::nullopt;
+    std::optional<Address> local;
+    if (raw.flags & BP_POLICY_ADDRESS) {
+        local.emplace();
+        std::memcpy(local->bytes.data(), raw.address, sizeof(raw.address));
+    }
+    auto target_last =
+        static_cast<std::uint16_t>(raw.target_first + raw.listen_last - raw.listen_first);
+    auto rule = Rule::make(local, {raw.listen_first, raw.listen_last},
+                           {raw.target_first, target_last}, protocol_of(raw.proto));
+    if (!rule) return std::nullopt;
+    return PolicyRule{*rule, raw.netns_cookie,
+                      static_cast<std::uint8_t>(raw.flags & ~BP_POLICY_ADDRESS), place};
+}
+
+bp_policy_side build_side(const PolicyContent& content) {
+    bp_policy_side side{};
+    for (const auto& rule : content.rules) {
+        side.rules[rule.place] = to_raw(rule);
+        side.rules_end = std::max(side.rules_end, rule.place + 1);
+    }
+    for (const auto& grant : content.grants) {
+        side.grants[grant.place] = {grant.ports.first, grant.ports.last,
+                                    static_cast<std::uint16_t>(grant.place + 1),
+                                    raw_protocol(grant.protocol), 0};
+        side.grants_end = std::max(side.grants_end, grant.place + 1);
+    }
+    return side;
+}
+
+} // namespace
+
+std::string Grant::to_string() const {
+    return ports.to_string() + (protocol == Protocol::kUdp ? "/udp" : "");
+}
+
+namespace {
+
+Result<void> parse_grant(std::string_view text, std::vector<Grant>& grants) {
+    constexpr auto kForm = "a grant is PORT[-PORT][/tcp|/udp|/tcp+udp], such as 80";
+    auto slash = text.find('/');
+    auto protocol = slash == text.npos ? "tcp" : text.substr(slash + 1);
+    auto ports = parse_port_list(text.substr(0, slash));
+    bool known = protocol == "tcp" || protocol == "udp" || protocol == "tcp+udp";
+    if (!known || !ports || ports->size() != 1 || !ports->front().first)
+        return usage_error(fmt::format("{:?} is not a port to grant", text), kForm);
+    if (protocol != "udp") grants.push_back({ports->front(), Protocol::kTcp, kNoPlace});
+    if (protocol != "tcp") grants.push_back({ports->front(), Protocol::kUdp, kNoPlace});
+    return {};
+}
+
+} // namespace
+
+Result<std::vector<Grant>> parse_grants(std::string_view text) {
+    std::vector<Grant> grants;
+    for (;;) {
+        auto comma = text.find(',');
+        if (auto parsed = parse_grant(text.substr(0, comma), grants); !parsed)
+            return std::unexpected(parsed.error());
+        if (comma == text.npos) return grants;
+        text.remove_prefix(comma + 1);
+    }
+}
+
+bool PolicyContent::has_local_clients() const {
+    return std::ranges::any_of(
+        rules, [](const PolicyRule& rule) { return !rule.has(BP_POLICY_NO_LOCAL); });
+}
+
+void Policy::Unmap::operator()(bp_policy* policy) const {
+    munmap(policy, mapped_size());
+}
+
+Result<Policy> Policy::open(const Fd& map, bool writable) {
+    int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    void* memory = mmap(nullptr, mapped_size(), protection, MAP_SHARED, map.get(), 0);
+    if (memory == MAP_FAILED) return system_error("map the policy");
+    return Policy(static_cast<bp_policy*>(memory));
+}
+
+PolicyContent Policy::content() const {
+    const auto& side =
+        policy_->side[std::atomic_ref(policy_->active).load(std::memory_order_acquire) & 1];
+    PolicyContent content;
+    for (unsigned place = 0; place < BP_POLICY_RULES; place++)
+        if (auto rule = from_raw(place, side.rules[place])) content.rules.push_back(*rule);
+    for (unsigned place = 0; place < BP_POLICY_GRANTS; place++)
+        if (const auto& grant = side.grants[place]; grant.first)
+            content.grants.push_back({{grant.first, grant.last}, protocol_of(grant.proto), place});
+    return content;
+}
+
+Result<std::vector<std::uint32_t>> Policy::replace(PolicyContent& content, std::uint64_t cgroup) {
+    auto fresh = give_places(content.rules, BP_POLICY_RULES, "rules");
+    if (!fresh) return fresh;
+    auto granted = give_places(content.grants, BP_POLICY_GRANTS, "grants");
+    if (!granted) return granted;
+    for (std::uint32_t place : *granted)
+        fresh->push_back(BP_POLICY_RULES + place);
+
+    std::uint32_t spare = (policy_->active & 1) ^ 1;
+    policy_->side[spare] = build_side(content);
+    policy_->cgroup = cgroup;
+    std::atomic_ref(policy_->active).store(spare, std::memory_order_release);
+    return fresh;
+}
+
+} // namespace bpfport

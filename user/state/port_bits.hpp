@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// The bit for each port that the root cgroup's programs look at first (bp_ports), mapped into this
+// process. A bit is set before what it stands for is there, and cleared after that is gone.
+#pragma once
+
+#include <memory>
+
+#include "base/error.hpp"
+#include "base/fd.hpp"
+#include "bpfport/neighbours.h"
+
+namespace bpfport {
+
+class PortBits {
+  public:
+    static Result<PortBits> open(const Fd& map);
+
+    void set(unsigned protocol, std::uint16_t port);
+    // Exactly these.
+    void assign(const bp_ports& ports);
+
+  private:
+    struct Unmap {
+        void operator()(bp_ports* ports) const;
+    };
+    explicit PortBits(bp_ports* ports) : ports_(ports) {}
+    std::unique_ptr<bp_ports, Unmap> ports_;
+};
+
+inline void set_port(bp_ports& ports, unsigned protocol, std::uint16_t port) {
+    ports.bits[protocol][port / 64] |= std::uint64_t{1} << (port % 64);
+}
+
+} // namespace bpfport
