@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "engine/cgroup_engine.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <ctime>
+#include <functional>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fmt/format.h>
+
+#include "bpfport/meta.h"
+#include "engine/cgroup_object.hpp"
+#include "engine/guard.hpp"
+#include "engine/neighbours.hpp"
+#include "engine/root_hooks.hpp"
+#include "kernel/bpf.hpp"
+#include "state/instance.hpp"
+
+namespace bpfport {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// Links those of the hooks that the content needs and `directory` has not.
+Result<void> link_hooks(const fs::path& directory, const CgroupRef& cgroup,
+                        const PolicyContent& content,
+                        const std::function<bool(const CgroupHook&)>& linked) {
+    auto fd = open_directory(cgroup);
+    if (!fd) return std::unexpected(fd.error());
+    for (const auto& hook : kCgroupHooks) {
+        if (!hook.needed_by(content) || linked(hook)) continue;
+        auto program = open_pin(directory / hook.program);
+        if (!program) return std::unexpected(program.error());
+        unlink((directory / hook.link()).c_str()); // one that somebody has detached
+        BP_TRY(link_cgroup(*program, *fd, hook.type, directory / hook.link()), cgroup.path);
+    }
+    return {};
+}
+
+Result<void> clear_counters(const fs::path& directory, const std::vector<std::uint32_t>& places) {
+    if (places.empty()) return {};
+    auto map = open_pin(directory / pins::kCalls);
+    if (!map) return std::unexpected(map.error());
+    auto cpus = static_cast<std::size_t>(std::max(1, libbpf_num_possible_cpus()));
+    std::vector<bp_policy_counters> zero(cpus);
+    for (std::uint32_t place : places)
+        if (bpf_map_update_elem(map->get(), &place, zero.data(), BPF_ANY) != 0)
+            return system_error("clear counters");
+    return {};
+}
+
+bp_cgroup_meta describe(const CgroupRef& cgroup, const std::string& scope, std::uint32_t flags) {
+    bp_cgroup_meta meta{};
+    meta.abi = BP_ABI;
+    meta.flags = flags;
+    meta.build = cgroup_object_build();
+    meta.cgroup = cgroup.id;
+    meta.created = static_cast<std::uint64_t>(std::time(nullptr));
+    scope.copy(meta.scope, sizeof(meta.scope) - 1);
+    cgroup.path.copy(meta.path, sizeof(meta.path) - 1);
+    return meta;
+}
+
+} // namespace
+
+Result<CgroupEngine> CgroupEngine::open(Store& store, CgroupRef cgroup, std::string scope,
+                                        std::uint32_t flags) {
+    CgroupEngine engine(store, std::move(cgroup), std::move(scope), flags);
+    if (!store.has(cgroup_attachment_name(engine.cgroup_.id))) return engine;
+    if (auto opened = engine.open_attachment(); !opened) return std::unexpected(opened.error());
+    return engine;
+}
+
+Result<void> CgroupEngine::open_attachment() {
+    auto attachment = CgroupAttachment::open(*store_, cgroup_.id, Store::Access::kChange);
+    if (!attachment) return std::unexpected(attachment.error());
+    attachment_.emplace(std::move(*attachment));
+    content_ = attachment_->content();
+    return {};
+}
+
+// Complete, policy and links included, before it has its name.
+Result<void> CgroupEngine::make(PolicyContent& content) {
+    if (cgroup_.path.size() >= sizeof(bp_cgroup_meta::path))
+        return failure(fmt::format("the path of cgroup {} is too long", cgroup_.path));
+    auto staging = store_->stage();
+    if (!staging) return std::unexpected(staging.error());
+    const fs::path& directory = staging->path();
+    if (auto loaded = load_cgroup_object(directory, store_->path(kHostDirectory)); !loaded)
+        return loaded;
+    auto meta = describe(cgroup_, scope_, flags_);
+    if (auto pinned = pin_meta(directory, &meta, sizeof(meta)); !pinned) return pinned;
+    auto map = open_pin(directory / pins::kPolicy);
+    if (!map) return std::unexpected(map.error());
+    auto policy = Policy::open(*map, true);
+    if (!policy) return std::unexpected(policy.error());
+    if (auto places = policy->replace(content, cgroup_.id); !places)
+        return std::unexpected(places.error());
+    auto none = [](const CgroupHook&) { return false; };
+    if (auto linked = link_hooks(directory, cgroup_, content, none); !linked) return linked;
+    if (auto published = staging->publish(cgroup_attachment_name(cgroup_.id)); !published)
+        return published;
+    return open_attachment();
+}
+
+Result<void> CgroupEngine::upgrade() {
+    std::vector<HookSpec> hooks;
+    for (const auto& hook : kCgroupHooks)
+        hooks.push_back({hook.program, hook.type});
+    BP_TRY(upgrade_programs(*store_, attachment_->path(), hooks, &load_cgroup_object),
+           cgroup_.path);
+    auto meta = attachment_->meta();
+    meta.build = cgroup_object_build();
+    auto map = open_pin(attachment_->path() / pins::kMeta);
+    if (!map) return std::unexpected(map.error());
+    if (auto written = write_struct(*map, meta, "meta"); !written) return written;
+    return open_attachment();
+}
+
+Result<void> CgroupEngine::link_needed(const PolicyContent& content) {
+    return link_hooks(attachment_->path(), cgroup_, content,
+                      [&](const CgroupHook& hook) { return attachment_->program(hook) != 0; });
+}
+
+Result<void> CgroupEngine::unlink_unneeded(const PolicyContent& content) const {
+    for (const auto& hook : kCgroupHooks)
+        if (!hook.needed_by(content) && unlink((attachment_->path() / hook.link()).c_str()) != 0 &&
+            errno != ENOENT)
+            return system_error(fmt::format("detach {}", hook.link()));
+    return {};
+}
+
+Result<void> CgroupEngine::change(PolicyContent& content) {
+    if (!content.grants.empty() && !kernel_can_grant())
+        return failure("grants need kernel 5.12",
+                       "use a rule instead, such as 80:3000: the program still binds 80, and "
+                       "remote clients come by `bpfport attach INTERFACE 80:3000`");
+    // Who is sent elsewhere is told what he asked for by the root cgroup's programs: first they.
+    if (auto there = content.has_local_clients() ? ensure_root_programs(*store_, kNeighbourPrograms)
+                                                 : ensure_host(*store_);
+        !there)
+        return there;
+    if (!attachment_) return make(content);
+    if (attachment_->meta().build != cgroup_object_build())
+        if (auto upgraded = upgrade(); !upgraded) return upgraded;
+    if (auto linked = link_needed(content); !linked) return linked;
+    auto fresh = attachment_->policy().replace(content, cgroup_.id);
+    if (!fresh) return std::unexpected(fresh.error());
+    if (auto cleared = clear_counters(attachment_->path(), *fresh); !cleared) return cleared;
+    return unlink_unneeded(content);
+}
+
+Result<void> CgroupEngine::apply(PolicyContent content) {
+    Result<void> changed;
+    if (!content.empty()) {
+        changed = change(content);
+    } else {
+        attachment_.reset();
+        changed = store_->remove(cgroup_attachment_name(cgroup_.id));
+    }
+    if (changed) content_ = std::move(content);
+    auto reconciled = reconcile_cgroups(*store_);
+    return changed ? reconciled : changed;
+}
+
+Result<void> reconcile_cgroups(Store& store) {
+    if (auto done = reconcile_neighbours(store); !done) return context("neighbours", done.error());
+    if (auto done = reconcile_guards(store); !done) return context("guard", done.error());
+    return remove_unused_host(store);
+}
+
+} // namespace bpfport

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "engine/cgroup_object.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fmt/format.h>
+
+#include "bpfport/event.h"
+#include "bpfport/neighbours.h"
+#include "bpfport/policy.h"
+#include "kernel/bpf.hpp"
+#include "kernel/load_log.hpp"
+#include "state/cgroup_attachment.hpp"
+
+// These name the types of the headers above.
+#include "cgroup.skel.h"
+#include "guard.skel.h"
+#include "neighbours.skel.h"
+
+namespace bpfport {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+template <typename Skeleton> struct Destroy {
+    void operator()(Skeleton* skeleton) const { Skeleton::destroy(skeleton); }
+};
+template <typename Skeleton> using Opened = std::unique_ptr<Skeleton, Destroy<Skeleton>>;
+
+struct MapPin {
+    bpf_map* map;
+    const char* name;
+};
+
+template <typename Skeleton> std::vector<MapPin> host_maps(Skeleton& s) {
+    std::vector<MapPin> maps{{s.maps.bp_events, pins::kHostEvents},
+                             {s.maps.data_watch, pins::kHostWatch}};
+    if constexpr (requires { s.maps.bp_asked; })
+        maps.insert(maps.end(),
+                    {{s.maps.bp_asked, pins::kAsked}, {s.maps.bp_locals, pins::kLocals}});
+    return maps;
+}
+
+std::vector<MapPin> own_maps(cgroup_bpf& s) {
+    return {{s.maps.data_policy, pins::kPolicy},
+            {s.maps.bp_calls, pins::kCalls},
+            {s.maps.bp_bound, pins::kBound},
+            {s.maps.bp_pending, pins::kPending}};
+}
+
+std::vector<MapPin> own_maps(neighbours_bpf& s) {
+    return {{s.maps.data_ports, pins::kPorts}, {s.maps.bp_claims, pins::kClaims}};
+}
+
+std::vector<MapPin> own_maps(guard_bpf& s) {
+    return {{s.maps.data_ports, pins::kPorts}, {s.maps.bp_guards, pins::kGuards}};
+}
+
+template <typename Skeleton> Result<Opened<Skeleton>> open_skeleton() {
+    Opened<Skeleton> skeleton(Skeleton::open());
+    if (!skeleton) return system_error("open BPF object");
+    return skeleton;
+}
+
+Result<void> use(const std::vector<MapPin>& maps, const fs::path& directory) {
+    for (const auto& [map, name] : maps) {
+        auto fd = open_pin(directory / name);
+        if (!fd) return std::unexpected(fd.error());
+        if (int error = bpf_map__reuse_fd(map, fd->get()); error != 0)
+            return system_error(fmt::format("reuse map {}", name), -error);
+    }
+    return {};
+}
+
+Result<void> pin_maps(const std::vector<MapPin>& maps, const fs::path& directory) {
+    for (const auto& [map, name] : maps)
+        if (int error = bpf_map__pin(map, (directory / name).c_str()); error != 0)
+            return system_error(fmt::format("pin map {}", name), -error);
+    return {};
+}
+
+// Under their names less the "bp_" of all.
+template <typename Skeleton> Result<void> pin_programs(Skeleton& s, const fs::path& directory) {
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, s.obj) {
+        std::string name = bpf_program__name(program);
+        name = name.substr(name.rfind("bp_", 0) == 0 ? 3 : 0);
+        if (int error = bpf_program__pin(program, (directory / name).c_str()); error != 0)
+            return system_error(fmt::format("pin program {}", name), -error);
+    }
+    return {};
+}
+
+// With what knows Multipath TCP, or, where the kernel does not (5.19, CONFIG_MPTCP), without.
+template <typename Skeleton> Result<Opened<Skeleton>> load(auto prepare) {
+    Result<Opened<Skeleton>> skeleton;
+    for (bool mptcp : {true, false}) {
+        LoadLog log;
+        skeleton = open_skeleton<Skeleton>();
+        if (!skeleton) return skeleton;
+        if constexpr (requires { (*skeleton)->rodata->bp_mptcp; })
+            (*skeleton)->rodata->bp_mptcp = mptcp;
+        if (auto prepared = prepare(**skeleton); !prepared)
+            return std::unexpected(prepared.error());
+        int error = Skeleton::load(skeleton->get());
+        if (error == 0) return skeleton;
+        skeleton = system_error("load cgroup programs", -error, LoadLog::reason());
+        if (error == -EPERM) break;
+    }
+    return skeleton;
+}
+
+template <typename Skeleton>
+Result<void> load_and_pin(const fs::path& into, const fs::path& host, const fs::path& keep,
+                          void (*set_constants)(Skeleton&)) {
+    auto skeleton = load<Skeleton>([&](Skeleton& s) -> Result<void> {
+        set_constants(s);
+        if (!keep.empty())
+            if (auto used = use(own_maps(s), keep); !used) return used;
+        return use(host_maps(s), host);
+    });
+    if (!skeleton) return std::unexpected(skeleton.error());
+    if (auto pinned = pin_programs(**skeleton, into); !pinned) return pinned;
+    return keep.empty() ? pin_maps(own_maps(**skeleton), into) : Result<void>{};
+}
+
+bool has_helper(bpf_func_id helper) {
+    return libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, helper, nullptr) == 1;
+}
+
+std::uint64_t digest(const void* bytes, std::size_t size, std::uint64_t hash) {
+    for (std::size_t i = 0; i < size; i++) // FNV-1a
+        hash = (hash ^ static_cast<const unsigned char*>(bytes)[i]) * 0x100000001b3ULL;
+    return hash;
+}
+
+} // namespace
+
+bool kernel_can_grant() {
+    // Asked by doing it: a program that returns 3 is refused by a kernel that knows no such value.
+    static const bool can = [] {
+        LoadLog quiet;
+        const bpf_insn program[] = {
+            {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 3},
+            {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
+        LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_CGROUP_INET4_BIND);
+        Fd fd(
+            bpf_prog_load(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, "bp_probe", "GPL", program, 2, &options));
+        return bool(fd);
+    }();
+    return can;
+}
+
+bool kernel_can_say_why() {
+    return has_helper(BPF_FUNC_set_retval);
+}
+
+Result<void> load_host_maps(const fs::path& into) {
+    auto skeleton = load<neighbours_bpf>([](neighbours_bpf& s) -> Result<void> {
+        bpf_program* program = nullptr;
+        bpf_object__for_each_program(program, s.obj) bpf_program__set_autoload(program, false);
+        return {};
+    });
+    if (!skeleton) return std::unexpected(skeleton.error());
+    return pin_maps(host_maps(**skeleton), into);
+}
+
+Result<void> load_cgroup_object(const fs::path& into, const fs::path& host, const fs::path& keep) {
+    return load_and_pin<cgroup_bpf>(
+        into, host, keep, [](cgroup_bpf& s) { s.rodata->bp_can_grant = kernel_can_grant(); });
+}
+
+Result<void> load_neighbours_object(const fs::path& into, const fs::path& host,
+                                    const fs::path& keep) {
+    return load_and_pin<neighbours_bpf>(into, host, keep, [](neighbours_bpf&) {});
+}
+
+Result<void> load_guard_object(const fs::path& into, const fs::path& host, const fs::path& keep) {
+    return load_and_pin<guard_bpf>(
+        into, host, keep, [](guard_bpf& s) { s.rodata->bp_can_say = kernel_can_say_why(); });
+}
+
+std::uint64_t cgroup_object_build() {
+    static const std::uint64_t build = [] {
+        std::uint64_t hash = 0xcbf29ce484222325ULL;
+        std::size_t size = 0;
+        for (auto* bytes :
+             {&cgroup_bpf::elf_bytes, &neighbours_bpf::elf_bytes, &guard_bpf::elf_bytes}) {
+            const void* object = bytes(&size);
+            hash = digest(object, size, hash);
+        }
+        return hash;
+    }();
+    return build;
+}
+
+} // namespace bpfport

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "engine/neighbours.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+#include <bpf/bpf.h>
+#include <fmt/format.h>
+
+#include "engine/cgroup_object.hpp"
+#include "engine/root_hooks.hpp"
+#include "kernel/bpf.hpp"
+#include "kernel/netlink.hpp"
+#include "kernel/netns.hpp"
+#include "state/port_bits.hpp"
+
+namespace bpfport {
+
+namespace {
+
+template <typename Key> std::vector<Key> keys_of(const Fd& map) {
+    std::vector<Key> keys;
+    Key key{};
+    for (const void* at = nullptr; bpf_map_get_next_key(map.get(), at, &key) == 0;
+         at = &keys.back())
+        keys.push_back(key);
+    return keys;
+}
+
+bp_local_key local_key(std::uint64_t cookie, const Address& address) {
+    bp_local_key key{};
+    key.netns_cookie = cookie;
+    std::memcpy(key.address, address.bytes.data(), sizeof(key.address));
+    return key;
+}
+
+// Of the current namespace anew, of namespaces without claims no longer.
+Result<void> write_locals(const Fd& map, const std::set<std::uint64_t>& claimed) {
+    std::uint64_t here = current_netns_cookie();
+    auto addresses = interface_addresses();
+    if (!addresses) return std::unexpected(addresses.error());
+    std::set<std::array<std::uint8_t, 16>> current;
+    if (claimed.contains(here))
+        for (const auto& entry : *addresses) {
+            auto key = local_key(here, entry.address);
+            std::uint8_t one = 1;
+            if (bpf_map_update_elem(map.get(), &key, &one, BPF_ANY) != 0)
+                return system_error(fmt::format("note address {}", entry.address.to_string()));
+            current.insert(entry.address.bytes);
+        }
+    for (const auto& key : keys_of<bp_local_key>(map)) {
+        std::array<std::uint8_t, 16> bytes{};
+        std::memcpy(bytes.data(), key.address, bytes.size());
+        bool kept =
+            key.netns_cookie == here ? current.contains(bytes) : claimed.contains(key.netns_cookie);
+        if (!kept) bpf_map_delete_elem(map.get(), &key);
+    }
+    return {};
+}
+
+// The key to compare by: its padding is always zero.
+auto bytes_of(const bp_claim_key& key) {
+    std::array<std::uint8_t, sizeof(key)> bytes{};
+    std::memcpy(bytes.data(), &key, sizeof(key));
+    return bytes;
+}
+
+struct Wanted {
+    std::map<bp_claim_key, Claim, ClaimOrder> claims; // of one claimant each
+    bp_ports ports{};                                 // listen and target ports of all rules
+    std::set<std::uint64_t> cookies;
+    bool clients = false; // a rule has local clients, though perhaps several claim its port
+};
+
+Wanted wanted_of(const std::vector<CgroupAttachment>& attachments) {
+    Wanted wanted;
+    for (const auto& [key, claimants] : claims_of(attachments)) {
+        wanted.clients = true;
+        wanted.cookies.insert(key.netns_cookie);
+        set_port(wanted.ports, key.proto, key.port);
+        for (const auto& claim : claimants)
+            set_port(wanted.ports, key.proto, claim.target);
+        if (claimants.size() == 1) wanted.claims.emplace(key, claimants.front());
+    }
+    return wanted;
+}
+
+Result<void> write_claims(const Fd& map, const Wanted& wanted) {
+    for (const auto& [key, claim] : wanted.claims) {
+        bp_claim value{};
+        bool known = bpf_map_lookup_elem(map.get(), &key, &value) == 0;
+        if (known && value.cgroup == claim.cgroup && value.target == claim.target) continue;
+        value = {claim.cgroup, 0, 0, claim.target, {}};
+        if (bpf_map_update_elem(map.get(), &key, &value, BPF_ANY) != 0)
+            return system_error("write claim");
+    }
+    for (const auto& key : keys_of<bp_claim_key>(map))
+        if (!wanted.claims.contains(key)) bpf_map_delete_elem(map.get(), &key);
+    return {};
+}
+
+} // namespace
+
+bool ClaimOrder::operator()(const bp_claim_key& left, const bp_claim_key& right) const {
+    return bytes_of(left) < bytes_of(right);
+}
+
+Claims claims_of(const std::vector<CgroupAttachment>& attachments) {
+    Claims claims;
+    for (const auto& attachment : attachments)
+        for (const auto& rule : attachment.content().rules) {
+            if (rule.has(BP_POLICY_NO_LOCAL)) continue;
+            bp_claim_key key{};
+            key.netns_cookie = rule.netns_cookie;
+            key.proto = rule.rule.protocol() == Protocol::kTcp ? BP_TCP : BP_UDP;
+            if (const auto& local = rule.rule.local())
+                std::memcpy(key.address, local->bytes.data(), sizeof(key.address));
+            for (unsigned port = rule.rule.listen().first; port <= rule.rule.listen().last;
+                 port++) {
+                key.port = static_cast<std::uint16_t>(port);
+                claims[key].push_back({attachment.meta().cgroup, rule.rule.target_of(key.port)});
+            }
+        }
+    return claims;
+}
+
+Result<void> reconcile_neighbours(Store& store) {
+    auto wanted = wanted_of(cgroup_attachments(store, Store::Access::kRead));
+    if (!wanted.clients) return store.remove(kNeighboursDirectory);
+    if (auto there = ensure_root_programs(store, kNeighbourPrograms); !there) return there;
+    auto directory = store.path(kNeighboursDirectory);
+    auto bits_map = open_pin(directory / pins::kPorts);
+    auto claims_map = open_pin(directory / pins::kClaims);
+    auto locals_map = open_pin(store.path(kHostDirectory) / pins::kLocals);
+    for (const auto* map : {&bits_map, &claims_map, &locals_map})
+        if (!*map) return std::unexpected(map->error());
+    auto bits = PortBits::open(*bits_map);
+    if (!bits) return std::unexpected(bits.error());
+    if (auto written = write_locals(*locals_map, wanted.cookies); !written) return written;
+    // The bits say where to look, so they are there before claims are and after.
+    for (const auto& [key, claim] : wanted.claims) {
+        bits->set(key.proto, key.port);
+        bits->set(key.proto, claim.target);
+    }
+    if (auto written = write_claims(*claims_map, wanted); !written) return written;
+    bits->assign(wanted.ports);
+    return {};
+}
+
+std::map<bp_claim_key, ClaimCount, ClaimOrder> claim_counts(const Store& store) {
+    std::map<bp_claim_key, ClaimCount, ClaimOrder> counts;
+    auto map = open_pin(store.path(kNeighboursDirectory) / pins::kClaims);
+    if (!map) return counts;
+    for (const auto& key : keys_of<bp_claim_key>(*map))
+        if (bp_claim value{}; bpf_map_lookup_elem(map->get(), &key, &value) == 0)
+            counts[key] = {value.connects, value.datagrams};
+    return counts;
+}
+
+std::vector<std::string> unserved_addresses(const Store& store) {
+    std::vector<std::string> missing;
+    auto map = open_pin(store.path(kHostDirectory) / pins::kLocals);
+    auto addresses = interface_addresses();
+    if (!map || !addresses) return missing;
+    std::uint64_t here = current_netns_cookie();
+    for (const auto& entry : *addresses) {
+        auto key = local_key(here, entry.address);
+        std::uint8_t value = 0;
+        if (!entry.address.is_loopback() && bpf_map_lookup_elem(map->get(), &key, &value) != 0)
+            missing.push_back(entry.address.to_string());
+    }
+    return missing;
+}
+
+} // namespace bpfport

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// Claims: which listen ports of cgroups the other programs of a network namespace reach. Worked out
+// anew from all attachments after each change, so a command that was killed leaves nothing wrong
+// for longer than until the next.
+//
+// A listen port that one cgroup alone claims is reached by all; one that several claim by none but
+// each by its own: nobody could say which is meant.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "bpfport/neighbours.h"
+#include "state/cgroup_attachment.hpp"
+#include "state/store.hpp"
+
+namespace bpfport {
+
+struct Claim {
+    std::uint64_t cgroup = 0;
+    std::uint16_t target = 0;
+};
+struct ClaimOrder {
+    bool operator()(const bp_claim_key& left, const bp_claim_key& right) const;
+};
+// By listen port, address and namespace: who claims it.
+using Claims = std::map<bp_claim_key, std::vector<Claim>, ClaimOrder>;
+
+Claims claims_of(const std::vector<CgroupAttachment>& attachments);
+
+// The kernel's claims are those of the store's attachments afterwards; the current network
+// namespace's local addresses are noted anew.
+Result<void> reconcile_neighbours(Store& store);
+
+struct ClaimCount {
+    std::uint64_t connects = 0;
+    std::uint64_t datagrams = 0;
+};
+// What neighbours sent to this cgroup's listen ports, by key. Empty when nothing is claimed.
+std::map<bp_claim_key, ClaimCount, ClaimOrder> claim_counts(const Store& store);
+
+// Local addresses of the current network namespace that are not noted yet: connects to them are
+// left alone until the next command that changes things.
+std::vector<std::string> unserved_addresses(const Store& store);
+
+} // namespace bpfport

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "engine/root_hooks.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "bpfport/meta.h"
+#include "bpfport/neighbours.h"
+#include "engine/cgroup_object.hpp"
+#include "kernel/bpf.hpp"
+#include "kernel/cgroup.hpp"
+#include "state/cgroup_attachment.hpp"
+#include "state/instance.hpp"
+
+namespace bpfport {
+
+namespace {
+
+constexpr HookSpec kNeighbourHooks[] = {
+    // Who is sent elsewhere must be told what he asked for: answers first.
+    {"n_peername4", BPF_CGROUP_INET4_GETPEERNAME}, {"n_peername6", BPF_CGROUP_INET6_GETPEERNAME},
+    {"n_recvmsg4", BPF_CGROUP_UDP4_RECVMSG},       {"n_recvmsg6", BPF_CGROUP_UDP6_RECVMSG},
+    {"n_sendmsg4", BPF_CGROUP_UDP4_SENDMSG},       {"n_sendmsg6", BPF_CGROUP_UDP6_SENDMSG},
+    {"n_connect4", BPF_CGROUP_INET4_CONNECT},      {"n_connect6", BPF_CGROUP_INET6_CONNECT}};
+
+constexpr HookSpec kGuardHooks[] = {{"g_bind4", BPF_CGROUP_INET4_BIND},
+                                    {"g_bind6", BPF_CGROUP_INET6_BIND}};
+
+std::string link_name(const HookSpec& hook) {
+    return fmt::format("link_{}", hook.program);
+}
+
+Result<void> make(Store& store, const RootPrograms& programs) {
+    auto root = root_cgroup();
+    if (!root) return std::unexpected(root.error());
+    auto cgroup = open_directory(*root);
+    if (!cgroup) return std::unexpected(cgroup.error());
+    auto staging = store.stage();
+    if (!staging) return std::unexpected(staging.error());
+    if (auto loaded = programs.load(staging->path(), store.path(kHostDirectory), {}); !loaded)
+        return loaded;
+    bp_root_meta meta{BP_ABI, 0, cgroup_object_build()};
+    if (auto pinned = pin_meta(staging->path(), &meta, sizeof(meta)); !pinned) return pinned;
+    for (const auto& hook : programs.hooks) {
+        auto program = open_pin(staging->path() / hook.program);
+        if (!program) return std::unexpected(program.error());
+        BP_TRY(link_cgroup(*program, *cgroup, hook.type, staging->path() / link_name(hook)),
+               "root cgroup");
+    }
+    return staging->publish(programs.directory);
+}
+
+} // namespace
+
+const RootPrograms kNeighbourPrograms{kNeighboursDirectory, kNeighbourHooks,
+                                      &load_neighbours_object};
+const RootPrograms kGuardPrograms{kGuardDirectory, kGuardHooks, &load_guard_object};
+
+Result<void> ensure_host(Store& store) {
+    if (store.has(kHostDirectory)) return {};
+    auto staging = store.stage();
+    if (!staging) return std::unexpected(staging.error());
+    if (auto loaded = load_host_maps(staging->path()); !loaded) return loaded;
+    return staging->publish(kHostDirectory);
+}
+
+Result<void> ensure_root_programs(Store& store, const RootPrograms& programs) {
+    if (auto there = ensure_host(store); !there) return there;
+    if (!store.has(programs.directory)) return make(store, programs);
+    auto directory = store.path(programs.directory);
+    auto map = open_pin(directory / pins::kMeta);
+    if (!map) return std::unexpected(map.error());
+    auto meta = read_struct<bp_root_meta>(*map, programs.directory);
+    if (!meta) return std::unexpected(meta.error());
+    if (meta->abi != BP_ABI)
+        return failure(fmt::format("{} was made by another version of bpfport", directory.native()),
+                       "bpfport detach --all, then attach again");
+    if (meta->build == cgroup_object_build()) return {};
+    BP_TRY(upgrade_programs(store, directory, programs.hooks, programs.load), programs.directory);
+    meta->build = cgroup_object_build();
+    return write_struct(*map, *meta, programs.directory);
+}
+
+bool root_programs_alive(const Store& store, const RootPrograms& programs) {
+    return std::ranges::all_of(programs.hooks, [&](const HookSpec& hook) {
+        auto link = open_pin(store.path(programs.directory) / link_name(hook));
+        if (!link) return false;
+        auto info = link_info(*link);
+        return info && info->target && info->program_id;
+    });
+}
+
+Result<void> upgrade_programs(Store& store, const std::filesystem::path& directory,
+                              std::span<const HookSpec> hooks, Loader load) {
+    auto staging = store.stage();
+    if (!staging) return std::unexpected(staging.error());
+    if (auto loaded = load(staging->path(), store.path(kHostDirectory), directory); !loaded)
+        return loaded;
+    for (const auto& hook : hooks) {
+        auto program = open_pin(staging->path() / hook.program);
+        if (!program) return std::unexpected(program.error());
+        if (auto link = open_pin(directory / link_name(hook)))
+            if (bpf_link_update(link->get(), program->get(), nullptr) != 0)
+                return system_error(fmt::format("upgrade: update {}", link_name(hook)));
+        if (rename((staging->path() / hook.program).c_str(), (directory / hook.program).c_str()))
+            return system_error(fmt::format("upgrade: replace {}", hook.program));
+    }
+    return {};
+}
+
+Result<void> remove_unused_host(Store& store) {
+    if (store.has(kNeighboursDirectory) || store.has(kGuardDirectory)) return {};
+    for (const auto& entry : store.entries())
+        if (std::uint64_t cgroup = 0; parse_cgroup_attachment_name(entry, cgroup)) return {};
+    return store.remove(kHostDirectory);
+}
+
+} // namespace bpfport

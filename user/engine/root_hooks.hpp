@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// Programs on the root cgroup, which run for the whole machine: neighbours/ and guard/ in the
+// store, one of each whatever the number of attachments. And host/, the maps that the programs of
+// all cgroups share.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include <bpf/bpf.h>
+
+#include "base/error.hpp"
+#include "state/store.hpp"
+
+namespace bpfport {
+
+inline constexpr const char* kHostDirectory = "host";
+inline constexpr const char* kNeighboursDirectory = "neighbours";
+inline constexpr const char* kGuardDirectory = "guard";
+
+struct HookSpec {
+    const char* program; // its pin; the link's name begins with "link_"
+    bpf_attach_type type;
+};
+
+// Loads an object's programs into a directory; with maps to be used on, or new ones.
+using Loader = Result<void> (*)(const std::filesystem::path& into,
+                                const std::filesystem::path& host,
+                                const std::filesystem::path& keep);
+
+struct RootPrograms {
+    const char* directory;
+    std::span<const HookSpec> hooks;
+    Loader load;
+};
+extern const RootPrograms kNeighbourPrograms;
+extern const RootPrograms kGuardPrograms;
+
+Result<void> ensure_host(Store& store);
+// There and linked, with this version's programs.
+Result<void> ensure_root_programs(Store& store, const RootPrograms& programs);
+// The kernel runs them, asked of each link.
+bool root_programs_alive(const Store& store, const RootPrograms& programs);
+
+// Puts this version's programs in the place of those in `directory`, without a gap: links that are
+// there are updated, maps are used on.
+Result<void> upgrade_programs(Store& store, const std::filesystem::path& directory,
+                              std::span<const HookSpec> hooks, Loader load);
+
+// host/ when nothing needs it any more.
+Result<void> remove_unused_host(Store& store);
+
+} // namespace bpfport

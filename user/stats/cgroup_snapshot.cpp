@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "stats/cgroup_snapshot.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "engine/root_hooks.hpp"
+#include "kernel/bpf.hpp"
+#include "kernel/netns.hpp"
+#include "state/cgroup_attachment.hpp"
+
+namespace bpfport {
+
+namespace {
+
+bp_policy_counters sum_cpus(const Fd& map, std::uint32_t place) {
+    std::vector<bp_policy_counters> all(
+        static_cast<std::size_t>(std::max(1, libbpf_num_possible_cpus())));
+    bp_policy_counters sum{};
+    if (bpf_map_lookup_elem(map.get(), &place, all.data()) != 0) return sum;
+    for (const auto& one : all) {
+        sum.binds += one.binds;
+        sum.connects += one.connects;
+        sum.datagrams += one.datagrams;
+    }
+    return sum;
+}
+
+// Of each rule's ports: who else claims them, and what neighbours sent there.
+void add_claims(const Claims& claims, const std::map<bp_claim_key, ClaimCount, ClaimOrder>& counts,
+                CgroupRuleStatus& status) {
+    const auto& rule = status.rule;
+    for (const auto& [key, claimants] : claims) {
+        bool tcp = rule.rule.protocol() == Protocol::kTcp;
+        if (key.netns_cookie != rule.netns_cookie || key.proto != (tcp ? BP_TCP : BP_UDP) ||
+            !rule.rule.listen().contains(key.port))
+            continue;
+        Address address;
+        std::memcpy(address.bytes.data(), key.address, sizeof(key.address));
+        if (address != rule.rule.local().value_or(Address{})) continue;
+        if (claimants.size() > 1) status.contested = true;
+        auto count = counts.find(key);
+        if (count == counts.end()) continue;
+        status.neighbours.connects += count->second.connects;
+        status.neighbours.datagrams += count->second.datagrams;
+    }
+}
+
+void add_listeners(const std::vector<Listener>& listeners, CgroupRuleStatus& status) {
+    for (const auto& listener : listeners)
+        if (listener.socket.protocol == status.rule.rule.protocol() &&
+            status.rule.rule.target().contains(listener.socket.local_port))
+            status.listeners.push_back(listener);
+}
+
+CgroupStatus describe(const CgroupAttachment& attachment) {
+    CgroupStatus status;
+    status.scope = attachment.scope();
+    status.path = attachment.cgroup().path;
+    status.cgroup = attachment.meta().cgroup;
+    status.in_force = attachment.complete();
+    status.run = attachment.is_run();
+    status.processes = processes_in(attachment.cgroup().directory).size();
+    return status;
+}
+
+} // namespace
+
+Result<CgroupSnapshot> take_cgroup_snapshot(const Store& store, Owners owners) {
+    CgroupSnapshot snapshot;
+    auto attachments = cgroup_attachments(store, Store::Access::kRead);
+    auto all_guards = guards(store);
+    if (attachments.empty() && all_guards.empty()) return snapshot;
+    auto facts = host_facts(owners);
+    if (!facts) return std::unexpected(facts.error());
+    std::uint64_t here = current_netns_cookie();
+    auto claims = claims_of(attachments);
+    auto counts = claim_counts(store);
+    for (const auto& attachment : attachments) {
+        auto calls = open_pin(attachment.path() / pins::kCalls);
+        if (!calls) continue; // it goes at this moment
+        CgroupStatus status = describe(attachment);
+        auto content = attachment.content();
+        for (const auto& rule : content.rules) {
+            CgroupRuleStatus one{
+                rule, rule.netns_cookie == here, false, sum_cpus(*calls, rule.place), {}, {}};
+            add_claims(claims, counts, one);
+            if (one.here) add_listeners(facts->listeners, one);
+            status.rules.push_back(std::move(one));
+        }
+        for (const auto& grant : content.grants)
+            status.grants.push_back({grant, sum_cpus(*calls, BP_POLICY_RULES + grant.place).binds});
+        snapshot.cgroups.push_back(std::move(status));
+    }
+    bool guarded = root_programs_alive(store, kGuardPrograms);
+    for (const auto& guard : all_guards)
+        snapshot.guards.push_back({guard, guard.netns_cookie == here, guarded});
+    if (claims.empty()) return snapshot;
+    snapshot.neighbours_in_force = root_programs_alive(store, kNeighbourPrograms);
+    if (std::ranges::any_of(claims,
+                            [&](const auto& claim) { return claim.first.netns_cookie == here; }))
+        snapshot.unserved = unserved_addresses(store);
+    return snapshot;
+}
+
+} // namespace bpfport
