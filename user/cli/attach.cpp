@@ -6,7 +6,9 @@
 #include <fmt/ostream.h>
 
 #include "bpfport/meta.h"
+#include "cli/cgroup_session.hpp"
 #include "cli/command.hpp"
+#include "engine/guard.hpp"
 #include "engine/plan.hpp"
 #include "kernel/tc_hook.hpp"
 
@@ -21,7 +23,10 @@ struct AttachOptions {
     std::string hook = "auto";
     bool no_local = false, forwarded = false, vlan = false, exclusive = false;
     bool explain = false; // say what would be done and why, and do nothing
+    std::string owner;   // who may bind the target ports; empty: anybody
+    bool reserve = false;
     AttachRequest request;
+    GuardRequest guard;
     TcOptions tc;
 };
 
@@ -68,22 +73,47 @@ void explain(std::ostream& out, const Plan& plan, const HostFacts& facts,
     fmt::print(out, "nothing was changed (--explain)\n");
 }
 
-Result<void> read_words(AttachOptions& options) {
-    auto split = split_words(options.words);
-    if (!split) return std::unexpected(split.error());
-    AttachRequest& request = options.request;
-    request.scopes = std::move(split->scopes);
-    request.rules = std::move(split->rules);
-    for (const auto& scope : request.scopes)
-        if (scope.is_cgroup())
-            return failure(
-                fmt::format("{}: only interfaces and any can be used here", scope.to_string()),
-                "attach to the interface by which clients come");
-    if (request.scopes.empty())
+Result<void> read_guard(AttachOptions& options) {
+    options.guard.reserve = options.reserve;
+    if (options.owner.empty()) return {};
+    auto owner = parse_owner(options.owner);
+    if (!owner) return context("--owner", owner.error());
+    options.guard.owner = std::move(*owner);
+    return {};
+}
+
+Result<void> check_words(const ScopesAndRules& words) {
+    if (words.scopes.empty())
         return usage_error("no scope is given", "bpfport attach eth0 80:3000");
-    if (request.rules.empty())
+    if (words.rules.empty() && words.autos.empty())
         return usage_error("no rule is given",
                            fmt::format("a rule is {}, such as 80:3000", kRuleForm));
+    return {};
+}
+
+// No packet is touched on a cgroup, so what is said of packets has no meaning there.
+Result<void> attach_cgroups(const Session& session, const AttachOptions& options,
+                            ScopesAndRules words) {
+    for (auto [given, name] : {std::pair{options.forwarded, "--forwarded"},
+                               {options.vlan, "--vlan"},
+                               {options.exclusive, "--exclusive"},
+                               {options.on_absent != "reset", "--on-absent"},
+                               {options.engine != "auto", "--engine"},
+                               {options.hook != "auto", "--hook"}})
+        if (given)
+            return usage_error(fmt::format("{} is for interfaces", name),
+                               "on a cgroup the system call's port is changed, not the packet's");
+    CgroupAttachOptions cgroup{std::move(words.scopes), {}, options.guard, options.explain};
+    cgroup.request.rules = std::move(words.rules);
+    cgroup.request.autos = std::move(words.autos);
+    cgroup.request.no_local = options.no_local;
+    cgroup.request.force = options.request.force;
+    cgroup.request.replace = options.request.replace;
+    return attach_to_cgroups(session, std::move(cgroup));
+}
+
+void read_options(AttachOptions& options) {
+    AttachRequest& request = options.request;
     request.on_absent = options.on_absent == "drop"   ? BP_ABSENT_DROP
                         : options.on_absent == "pass" ? BP_ABSENT_PASS
                                                       : BP_ABSENT_RESET;
@@ -95,11 +125,42 @@ Result<void> read_words(AttachOptions& options) {
     options.tc.hook = options.hook == "tcx"      ? HookChoice::kTcx
                       : options.hook == "clsact" ? HookChoice::kClsact
                                                  : HookChoice::kAuto;
-    return {};
+}
+
+// Guards before rules: what is redirected is never anybody's for the taking.
+Result<void> guard(Store& store, const AttachOptions& options, const Plan& plan,
+                   const HostFacts& facts) {
+    std::vector<Rule> rules;
+    for (const auto& rule : plan.added) rules.push_back(rule.rule);
+    for (const auto& rule : plan.kept) rules.push_back(rule.rule);
+    for (const auto& [before, after] : plan.replaced) {
+        if (auto moved = move_guards(store, before.rule, after.rule); !moved) return moved;
+        rules.push_back(after.rule);
+    }
+    if (auto checked = check_guard(options.guard, rules, facts.listeners); !checked)
+        return checked;
+    return add_guards(store, options.guard, rules);
+}
+
+Result<void> guard_and_apply(Store& store, TcEngine& engine, const AttachOptions& options,
+                             const Plan& plan, const HostFacts& facts) {
+    auto done = guard(store, options, plan, facts);
+    if (done) done = engine.apply(plan.rules, options.tc);
+    auto reconciled = reconcile_cgroups(store);
+    return done ? reconciled : done;
 }
 
 Result<void> attach(const Session& session, AttachOptions& options) {
-    if (auto read = read_words(options); !read) return read;
+    auto words = split_words(options.words);
+    if (!words) return std::unexpected(words.error());
+    if (auto checked = check_words(*words); !checked) return checked;
+    auto on_cgroups = words->on_cgroups();
+    if (!on_cgroups) return std::unexpected(on_cgroups.error());
+    if (auto read = read_guard(options); !read) return read;
+    if (*on_cgroups) return attach_cgroups(session, options, std::move(*words));
+    options.request.scopes = std::move(words->scopes);
+    options.request.rules = std::move(words->rules);
+    read_options(options);
     if (auto entered = enter_session_netns(session); !entered) return entered;
     auto store = open_for_change(session);
     if (!store) return std::unexpected(store.error());
@@ -113,7 +174,7 @@ Result<void> attach(const Session& session, AttachOptions& options) {
         explain(session.out, *plan, *facts, options.tc);
         return {};
     }
-    if (auto applied = engine->apply(plan->rules, options.tc); !applied) return applied;
+    if (auto done = guard_and_apply(*store, *engine, options, *plan, *facts); !done) return done;
     print_plan(session.out, *plan, *facts, options.tc);
     print_warnings(session, plan->warnings);
     return {};
@@ -158,10 +219,12 @@ void add_engine_options(CLI::App& command, AttachOptions& options) {
 Command add_attach(CLI::App& app) {
     auto options = std::make_shared<AttachOptions>();
     auto* command = app.add_subcommand("attach", "Redirect listen ports to target ports");
-    command->footer(fmt::format("A scope is an interface or `any`; a rule is {}\n"
+    command->footer(fmt::format("A scope is an interface, `any`, cgroup:PATH, unit:NAME, "
+                                "container:ID or pid:N;\na rule is {}, on a cgroup also PORT:auto\n"
                                 "Examples:\n  bpfport attach eth0 80:3000\n"
                                 "  bpfport attach eth0 wlan0 80:3000 443:8443/tcp+udp\n"
-                                "  bpfport attach any 192.0.2.1:8000-8010:18000-18010",
+                                "  bpfport attach any 192.0.2.1:8000-8010:18000-18010\n"
+                                "  bpfport attach unit:web 80:auto --owner www-data",
                                 kRuleForm));
     command->add_option("WORDS", options->words, "Scopes and rules")
         ->type_name("SCOPE... RULE...");
@@ -171,6 +234,11 @@ Command add_attach(CLI::App& app) {
     command->add_flag("--replace", options->request.replace,
                       "Change the target of a rule; its connections stay with the old one");
     command->add_flag("--explain", options->explain, "Say what would be done and why; do nothing");
+    command
+        ->add_option("--owner", options->owner,
+                     "Only this user or cgroup (and root) may bind the target ports")
+        ->type_name("USER|cgroup:PATH");
+    command->add_flag("--reserve", options->reserve, "Nobody may bind the listen ports");
     add_engine_options(*command, *options);
     return {command, [options](const Session& session) { return attach(session, *options); }};
 }

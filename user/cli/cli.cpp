@@ -2,6 +2,7 @@
 #include "cli/cli.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <ostream>
 
 #include <fmt/ostream.h>
@@ -44,6 +45,12 @@ Error unknown_command(const CLI::App& app, const std::string& word) {
 Result<ScopesAndRules> split_words(const std::vector<std::string>& words) {
     ScopesAndRules result;
     for (const auto& word : words) {
+        if (looks_like_rule(word) && is_auto_rule(word)) {
+            auto parsed = parse_auto_rules(word);
+            if (!parsed) return std::unexpected(parsed.error());
+            result.autos.insert(result.autos.end(), parsed->begin(), parsed->end());
+            continue;
+        }
         if (looks_like_rule(word)) {
             auto parsed = parse_rules(word);
             if (!parsed) return std::unexpected(parsed.error());
@@ -55,6 +62,18 @@ Result<ScopesAndRules> split_words(const std::vector<std::string>& words) {
         result.scopes.push_back(*scope);
     }
     return result;
+}
+
+Result<bool> ScopesAndRules::on_cgroups() const {
+    auto cgroups = std::ranges::count_if(scopes, &Scope::is_cgroup);
+    if (cgroups != 0 && cgroups != std::ssize(scopes))
+        return usage_error("interfaces and cgroups are named together",
+                           "one command for the interfaces, one for the cgroups");
+    if (cgroups == 0 && !autos.empty())
+        return usage_error(fmt::format("{}: only a cgroup's rule can choose its target",
+                                       autos.front().to_string()),
+                           "name the target port that the program listens on");
+    return cgroups != 0;
 }
 
 int run_command_line(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
@@ -71,11 +90,14 @@ int run_command_line(int argc, const char* const* argv, std::ostream& out, std::
     app.add_option("--state", root, "Where state is kept, a directory in a bpffs")
         ->type_name("DIR");
     const Command commands[] = {
-        add_attach(app),  add_detach(app),   add_status(app), add_stats(app), add_top(app),
-        add_metrics(app), add_exporter(app), add_ss(app),     add_trace(app), add_doctor(app)};
+        add_attach(app),  add_detach(app),   add_status(app), add_stats(app),  add_top(app),
+        add_metrics(app), add_exporter(app), add_ss(app),     add_trace(app),  add_doctor(app),
+        add_grant(app),   add_revoke(app),   add_run(app),    add_oci_hook(app)};
 
+    const auto* words_end = std::find(argv, argv + argc, std::string_view("--"));
+    if (words_end != argv + argc) session.command.assign(words_end + 1, argv + argc);
     try {
-        app.parse(argc, argv);
+        app.parse(static_cast<int>(words_end - argv), argv);
     } catch (const CLI::ParseError& error) {
         if (const auto rest = app.remaining(); app.get_subcommands().empty() && !rest.empty())
             return report(err, typed_words(argc, argv), unknown_command(app, rest.front()));
@@ -84,7 +106,11 @@ int run_command_line(int argc, const char* const* argv, std::ostream& out, std::
     session.root = root;
     const auto* command =
         std::ranges::find_if(commands, [](const Command& c) { return c.app->parsed(); });
-    auto done = command->run(session);
+    Result<void> done;
+    if (!session.command.empty() && !command->takes_command)
+        done = usage_error("\"--\" goes with bpfport run, before the command");
+    else
+        done = command->run(session);
     return done ? 0 : report(err, typed_words(argc, argv), done.error());
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/error.hpp"
 #include "cli/session.hpp"
+#include "rule/auto_target.hpp"
 #include "rule/rule.hpp"
 #include "rule/scope.hpp"
 
@@ -19,6 +20,7 @@ namespace bpfport {
 struct Command {
     CLI::App* app = nullptr;
     std::function<Result<void>(const Session&)> run;
+    bool takes_command = false; // "-- COMMAND..." may follow
 };
 
 Command add_attach(CLI::App& app);
@@ -31,11 +33,19 @@ Command add_exporter(CLI::App& app);
 Command add_ss(CLI::App& app);
 Command add_trace(CLI::App& app);
 Command add_doctor(CLI::App& app);
+Command add_grant(CLI::App& app);
+Command add_revoke(CLI::App& app);
+Command add_run(CLI::App& app);
+Command add_oci_hook(CLI::App& app);
 
 // Words such as "eth0 wlan0 80:3000 443:8443/udp": scopes and rules in any order.
 struct ScopesAndRules {
     std::vector<Scope> scopes;
     std::vector<Rule> rules;
+    std::vector<AutoRule> autos; // 80:auto, on cgroups
+
+    // All scopes are of cgroups, or none is: two engines, two commands.
+    [[nodiscard]] Result<bool> on_cgroups() const;
 };
 Result<ScopesAndRules> split_words(const std::vector<std::string>& words);
 

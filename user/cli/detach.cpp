@@ -7,6 +7,7 @@
 
 #include <fmt/ostream.h>
 
+#include "cli/cgroup_session.hpp"
 #include "cli/command.hpp"
 #include "engine/drain.hpp"
 #include "engine/plan.hpp"
@@ -19,6 +20,7 @@ namespace {
 struct DetachOptions {
     std::vector<std::string> words;
     DetachRequest request;
+    bool on_cgroups = false;
     bool all = false;   // of every network namespace
     bool drain = false; // new connections are left alone; detach when the last has ended
     unsigned timeout = 0; // seconds; 0: none
@@ -37,7 +39,7 @@ unsigned count_open(const OpenConnections& open, const std::set<std::uint16_t>& 
     return count;
 }
 
-Result<void> detach_now(const Session& session, TcEngine& engine,
+Result<void> detach_now(const Session& session, Store& store, TcEngine& engine,
                         const std::vector<InstalledRule>& selected) {
     auto ids = ids_of(selected);
     unsigned open = 0;
@@ -47,6 +49,7 @@ Result<void> detach_now(const Session& session, TcEngine& engine,
     auto rules = engine.rules();
     std::erase_if(rules, [&](const InstalledRule& rule) { return ids.contains(rule.id); });
     if (auto applied = engine.apply(std::move(rules)); !applied) return applied;
+    if (auto reconciled = reconcile_cgroups(store); !reconciled) return reconciled; // guards
     if (open)
         fmt::print(session.err,
                    "warning: {} open connection{} cut\n"
@@ -117,6 +120,12 @@ Result<void> read_words(DetachOptions& options) {
     if (!options.all && split->scopes.empty())
         return usage_error("no scope is given",
                            "bpfport detach eth0; bpfport detach --all for everything");
+    if (!split->autos.empty())
+        return usage_error(fmt::format("{}: name the rule as status shows it",
+                                       split->autos.front().to_string()));
+    auto on_cgroups = split->on_cgroups();
+    if (!on_cgroups) return std::unexpected(on_cgroups.error());
+    options.on_cgroups = *on_cgroups;
     options.request = {std::move(split->scopes), std::move(split->rules)};
     return {};
 }
@@ -124,11 +133,15 @@ Result<void> read_words(DetachOptions& options) {
 Result<void> detach(const Session& session, DetachOptions& options) {
     if (auto read = read_words(options); !read) return read;
     if (options.all && session.netns.empty()) return detach_everything(session);
+    if (options.on_cgroups)
+        return detach_from_cgroups(session, options.request.scopes, options.request.rules);
     if (auto entered = enter_session_netns(session); !entered) return entered;
     std::set<std::uint16_t> ids;
     {
         auto store = open_for_change(session);
         if (!store) return std::unexpected(store.error());
+        if (options.all)
+            if (auto detached = detach_cgroup_rules_here(*store); !detached) return detached;
         auto engine = open_engine(*store);
         if (!engine) return std::unexpected(engine.error());
         auto facts = interfaces();
@@ -136,7 +149,7 @@ Result<void> detach(const Session& session, DetachOptions& options) {
         auto selected = select_rules(options.request, engine->rules(), *facts);
         if (!selected) return std::unexpected(selected.error());
         if (!options.drain) {
-            if (auto detached = detach_now(session, *engine, *selected); !detached)
+            if (auto detached = detach_now(session, *store, *engine, *selected); !detached)
                 return detached;
         } else {
             ids = ids_of(*selected);

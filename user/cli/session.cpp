@@ -5,6 +5,7 @@
 
 #include <fmt/ostream.h>
 
+#include "engine/cgroup_engine.hpp"
 #include "engine/drain.hpp"
 #include "kernel/bpffs.hpp"
 #include "kernel/capabilities.hpp"
@@ -30,6 +31,8 @@ Result<Store> open_for_change(const Session& session) {
     auto store = Store::open(session.root, Store::Access::kChange);
     if (!store) return store;
     if (auto swept = sweep(*store); !swept) return std::unexpected(swept.error());
+    if (auto swept = sweep_cgroups(*store); !swept) return std::unexpected(swept.error());
+    if (auto done = reconcile_cgroups(*store); !done) return std::unexpected(done.error());
     return store;
 }
 

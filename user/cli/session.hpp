@@ -20,6 +20,7 @@ struct Session {
     std::ostream& err;
     std::string netns; // as typed; empty: the current one
     std::filesystem::path root = kDefaultRoot;
+    std::vector<std::string> command = {}; // what followed "--": another program's words
 };
 
 Result<void> enter_session_netns(const Session& session);

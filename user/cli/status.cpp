@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.hpp"
+#include "cli/status_cgroup.hpp"
 #include "cli/table.hpp"
 #include "stats/snapshot.hpp"
 
@@ -99,7 +100,8 @@ Json to_json(const RuleStatus& rule) {
     return json;
 }
 
-void print_json(std::ostream& out, const std::optional<Snapshot>& snapshot) {
+void print_json(std::ostream& out, const std::optional<Snapshot>& snapshot,
+                const CgroupSnapshot& cgroups) {
     Json json;
     json["rules"] = Json::array();
     if (snapshot) {
@@ -119,6 +121,7 @@ void print_json(std::ostream& out, const std::optional<Snapshot>& snapshot) {
         for (const auto& use : snapshot->flows)
             json["flows"][use.name] = {{"used", use.used}, {"capacity", use.capacity}};
     }
+    add_cgroups(json, cgroups);
     fmt::print(out, "{}\n", json.dump(2));
 }
 
@@ -137,11 +140,17 @@ Result<void> status(const Session& session, const StatusOptions& options) {
                                                          : rule.scope == scope.name();
             });
         });
-    if (options.json)
-        print_json(session.out, *snapshot);
-    else if (*snapshot)
-        print_table(session.out, **snapshot);
-    else
+    auto cgroups = take_cgroup_snapshot(*store);
+    if (!cgroups) return std::unexpected(cgroups.error());
+    keep_only(*cgroups, only->scopes);
+    if (options.json) {
+        print_json(session.out, *snapshot, *cgroups);
+        return {};
+    }
+    bool only_cgroups = std::ranges::any_of(only->scopes, &Scope::is_cgroup);
+    if (*snapshot && !only_cgroups) print_table(session.out, **snapshot);
+    print_cgroups(session.out, *cgroups);
+    if (!*snapshot && cgroups->empty())
         fmt::print(session.out, "nothing is attached in this network namespace\n");
     return {};
 }

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "cli/cgroup_session.hpp"
+
+#include <algorithm>
+#include <ostream>
+
+#include <fmt/ostream.h>
+
+#include "kernel/cgroup_lookup.hpp"
+#include "kernel/netns.hpp"
+#include "state/instance.hpp"
+
+namespace bpfport {
+
+namespace {
+
+struct Planned {
+    CgroupEngine engine;
+    std::string scope;
+    CgroupPlan plan;
+};
+
+// A program in there that lives in another network namespace does not notice.
+void warn_of_other_netns(const CgroupRef& cgroup, const std::string& scope,
+                         std::vector<Warning>& warnings) {
+    auto here = current_netns_inode();
+    for (pid_t pid : processes_in(cgroup.directory)) {
+        auto netns = open_netns({"", fmt::format("/proc/{}/ns/net", pid)});
+        if (!netns) continue;
+        auto inode = netns_inode(*netns);
+        if (!here || !inode || *inode == *here) continue;
+        warnings.push_back({fmt::format("process {} of {} is in another network namespace, where "
+                                        "the rule does not hold",
+                                        pid, scope),
+                            fmt::format("bpfport --netns {} attach ...", pid)});
+        return;
+    }
+}
+
+void print_plan(const Session& session, const Planned& planned) {
+    const auto& [engine, scope, plan] = planned;
+    for (const auto& rule : plan.kept)
+        fmt::print(session.out, "{} on {}: attached already\n", rule.rule.to_string(), scope);
+    for (const auto& [before, after] : plan.replaced)
+        fmt::print(session.out, "{} on {}: replaces {}\n", after.rule.to_string(), scope,
+                   before.rule.to_string());
+    for (const auto& rule : plan.added)
+        fmt::print(session.out, "{} on {}: attached (cgroup)\n", rule.rule.to_string(), scope);
+}
+
+void explain(const Session& session) {
+    fmt::print(session.out,
+               "engine cgroup: a bind of the listen port by a program in the cgroup becomes one "
+               "of the target port;\nthe program is told the listen port; no packet is touched\n"
+               "local clients reach it by the listen port; clients of other hosts by the target "
+               "port,\nor by the listen port with `bpfport attach INTERFACE` for the same rule\n"
+               "nothing was changed (--explain)\n");
+}
+
+void say_who_is_served(const Session& session, const std::vector<Planned>& all) {
+    for (const auto& [engine, scope, plan] : all)
+        if (!plan.added.empty()) {
+            fmt::print(session.out,
+                       "local clients are served; for other hosts: bpfport attach INTERFACE {}\n",
+                       plan.added.front().rule.to_string());
+            return;
+        }
+}
+
+Result<std::vector<Planned>> plan_all(Store& store, const CgroupAttachOptions& options,
+                                      const HostFacts& facts) {
+    std::vector<Planned> all;
+    for (const auto& scope : options.scopes) {
+        auto engine = open_cgroup_engine(store, scope);
+        if (!engine) return std::unexpected(engine.error());
+        std::string name = lasting_name(scope, engine->cgroup());
+        NamedPolicy own{name, engine->cgroup().id, engine->content()};
+        auto others = other_policies(store, own.cgroup);
+        for (const auto& planned : all) // of this very command
+            others.push_back({planned.scope, planned.engine.cgroup().id, planned.plan.content});
+        auto plan = plan_cgroup_attach(options.request, own, others, facts);
+        if (!plan) return std::unexpected(plan.error());
+        warn_of_other_netns(engine->cgroup(), name, plan->warnings);
+        all.push_back({std::move(*engine), std::move(name), std::move(*plan)});
+    }
+    return all;
+}
+
+// The ports of the rules on this network namespace's interfaces.
+PortList ports_of_interfaces(const Store& store) {
+    PortList ports;
+    auto netns = current_netns_inode();
+    if (!netns || !store.has(instance_name(*netns))) return ports;
+    auto instance = Instance::open(store, *netns, Store::Access::kRead);
+    if (!instance) return ports;
+    for (const auto& rule : instance->table().rules())
+        ports.insert(ports.end(), {rule.rule.listen(), rule.rule.target()});
+    return ports;
+}
+
+Result<void> guard_and_apply(Store& store, const GuardRequest& guard, std::vector<Planned>& all,
+                             const HostFacts& facts) {
+    for (auto& planned : all) {
+        std::vector<Rule> rules;
+        for (const auto& rule : planned.plan.added)
+            rules.push_back(rule.rule);
+        for (const auto& rule : planned.plan.kept)
+            rules.push_back(rule.rule);
+        for (const auto& [before, after] : planned.plan.replaced) {
+            if (auto moved = move_guards(store, before.rule, after.rule); !moved) return moved;
+            rules.push_back(after.rule);
+        }
+        if (auto checked = check_guard(guard, rules, facts.listeners); !checked) return checked;
+        if (auto added = add_guards(store, guard, rules); !added) return added;
+        if (auto applied = planned.engine.apply(planned.plan.content); !applied) return applied;
+    }
+    return {};
+}
+
+Result<std::vector<Rule>> rules_to_detach(const PolicyContent& content, std::uint64_t cookie,
+                                          const std::vector<Rule>& named,
+                                          const std::string& scope) {
+    std::vector<Rule> here;
+    for (const auto& rule : content.rules)
+        if (rule.netns_cookie == cookie) here.push_back(rule.rule);
+    std::string list;
+    for (const auto& rule : here)
+        list += (list.empty() ? "" : ", ") + rule.to_string();
+    if (here.empty())
+        return failure(fmt::format("no rule is attached to {} in this network namespace", scope),
+                       content.grants.empty() ? "" : "grants are taken back with bpfport revoke");
+    for (const auto& rule : named)
+        if (std::ranges::find(here, rule) == here.end())
+            return failure(fmt::format("{} is not attached to {}", rule.to_string(), scope),
+                           "attached: " + list);
+    return named.empty() ? here : named;
+}
+
+} // namespace
+
+std::string lasting_name(const Scope& scope, const CgroupRef& cgroup) {
+    return scope.kind() == Scope::Kind::kPid || scope.kind() == Scope::Kind::kCgroup
+               ? "cgroup:" + cgroup.path
+               : scope.to_string();
+}
+
+Result<CgroupEngine> open_cgroup_engine(Store& store, const Scope& scope) {
+    auto cgroup = find_cgroup(scope);
+    if (!cgroup) return std::unexpected(cgroup.error());
+    std::string name = lasting_name(scope, *cgroup);
+    return CgroupEngine::open(store, std::move(*cgroup), std::move(name));
+}
+
+Result<std::uint64_t> require_netns_cookie() {
+    std::uint64_t cookie = current_netns_cookie();
+    if (!cookie)
+        return failure("the programs can't be told which network namespace this is",
+                       "kernel 5.14 says it; an older one says it to a program on the cgroup that "
+                       "bpfport runs in, where another may be for itself alone: bpftool cgroup tree");
+    return cookie;
+}
+
+std::vector<NamedPolicy> other_policies(const Store& store, std::uint64_t than) {
+    std::vector<NamedPolicy> others;
+    for (const auto& attachment : cgroup_attachments(store, Store::Access::kRead))
+        if (attachment.meta().cgroup != than)
+            others.push_back({attachment.scope(), attachment.meta().cgroup, attachment.content()});
+    return others;
+}
+
+Result<void> attach_to_cgroups(const Session& session, CgroupAttachOptions options) {
+    if (auto entered = enter_session_netns(session); !entered) return entered;
+    auto store = open_for_change(session);
+    if (!store) return std::unexpected(store.error());
+    auto cookie = require_netns_cookie();
+    if (!cookie) return std::unexpected(cookie.error());
+    options.request.netns_cookie = *cookie;
+    options.request.avoid = ports_of_interfaces(*store);
+    auto facts = host_facts();
+    if (!facts) return std::unexpected(facts.error());
+    auto all = plan_all(*store, options, *facts);
+    if (!all) return std::unexpected(all.error());
+    if (!options.explain)
+        if (auto done = guard_and_apply(*store, options.guard, *all, *facts); !done) {
+            (void)reconcile_cgroups(*store); // guards that were made for nothing
+            return done;
+        }
+    for (const auto& planned : *all)
+        print_plan(session, planned);
+    options.explain ? explain(session) : say_who_is_served(session, *all);
+    for (const auto& planned : *all)
+        print_warnings(session, planned.plan.warnings);
+    return {};
+}
+
+Result<void> detach_from_cgroups(const Session& session, const std::vector<Scope>& scopes,
+                                 const std::vector<Rule>& rules) {
+    if (auto entered = enter_session_netns(session); !entered) return entered;
+    auto store = open_for_change(session);
+    if (!store) return std::unexpected(store.error());
+    auto cookie = require_netns_cookie();
+    if (!cookie) return std::unexpected(cookie.error());
+    for (const auto& scope : scopes) {
+        auto engine = open_cgroup_engine(*store, scope);
+        if (!engine) return std::unexpected(engine.error());
+        std::string name = lasting_name(scope, engine->cgroup());
+        auto content = engine->content();
+        auto selected = rules_to_detach(content, *cookie, rules, name);
+        if (!selected) return std::unexpected(selected.error());
+        std::erase_if(content.rules, [&](const PolicyRule& rule) {
+            return rule.netns_cookie == *cookie &&
+                   std::ranges::find(*selected, rule.rule) != selected->end();
+        });
+        if (auto applied = engine->apply(std::move(content)); !applied) return applied;
+        for (const auto& rule : *selected)
+            fmt::print(session.out, "{} on {}: detached\n", rule.to_string(), name);
+    }
+    return {};
+}
+
+Result<void> detach_cgroup_rules_here(Store& store) {
+    std::uint64_t cookie = current_netns_cookie();
+    for (const auto& attachment : cgroup_attachments(store, Store::Access::kRead)) {
+        auto content = attachment.content();
+        if (!std::erase_if(content.rules,
+                           [&](const PolicyRule& rule) { return rule.netns_cookie == cookie; }))
+            continue;
+        auto engine = CgroupEngine::open(store, attachment.cgroup(), attachment.scope());
+        if (!engine) return std::unexpected(engine.error());
+        if (auto applied = engine->apply(std::move(content)); !applied) return applied;
+    }
+    return {};
+}
+
+} // namespace bpfport

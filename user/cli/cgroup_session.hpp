@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// What the commands about cgroups share: scopes looked up, engines opened, attachments named.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "cli/session.hpp"
+#include "engine/cgroup_engine.hpp"
+#include "engine/cgroup_plan.hpp"
+#include "engine/guard.hpp"
+#include "rule/scope.hpp"
+
+namespace bpfport {
+
+struct CgroupAttachOptions {
+    std::vector<Scope> scopes; // all of cgroups
+    CgroupRequest request;     // its cookie is filled in
+    GuardRequest guard;
+    bool explain = false;
+};
+Result<void> attach_to_cgroups(const Session& session, CgroupAttachOptions options);
+
+// The scopes' rules, or those named. Connections live on: there is nothing to drain.
+Result<void> detach_from_cgroups(const Session& session, const std::vector<Scope>& scopes,
+                                 const std::vector<Rule>& rules);
+// All rules of the current network namespace, on whatever cgroup.
+Result<void> detach_cgroup_rules_here(Store& store);
+
+// "as typed" becomes what lasts: pid:12 is called by its cgroup's path.
+std::string lasting_name(const Scope& scope, const CgroupRef& cgroup);
+
+// A scope of a cgroup that is gone still names its attachment.
+Result<CgroupEngine> open_cgroup_engine(Store& store, const Scope& scope);
+
+// The network namespace's cookie, or why there is none.
+Result<std::uint64_t> require_netns_cookie();
+
+std::vector<NamedPolicy> other_policies(const Store& store, std::uint64_t than);
+
+} // namespace bpfport

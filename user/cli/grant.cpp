@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// bpfport grant SCOPE... PORT..., bpfport revoke SCOPE... [PORT...]
+#include <algorithm>
+#include <ostream>
+
+#include <fmt/ostream.h>
+
+#include "cli/cgroup_session.hpp"
+#include "cli/command.hpp"
+
+namespace bpfport {
+
+namespace {
+
+struct GrantWords {
+    std::vector<Scope> scopes;
+    std::vector<Grant> grants;
+};
+
+Result<GrantWords> read_words(const std::vector<std::string>& words) {
+    GrantWords result;
+    for (const auto& word : words) {
+        if (looks_like_rule(word)) {
+            auto grants = parse_grants(word);
+            if (!grants) return std::unexpected(grants.error());
+            result.grants.insert(result.grants.end(), grants->begin(), grants->end());
+            continue;
+        }
+        auto scope = parse_scope(word);
+        if (!scope) return std::unexpected(scope.error());
+        if (!scope->is_cgroup())
+            return usage_error(fmt::format("{} is not a cgroup", scope->to_string()),
+                               "a grant is for the processes of cgroup:PATH, unit:NAME, "
+                               "container:ID or pid:N");
+        result.scopes.push_back(*scope);
+    }
+    if (result.scopes.empty()) return usage_error("no scope is given", "bpfport grant unit:web 80");
+    return result;
+}
+
+bool has(const std::vector<Grant>& grants, const Grant& grant) {
+    return std::ranges::any_of(grants, [&](const Grant& other) { return other.same(grant); });
+}
+
+Result<void> grant(const Session& session, const std::vector<std::string>& typed) {
+    auto words = read_words(typed);
+    if (!words) return std::unexpected(words.error());
+    if (words->grants.empty())
+        return usage_error("no port is given", "bpfport grant unit:web 80 443");
+    auto store = open_for_change(session);
+    if (!store) return std::unexpected(store.error());
+    for (const auto& scope : words->scopes) {
+        auto engine = open_cgroup_engine(*store, scope);
+        if (!engine) return std::unexpected(engine.error());
+        auto content = engine->content();
+        for (const auto& wanted : words->grants)
+            if (!has(content.grants, wanted)) content.grants.push_back(wanted);
+        if (auto applied = engine->apply(std::move(content)); !applied) return applied;
+        for (const auto& wanted : words->grants)
+            fmt::print(session.out, "{} granted to {}\n", wanted.to_string(),
+                       lasting_name(scope, engine->cgroup()));
+    }
+    return {};
+}
+
+Result<void> revoke(const Session& session, const std::vector<std::string>& typed) {
+    auto words = read_words(typed);
+    if (!words) return std::unexpected(words.error());
+    auto store = open_for_change(session);
+    if (!store) return std::unexpected(store.error());
+    for (const auto& scope : words->scopes) {
+        auto engine = open_cgroup_engine(*store, scope);
+        if (!engine) return std::unexpected(engine.error());
+        std::string name = lasting_name(scope, engine->cgroup());
+        auto content = engine->content();
+        auto taken = words->grants.empty() ? content.grants : words->grants;
+        if (taken.empty()) return failure(fmt::format("nothing is granted to {}", name));
+        for (const auto& grant : taken)
+            if (!has(content.grants, grant))
+                return failure(fmt::format("{} is not granted to {}", grant.to_string(), name),
+                               "bpfport status shows what is");
+        std::erase_if(content.grants, [&](const Grant& grant) { return has(taken, grant); });
+        if (auto applied = engine->apply(std::move(content)); !applied) return applied;
+        for (const auto& grant : taken)
+            fmt::print(session.out, "{} revoked from {}\n", grant.to_string(), name);
+    }
+    return {};
+}
+
+} // namespace
+
+Command add_grant(CLI::App& app) {
+    auto words = std::make_shared<std::vector<std::string>>();
+    auto* command = app.add_subcommand("grant", "Let a cgroup's processes bind low ports");
+    command->footer("Exactly these ports, without CAP_NET_BIND_SERVICE; nothing on disk changes. "
+                    "Examples:\n  bpfport grant unit:web 80 443\n"
+                    "  bpfport grant cgroup:/web.slice 53/tcp+udp\n"
+                    "Holds for sockets made after it.");
+    command->add_option("WORDS", *words, "Scopes and ports")
+        ->type_name("SCOPE... PORT[-PORT][/udp]...");
+    return {command, [words](const Session& session) { return grant(session, *words); }};
+}
+
+Command add_revoke(CLI::App& app) {
+    auto words = std::make_shared<std::vector<std::string>>();
+    auto* command = app.add_subcommand("revoke", "Take grants back");
+    command->footer("Without ports, all of the scope's. Sockets that are bound already stay so.");
+    command->add_option("WORDS", *words, "Scopes and ports")
+        ->type_name("SCOPE... [PORT[-PORT][/udp]...]");
+    return {command, [words](const Session& session) { return revoke(session, *words); }};
+}
+
+} // namespace bpfport

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// bpfport run [--user USER] [--grant PORT]... [RULE...] -- COMMAND...
+//
+// The command runs in this very process, in a fresh cgroup that has the policy, as USER: its exit
+// status, its signals and its terminal are nobody else's. A reaper clears up after it.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <ostream>
+
+#include <fmt/ostream.h>
+
+#include "cli/cgroup_session.hpp"
+#include "cli/command.hpp"
+#include "cli/reaper.hpp"
+#include "kernel/account.hpp"
+#include "kernel/cgroup.hpp"
+#include "state/run_cgroup.hpp"
+
+namespace bpfport {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+struct RunOptions {
+    std::vector<std::string> words; // rules
+    std::vector<std::string> grants;
+    std::string user;
+    CgroupRequest request;
+    std::vector<Grant> granted;
+};
+
+Result<void> read_words(const Session& session, RunOptions& options) {
+    constexpr auto kExample = "bpfport run --grant 80 -- node server.js";
+    if (session.command.empty()) return usage_error("no command is given", kExample);
+    auto split = split_words(options.words);
+    if (!split) return std::unexpected(split.error());
+    if (!split->scopes.empty())
+        return usage_error(fmt::format("{} is not a rule", split->scopes.front().to_string()),
+                           "the command comes behind \"--\"");
+    options.request.rules = std::move(split->rules);
+    options.request.autos = std::move(split->autos);
+    for (const auto& word : options.grants) {
+        auto grants = parse_grants(word);
+        if (!grants) return std::unexpected(grants.error());
+        options.granted.insert(options.granted.end(), grants->begin(), grants->end());
+    }
+    if (options.granted.empty() && options.words.empty())
+        return usage_error("neither a grant nor a rule is given", kExample);
+    return {};
+}
+
+// Below the caller's own cgroup, so that limits and units that hold for the caller hold for the
+// command. Its name tells whose it is.
+Result<CgroupRef> make_cgroup(const CgroupRef& parent) {
+    auto name = run_cgroup_name(getpid());
+    std::string path = fmt::format("{}/{}", parent.path == "/" ? "" : parent.path, name);
+    fs::path directory = parent.directory / name;
+    if (mkdir(directory.c_str(), 0755) != 0)
+        return system_error(fmt::format("make cgroup {}", path));
+    return open_cgroup(path);
+}
+
+Result<PolicyContent> plan(const Session& session, const Store& store, RunOptions& options,
+                           const CgroupRef& cgroup) {
+    PolicyContent content;
+    if (!options.request.rules.empty() || !options.request.autos.empty()) {
+        auto cookie = require_netns_cookie();
+        if (!cookie) return std::unexpected(cookie.error());
+        options.request.netns_cookie = *cookie;
+        auto facts = host_facts();
+        if (!facts) return std::unexpected(facts.error());
+        NamedPolicy own{"cgroup:" + cgroup.path, cgroup.id, {}};
+        auto planned =
+            plan_cgroup_attach(options.request, own, other_policies(store, cgroup.id), *facts);
+        if (!planned) return std::unexpected(planned.error());
+        print_warnings(session, planned->warnings);
+        content = std::move(planned->content);
+    }
+    content.grants = options.granted;
+    return content;
+}
+
+Result<void> move_into(const CgroupRef& cgroup) {
+    Fd procs(open((cgroup.directory / "cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
+    if (!procs || write(procs.get(), "0", 1) != 1)
+        return system_error(fmt::format("enter cgroup {}", cgroup.path));
+    return {};
+}
+
+// The lock is held until this process is inside: an empty cgroup is taken for one that has ended.
+Result<void> enter(const Session& session, RunOptions& options, const Reaper& reaper) {
+    auto store = open_for_change(session);
+    if (!store) return std::unexpected(store.error());
+    auto parent = cgroup_of_process(getpid());
+    if (!parent) return std::unexpected(parent.error());
+    if (auto told = reaper.watch(parent->directory / run_cgroup_name(getpid())); !told) return told;
+    auto cgroup = make_cgroup(*parent);
+    if (!cgroup) return std::unexpected(cgroup.error());
+    auto content = plan(session, *store, options, *cgroup);
+    if (!content) return std::unexpected(content.error());
+    auto engine = CgroupEngine::open(*store, *cgroup, "cgroup:" + cgroup->path, BP_CGROUP_RUN);
+    if (!engine) return std::unexpected(engine.error());
+    if (auto applied = engine->apply(std::move(*content)); !applied) return applied;
+    return move_into(*cgroup);
+}
+
+Result<void> execute(const std::vector<std::string>& command) {
+    std::vector<char*> argv;
+    for (const auto& word : command)
+        argv.push_back(const_cast<char*>(word.c_str()));
+    argv.push_back(nullptr);
+    execvp(argv.front(), argv.data());
+    auto error = system_error(fmt::format("execute {}", command.front())).error();
+    error.fault = error.code == ENOENT ? Fault::kNotFound : Fault::kNotExecutable;
+    return std::unexpected(std::move(error));
+}
+
+Result<void> run(const Session& session, RunOptions& options) {
+    if (auto read = read_words(session, options); !read) return read;
+    auto account = options.user.empty() ? calling_account() : find_account(options.user);
+    if (!account) return std::unexpected(account.error());
+    if (auto entered = enter_session_netns(session); !entered) return entered;
+    auto reaper = Reaper::start(session.root);
+    if (!reaper) return std::unexpected(reaper.error());
+    if (auto entered = enter(session, options, *reaper); !entered) return entered;
+    if (auto become_user = become(*account); !become_user) return become_user;
+    session.out.flush();
+    session.err.flush();
+    return execute(session.command);
+}
+
+} // namespace
+
+Command add_run(CLI::App& app) {
+    auto options = std::make_shared<RunOptions>();
+    auto* command = app.add_subcommand("run", "Run a command with a policy of its own");
+    command->footer("In a fresh cgroup, as USER, without privileges; policy and cgroup go when its "
+                    "last process ends. Examples:\n  bpfport run --grant 80 -- node server.js\n"
+                    "  bpfport run --user www-data 80:3000 -- ./server --port 80");
+    command->add_option("--user", options->user, "Default: who called sudo")->type_name("USER");
+    command->add_option("--grant", options->grants, "Let it bind this port")
+        ->type_name("PORT[-PORT][/udp]")
+        ->allow_extra_args(false);
+    command->add_option("WORDS", options->words, "Rules")->type_name("[RULE...] -- COMMAND...");
+    return {command, [options](const Session& session) { return run(session, *options); },
+            /*takes_command=*/true};
+}
+
+} // namespace bpfport
