@@ -26,7 +26,7 @@
 #include "kernel/privileges.hpp"
 #include "kernel/process.hpp"
 #include "stats/family_channel.hpp"
-#include "stats/metrics.hpp"
+#include "stats/collect.hpp"
 
 namespace bpfport {
 
@@ -94,11 +94,12 @@ Result<void> serve(FamilyChannel& channel, const ListenAddress& address) {
 Families collect(const Session& session, std::string& complaint) {
     Metrics metrics;
     auto store = open_for_reading(session);
-    auto snapshot = store ? take_snapshot(*store, Owners::kSkip)
-                          : Result<std::optional<Snapshot>>(std::unexpected(store.error()));
-    metrics.set_up(snapshot.has_value());
-    if (snapshot && *snapshot) metrics.add(**snapshot);
-    std::string now = snapshot ? "" : snapshot.error().message;
+    Result<void> done;
+    if (store) done = collect_netns(metrics, *store);
+    if (store && done) done = collect_grants(metrics, *store);
+    if (!store) done = std::unexpected(store.error());
+    metrics.set_up(done.has_value());
+    std::string now = done ? "" : done.error().message;
     if (!now.empty() && now != complaint) fmt::print(session.err, "bpfport: collect: {}\n", now);
     session.err.flush();
     complaint = now;

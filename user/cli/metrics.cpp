@@ -10,8 +10,7 @@
 
 #include "cli/command.hpp"
 #include "kernel/netns.hpp"
-#include "state/instance.hpp"
-#include "stats/metrics.hpp"
+#include "stats/collect.hpp"
 
 namespace bpfport {
 
@@ -45,23 +44,16 @@ Result<void> replace_file(const std::filesystem::path& path, std::string_view te
     return context(path.native(), written.error());
 }
 
-Result<void> add_netns(Metrics& metrics, const Store& store, const Metrics::Labels& place) {
-    auto snapshot = take_snapshot(store, Owners::kSkip);
-    if (!snapshot) return std::unexpected(snapshot.error());
-    if (*snapshot) metrics.add(**snapshot, place);
-    return {};
-}
 
-// Those that are gone, whose state the next change sweeps, are left out.
+// All that there are, since a cgroup's rule may hold in any; of one without rules come no series.
 Result<void> add_every_netns(Metrics& metrics, const Store& store) {
-    for (const auto& entry : store.entries()) {
-        std::uint64_t inode = 0;
-        if (!parse_instance_name(entry, inode)) continue;
+    for (auto inode : all_netns()) {
         auto netns = find_netns(inode);
         if (!netns) continue;
         auto inside = ScopedNetns::enter(*netns);
         if (!inside) return std::unexpected(inside.error());
-        BP_TRY(add_netns(metrics, store, {{"netns", std::to_string(inode)}}), entry);
+        auto label = std::to_string(inode);
+        BP_TRY(collect_netns(metrics, store, {{"netns", label}}), "network namespace " + label);
     }
     return {};
 }
@@ -74,7 +66,8 @@ Result<void> print_metrics(const Session& session, const MetricsOptions& options
     if (auto entered = enter_session_netns(session); !entered) return entered;
     Metrics metrics;
     auto added = options.all_netns ? add_every_netns(metrics, *store)
-                                   : add_netns(metrics, *store, {});
+                                   : collect_netns(metrics, *store);
+    if (added) added = collect_grants(metrics, *store);
     if (!added) return added;
     std::string text = metrics_text(metrics.families());
     if (!options.output.empty()) return replace_file(options.output, text);

@@ -10,6 +10,8 @@
 #include "cli/table.hpp"
 #include "engine/choice.hpp"
 #include "kernel/process.hpp"
+#include "stats/cgroup_rules.hpp"
+#include "stats/counts.hpp"
 #include "stats/port_list.hpp"
 
 namespace bpfport {
@@ -39,6 +41,11 @@ std::string served_by(const PortEntry& entry) {
     return entry.sockets > 1 ? fmt::format("{}, {} sockets", who, entry.sockets) : who;
 }
 
+// What the engine can't count is a dash.
+std::string text(const char* unit, std::optional<std::uint64_t> count) {
+    return count ? fmt::format("{}{}", *count, unit) : "-";
+}
+
 void print_table(std::ostream& out, const std::vector<PortEntry>& list) {
     TextTable table({"PROTO", "PORT", "ADDRESS", "SCOPE", "SERVED BY", "ENGINE", "IN", "OUT",
                      "CONNECTIONS", "NOTES"});
@@ -48,9 +55,10 @@ void print_table(std::ostream& out, const std::vector<PortEntry>& list) {
                                      served_by(entry)};
         if (const RuleStatus* rule = entry.rule) {
             row.emplace_back(engine_name(rule->rule.engine));
-            row.push_back(fmt::format("{} pkt", rule->counters.packets_in));
-            row.push_back(fmt::format("{} pkt", rule->counters.packets_out));
-            row.push_back(fmt::format("{}", rule->counters.connections));
+            auto counts = counts_of(*rule);
+            row.push_back(text(" pkt", counts.packets_in));
+            row.push_back(text(" pkt", counts.packets_out));
+            row.push_back(text("", counts.connections));
         } else {
             row.insert(row.end(), 4, "-");
         }
@@ -75,9 +83,13 @@ Json to_json(const PortEntry& entry) {
         json["served_by"] = Json::array();
         for (const auto& listener : rule->listeners)
             json["served_by"].push_back(listener.process);
-        json["packets_in"] = rule->counters.packets_in;
-        json["packets_out"] = rule->counters.packets_out;
-        json["connections"] = rule->counters.connections;
+        auto counts = counts_of(*rule); // absent: the engine can't tell
+        if (counts.packets_in) json["packets_in"] = *counts.packets_in;
+        if (counts.packets_out) json["packets_out"] = *counts.packets_out;
+        if (counts.connections) json["connections"] = *counts.connections;
+        for (const auto& call : rule->calls)
+            json["calls"].push_back(
+                {{"call", call.call}, {"result", call.result}, {"count", call.count}});
     } else {
         json["kind"] = "listener";
         json["process"] = entry.listener->process;
@@ -94,10 +106,14 @@ Result<void> ss(const Session& session, const SsOptions& options) {
     if (auto entered = enter_session_netns(session); !entered) return entered;
     auto snapshot = take_snapshot(*store);
     if (!snapshot) return std::unexpected(snapshot.error());
+    auto cgroups = take_cgroup_snapshot(*store);
+    if (!cgroups) return std::unexpected(cgroups.error());
     auto facts = host_facts();
     if (!facts) return std::unexpected(facts.error());
-    std::vector<RuleStatus> rules; // the list points into it
-    if (*snapshot) rules = std::move((*snapshot)->rules);
+    auto rules = rules_here(*cgroups); // the list points into it
+    if (*snapshot)
+        rules.insert(rules.begin(), (*snapshot)->rules.begin(), (*snapshot)->rules.end());
+    add_denials(*cgroups, rules);
     auto list = port_list(rules, facts->listeners, facts->interfaces);
     if (options.redirected)
         std::erase_if(list, [](const auto& entry) { return !entry.rule && entry.notes.empty(); });

@@ -46,6 +46,9 @@ Json to_json(const RuleActivity& rule) {
     put(json, "packets_out_per_second", rule.rates.packets_out);
     put(json, "bytes_out_per_second", rule.rates.bytes_out);
     put(json, "connections_per_second", rule.rates.connections);
+    for (const auto& call : rule.calls)
+        json["calls"].push_back(
+            {{"call", call.call}, {"result", call.result}, {"count", call.count}});
     return json;
 }
 
@@ -54,7 +57,7 @@ void print_json(std::ostream& out, const std::vector<RuleActivity>& rules, const
     json["time"] = std::time(nullptr);
     json["rules"] = Json::array();
     for (const auto& rule : rules) json["rules"].push_back(to_json(rule));
-    if (sample.snapshot) {
+    if (sample.snapshot && sample.snapshot->netns) {
         json["netns"] = sample.snapshot->netns;
         for (unsigned i = 0; i < BP_OUTCOME_COUNT; i++)
             json["outcomes"][outcome_label(i)] = sample.snapshot->outcomes[i];
@@ -74,15 +77,24 @@ std::string plain(std::uint64_t value) {
     return std::to_string(value);
 }
 
+std::string calls_text(const RuleActivity& rule) {
+    std::string words;
+    for (const auto& call : rule.calls)
+        words += fmt::format("{}{} {} {}", words.empty() ? "" : ", ", call.count, call.call,
+                             call.result);
+    return words.empty() ? "-" : words;
+}
+
 void print_table(std::ostream& out, const std::vector<RuleActivity>& rules) {
     TextTable table({"SCOPE", "RULE", "ENGINE", "PKT-IN", "PKT-IN/s", "BYTES-IN", "PKT-OUT",
-                     "PKT-OUT/s", "BYTES-OUT", "CONNS", "CONNS/s", "OPEN"});
+                     "PKT-OUT/s", "BYTES-OUT", "CONNS", "CONNS/s", "OPEN", "CALLS"});
     for (const auto& rule : rules)
         table.add({rule.scope, rule.rule, rule.engine, text(rule.counts.packets_in, plain),
                    text(rule.rates.packets_in, plain), text(rule.counts.bytes_in, human_bytes),
                    text(rule.counts.packets_out, plain), text(rule.rates.packets_out, plain),
                    text(rule.counts.bytes_out, human_bytes), text(rule.counts.connections, plain),
-                   text(rule.rates.connections, plain), text(rule.counts.open, plain)});
+                   text(rule.rates.connections, plain), text(rule.counts.open, plain),
+                   calls_text(rule)});
     fmt::print(out, "{}", table.to_string());
 }
 

@@ -6,7 +6,9 @@
 
 #include <prometheus/text_serializer.h>
 
+#include "bpfport/meta.h"
 #include "engine/choice.hpp"
+#include "stats/cgroup_rules.hpp"
 #include "stats/counts.hpp"
 
 namespace bpfport {
@@ -149,6 +151,23 @@ void Metrics::add(const Snapshot& snapshot, const Labels& place) {
     for (const auto& rule : snapshot.rules) add_rule(rule, place);
     add_hooks(snapshot, place);
     add_shared(snapshot, place);
+}
+
+void Metrics::add_cgroup_rules(const CgroupSnapshot& snapshot, const Labels& place) {
+    auto rules = rules_here(snapshot);
+    add_denials(snapshot, rules);
+    for (const auto& rule : rules) add_rule(rule, place);
+}
+
+void Metrics::add_grants(const CgroupSnapshot& snapshot) {
+    for (const auto& cgroup : snapshot.cgroups)
+        for (const auto& grant : cgroup.grants)
+            sample(kCalls, number(grant.binds),
+                   {{"rule", grant.grant.to_string()},
+                    {"scope", cgroup.scope},
+                    {"protocol", std::string(to_string(grant.grant.protocol))},
+                    {"engine", engine_name(BP_ENGINE_CGROUP)}},
+                   {{"call", "bind"}, {"result", "granted"}});
 }
 
 std::vector<prometheus::MetricFamily> Metrics::families() const {

@@ -2,7 +2,7 @@
 // Metrics: snapshots as Prometheus metric families. The one model of what is exported; `metrics` and
 // `exporter` both hand it to prometheus-cpp's serializer. docs/metrics.md lists every family.
 //
-// Cardinality is bounded: a series for each rule (at most 511 in a netns) and family, never one for
+// Cardinality is bounded: a series for each rule (at most 511 in a netns, 64 of a cgroup) and family, never one for
 // a client, a port of a range or a process. A value the kernel or the engine can't tell has no
 // series.
 #pragma once
@@ -13,6 +13,7 @@
 
 #include <prometheus/metric_family.h>
 
+#include "stats/cgroup_snapshot.hpp"
 #include "stats/snapshot.hpp"
 
 namespace bpfport {
@@ -31,6 +32,10 @@ class Metrics {
 
     // `place` is put on every series: {netns="4026531840"}, or nothing.
     void add(const Snapshot& snapshot, const Labels& place = {});
+    // The cgroups' rules in the current network namespace. Grants hold in all: once for each
+    // machine.
+    void add_cgroup_rules(const CgroupSnapshot& snapshot, const Labels& place = {});
+    void add_grants(const CgroupSnapshot& snapshot);
     // Whether the kernel's state could be read.
     void set_up(bool up);
 

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "bpfport/meta.h"
+
 namespace bpfport {
 
 namespace {
@@ -31,6 +33,15 @@ std::string who(const Listener& listener) {
     return listener.process.empty() ? "an unknown process" : listener.process;
 }
 
+bool on_cgroup(const InstalledRule& rule) {
+    return rule.engine == BP_ENGINE_CGROUP;
+}
+
+// Of a cgroup's rule, only from local clients.
+bool hides(const InstalledRule& rule, const Socket& socket) {
+    return takes_from(rule, socket) && !(on_cgroup(rule) && rule.has(BP_RULE_NO_LOCAL));
+}
+
 bool is_target(const RuleStatus& rule, const Listener& listener) {
     return !target_listeners(rule.rule, {listener}).empty();
 }
@@ -43,16 +54,19 @@ bool overlap(const InstalledRule& left, const InstalledRule& right) {
 void note_rule(PortEntry& entry, const std::vector<RuleStatus>& rules,
                const std::vector<Listener>& listeners) {
     const InstalledRule& rule = entry.rule->rule;
-    if (!entry.rule->hooked) entry.notes.emplace_back("not in force: its interface has no hooks");
+    if (!entry.rule->hooked)
+        entry.notes.emplace_back(on_cgroup(rule) ? "not in force"
+                                                 : "not in force: its interface has no hooks");
     if (entry.rule->listeners.empty() && !rule.has(BP_RULE_FORWARDED))
         entry.notes.push_back(fmt::format("nobody listens on {} {}",
                                           to_string(rule.rule.protocol()),
                                           rule.rule.target().to_string()));
     for (const auto& listener : listeners)
-        if (takes_from(rule, listener.socket))
-            entry.notes.push_back(fmt::format("hides {}", who(listener)));
+        if (hides(rule, listener.socket))
+            entry.notes.push_back(fmt::format("hides {}{}", who(listener),
+                                              on_cgroup(rule) ? " from local clients" : ""));
     for (const auto& other : rules) {
-        if (other.rule.id == rule.id) continue;
+        if (&other == entry.rule) continue;
         if (overlap(rule, other.rule))
             entry.notes.push_back(fmt::format("same listen port as {}", rule_text(other)));
         else if (rule.rule.protocol() == other.rule.rule.protocol() &&
@@ -63,8 +77,9 @@ void note_rule(PortEntry& entry, const std::vector<RuleStatus>& rules,
 
 void note_listener(PortEntry& entry, const std::vector<RuleStatus>& rules) {
     for (const auto& rule : rules) {
-        if (takes_from(rule.rule, entry.listener->socket))
-            entry.notes.push_back(fmt::format("hidden by {}: new clients go to {}", rule_text(rule),
+        if (hides(rule.rule, entry.listener->socket))
+            entry.notes.push_back(fmt::format("hidden by {}: new {}clients go to {}",
+                                              rule_text(rule), on_cgroup(rule.rule) ? "local " : "",
                                               rule.rule.rule.target_of(entry.ports.first)));
         if (is_target(rule, *entry.listener))
             entry.notes.push_back(fmt::format("target of {}", rule_text(rule)));

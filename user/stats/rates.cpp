@@ -32,7 +32,8 @@ RuleActivity describe(const RuleStatus& status) {
             engine_name(status.rule.engine),
             status.hooked,
             counts_of(status),
-            {}};
+            {},
+            status.calls};
 }
 
 bool same_rule(const RuleStatus& left, const RuleStatus& right) {

@@ -35,6 +35,7 @@ struct RuleActivity {
     bool in_force = true;
     RuleCounts counts;
     RuleRates rates;
+    std::vector<CallCount> calls = {};
 };
 
 // The rules of `now`, in its order.

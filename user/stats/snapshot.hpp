@@ -23,8 +23,8 @@
 
 namespace bpfport {
 
-// System calls of a cgroup rule: {"bind", "rewritten"}, {"bind", "granted"}, {"bind", "denied"},
-// {"connect", "rewritten"}.
+// System calls: {"bind", "rewritten"}, {"bind", "denied"}, {"connect", "rewritten"},
+// {"sendmsg", "rewritten"}.
 struct CallCount {
     const char* call = "";
     const char* result = "";
@@ -36,7 +36,7 @@ struct RuleStatus {
     std::string scope; // eth0, any
     bp_counters counters{};
     std::optional<unsigned> open_connections; // TCP; absent when the kernel can't tell
-    std::vector<CallCount> calls;             // cgroup engine
+    std::vector<CallCount> calls;             // cgroup engine; guarded ports of any engine
     std::vector<Listener> listeners;          // of the target
     bool hooked = true; // its interface's hooks are in place
 };
@@ -64,7 +64,7 @@ struct ProgramUse {
 };
 
 struct Snapshot {
-    std::uint64_t netns = 0;
+    std::uint64_t netns = 0; // 0: no interface has a rule; some cgroup has
     bool direct_write = false;
     std::vector<RuleStatus> rules;
     std::vector<HookStatus> hooks;
