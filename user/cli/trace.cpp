@@ -9,6 +9,8 @@
 
 #include "cli/command.hpp"
 #include "cli/trace_packet.hpp"
+#include "kernel/cgroup_lookup.hpp"
+#include "state/cgroup_attachment.hpp"
 #include "trace/event_text.hpp"
 #include "trace/tracer.hpp"
 
@@ -57,13 +59,16 @@ Result<EventFilter> read_filter(const TraceOptions& options) {
     auto words = split_words(options.words);
     if (!words) return std::unexpected(words.error());
     if (!words->rules.empty())
-        return usage_error("a rule can't be traced, an interface or port can",
+        return usage_error("a rule can't be traced, an interface, a cgroup or a port can",
                            "bpfport trace eth0 --port 80");
     for (const auto& scope : words->scopes) {
         if (scope.kind() == Scope::Kind::kAny) continue;
-        if (scope.is_cgroup())
-            return failure(fmt::format("{}: only interfaces can be traced", scope.to_string()),
-                           "bpfport trace eth0");
+        if (scope.is_cgroup()) {
+            auto cgroup = find_cgroup(scope);
+            if (!cgroup) return std::unexpected(cgroup.error());
+            filter.cgroups.push_back(cgroup->id);
+            continue;
+        }
         auto interface = find_interface(scope.name());
         if (!interface) return std::unexpected(interface.error());
         filter.interfaces.push_back(interface->ifindex);
@@ -71,10 +76,26 @@ Result<EventFilter> read_filter(const TraceOptions& options) {
     return filter;
 }
 
-Result<EventNames> read_names(Tracer& tracer) {
+// What is asked for and what there is. The store is not kept locked.
+Result<Tracer> open_tracer(const Session& session, const EventFilter& filter) {
+    auto store = open_for_reading(session);
+    if (!store) return std::unexpected(store.error());
+    if (filter.interfaces.empty() == filter.cgroups.empty()) return Tracer::open_all(*store);
+    return filter.cgroups.empty() ? Tracer::open(*store) : Tracer::open_cgroups(*store);
+}
+
+// A cgroup that has gone keeps its name: its last events may still come.
+Result<void> read_names(const Session& session, const Tracer& tracer, EventNames& names) {
     auto list = interfaces();
     if (!list) return std::unexpected(list.error());
-    return EventNames{std::move(*list), tracer.instance().table().rules(), wall_offset()};
+    names.interfaces = std::move(*list);
+    names.wall_offset = wall_offset();
+    if (const auto& instance = tracer.instance()) names.rules = instance->table().rules();
+    auto store = open_for_reading(session);
+    if (!store) return std::unexpected(store.error());
+    for (const auto& attachment : cgroup_attachments(*store, Store::Access::kRead))
+        names.cgroups[attachment.meta().cgroup] = attachment.scope();
+    return {};
 }
 
 Result<void> trace(const Session& session, const TraceOptions& options) {
@@ -83,10 +104,10 @@ Result<void> trace(const Session& session, const TraceOptions& options) {
     auto filter = read_filter(options);
     if (!filter) return std::unexpected(filter.error());
     end_on_signals();
-    auto tracer = Tracer::open(session.root);
+    auto tracer = open_tracer(session, *filter);
     if (!tracer) return std::unexpected(tracer.error());
-    auto names = read_names(*tracer);
-    if (!names) return std::unexpected(names.error());
+    EventNames names;
+    if (auto read = read_names(session, *tracer, names); !read) return read;
     fmt::print(session.err, "tracing; end with Ctrl-C\n");
 
     std::uint64_t shown = 0, lost = 0;
@@ -94,8 +115,7 @@ Result<void> trace(const Session& session, const TraceOptions& options) {
     auto show = [&](const bp_event& event) {
         if (!filter->wants(event) || (options.count && shown == options.count)) return;
         shown++;
-        session.out << (options.json ? event_json(event, *names) : event_line(event, *names))
-                    << '\n';
+        session.out << (options.json ? event_json(event, names) : event_line(event, names)) << '\n';
     };
     while (!ended && (!options.count || shown < options.count)) {
         if (options.seconds > 0 && monotonic_ns() >= deadline) break;
@@ -108,10 +128,10 @@ Result<void> trace(const Session& session, const TraceOptions& options) {
             lost = now;
         }
         if (!tracer->attached()) {
-            fmt::print(session.err, "all rules of this network namespace were detached\n");
+            fmt::print(session.err, "all that was traced was detached\n");
             break;
         }
-        if (auto fresh = read_names(*tracer)) names = std::move(fresh);
+        (void)read_names(session, *tracer, names); // else as they were
     }
     return {};
 }
@@ -123,10 +143,11 @@ Command add_trace(CLI::App& app) {
     auto* command = app.add_subcommand("trace", "What happens now, one line an event");
     command->footer("New connections and flows, and every packet that is left alone, refused or\n"
                     "dropped, with the reason. Packets of connections on record make no event.\n"
+                    "Of cgroups: who bound which port, was denied it, or was sent elsewhere.\n"
                     "Example: bpfport trace eth0 --packet 'tcp 192.0.2.2:40000 > 192.0.2.1:80 S'");
-    command->add_option("SCOPE", options->words, "Only these interfaces");
+    command->add_option("SCOPE", options->words, "Only these interfaces or cgroups");
     command->add_option("--outcome", options->labels,
-                        "Only these events or outcomes: connection, flow, not_local ...");
+                        "Only these events or outcomes: connection, bind, not_local ...");
     command->add_option("--port", options->port, "Only events with this port, on either side");
     command->add_option("--peer", options->peer, "Only this client")->type_name("ADDRESS");
     command->add_option("--count", options->count, "End after so many events");

@@ -37,6 +37,13 @@ Result<Interface> choose_interface(const std::vector<std::string>& words,
                        "name it: bpfport trace eth0 --packet ...");
 }
 
+// The store is not kept locked.
+Result<Tracer> open_tracer(const Session& session) {
+    auto store = open_for_reading(session);
+    if (!store) return std::unexpected(store.error());
+    return Tracer::open(*store);
+}
+
 const char* action_text(int action) {
     switch (action) {
     case -1:
@@ -119,7 +126,7 @@ Result<void> trace_packet(const Session& session, const std::vector<std::string>
         }
     }
 
-    auto tracer = Tracer::open(session.root);
+    auto tracer = open_tracer(session);
     if (!tracer) return std::unexpected(tracer.error());
     auto list = interfaces();
     if (!list) return std::unexpected(list.error());

@@ -33,11 +33,39 @@ bool is_unknown(const Address& address) {
     return address == Address{};
 }
 
+// A system call, of which the address is the one that was given: :: is one, too.
+bool is_call(const bp_event& event) {
+    return event.kind == BP_EVENT_BIND || event.kind == BP_EVENT_GRANTED ||
+           event.kind == BP_EVENT_DENIED || event.kind == BP_EVENT_CONNECT;
+}
+
+std::string address_text(const Address& address) {
+    return address.is_v4() ? address.to_string() : fmt::format("[{}]", address.to_string());
+}
+
 std::string endpoint(const Address& address, __be16 port) {
-    std::string text = is_unknown(address) ? "?"
-                       : address.is_v4()   ? address.to_string()
-                                           : fmt::format("[{}]", address.to_string());
+    std::string text = is_unknown(address) ? "?" : address_text(address);
     return port ? fmt::format("{}:{}", text, ntohs(port)) : text;
+}
+
+Address call_address(const bp_event& event) {
+    return address_of(event.kind == BP_EVENT_CONNECT ? event.peer : event.local);
+}
+
+// Who talks to whom, or which address a system call was given.
+std::string parties(const bp_event& event) {
+    if (is_call(event))
+        return fmt::format("{}:{}", address_text(call_address(event)), ntohs(event.listen_port));
+    return fmt::format("{} > {}", endpoint(address_of(event.peer), event.peer_port),
+                       endpoint(address_of(event.local),
+                                event.listen_port ? event.listen_port : event.target_port));
+}
+
+// Where it happened: eth0, unit:web.
+std::string place(const bp_event& event, const EventNames& names) {
+    if (event.ifindex) return scope_name(event.ifindex, names.interfaces);
+    auto cgroup = names.cgroups.find(event.cgroup);
+    return cgroup == names.cgroups.end() ? "-" : cgroup->second;
 }
 
 const char* protocol_text(const bp_event& event) {
@@ -55,6 +83,7 @@ std::string what_text(const bp_event& event) {
 }
 
 const InstalledRule* rule_of(const bp_event& event, const EventNames& names) {
+    if (is_call(event)) return nullptr; // a place in the cgroup's policy, and the ports say it
     auto found = std::ranges::find(names.rules, event.rule, &InstalledRule::id);
     return event.rule && found != names.rules.end() ? &*found : nullptr;
 }
@@ -88,7 +117,9 @@ bool EventFilter::wants(const bp_event& event) const {
             return false;
     }
     if (peer && address_of(event.peer) != *peer) return false;
-    return interfaces.empty() || std::ranges::find(interfaces, event.ifindex) != interfaces.end();
+    if (interfaces.empty() && cgroups.empty()) return true;
+    return is_call(event) ? std::ranges::find(cgroups, event.cgroup) != cgroups.end()
+                          : std::ranges::find(interfaces, event.ifindex) != interfaces.end();
 }
 
 Result<void> check_labels(const std::vector<std::string>& labels) {
@@ -104,12 +135,8 @@ Result<void> check_labels(const std::vector<std::string>& labels) {
 
 std::string event_line(const bp_event& event, const EventNames& names) {
     std::string line = time_text(event.time, names, "%H:%M:%S");
-    line += " " + (event.ifindex ? scope_name(event.ifindex, names.interfaces) : std::string("-"));
-    line += fmt::format(" {} {} > {}", protocol_text(event),
-                        endpoint(address_of(event.peer), event.peer_port),
-                        endpoint(address_of(event.local),
-                                 event.listen_port ? event.listen_port : event.target_port));
-    if (event.target_port && event.listen_port)
+    line += fmt::format(" {} {} {}", place(event, names), protocol_text(event), parties(event));
+    if (event.target_port && event.listen_port && event.target_port != event.listen_port)
         line += fmt::format(" -> {}", ntohs(event.target_port));
     line += " " + what_text(event);
     if (event.pid)
@@ -130,10 +157,15 @@ std::string event_json(const bp_event& event, const EventNames& names) {
         json["outcome"] = outcome_label(event.outcome);
     if (event.ifindex) json["interface"] = scope_name(event.ifindex, names.interfaces);
     if (const char* protocol = protocol_text(event); *protocol != '-') json["protocol"] = protocol;
+    if (event.cgroup) json["cgroup"] = event.cgroup;
+    if (is_call(event) && names.cgroups.contains(event.cgroup)) json["scope"] = place(event, names);
     Address peer = address_of(event.peer), local = address_of(event.local);
-    if (!is_unknown(peer)) json["peer"] = peer.to_string();
+    if (is_call(event))
+        json[event.kind == BP_EVENT_CONNECT ? "peer" : "local"] = call_address(event).to_string();
+    else if (!is_unknown(peer))
+        json["peer"] = peer.to_string();
     if (event.peer_port) json["peer_port"] = ntohs(event.peer_port);
-    if (!is_unknown(local)) json["local"] = local.to_string();
+    if (!is_call(event) && !is_unknown(local)) json["local"] = local.to_string();
     if (event.listen_port) json["listen_port"] = ntohs(event.listen_port);
     if (event.target_port) json["target_port"] = ntohs(event.target_port);
     if (const auto* rule = rule_of(event, names)) {

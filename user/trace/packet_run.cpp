@@ -113,7 +113,7 @@ Result<PacketDecision> run_packet(Tracer& tracer, const Interface& interface, co
     PacketDecision decision;
     decision.outgoing = outgoing;
     decision.before = view_frame(frame);
-    auto rules = tracer.instance().table().rules();
+    auto rules = tracer.instance()->table().rules();
     const FrameView& view = decision.before;
     std::optional<FlowGuard> guard;
     if (view.protocol) {
@@ -122,13 +122,13 @@ Result<PacketDecision> run_packet(Tracer& tracer, const Interface& interface, co
             decision.rule = match_rule(rules, *view.protocol, interface.ifindex, view.destination,
                                        view.destination_port);
         if (decision.rule) target = decision.rule->rule.target_of(view.destination_port);
-        auto map = tracer.instance().open_pin(*view.protocol == Protocol::kTcp ? pins::kHints
+        auto map = tracer.instance()->open_pin(*view.protocol == Protocol::kTcp ? pins::kHints
                                                                                : pins::kUdpFlows);
         if (!map) return std::unexpected(map.error());
         guard.emplace(std::move(*map), key_of(view, outgoing, target));
         decision.flow_known = guard->known();
     }
-    auto program = tracer.instance().open_pin(outgoing ? pins::kTcOut : pins::kTcIn);
+    auto program = tracer.instance()->open_pin(outgoing ? pins::kTcOut : pins::kTcIn);
     if (!program) return std::unexpected(program.error());
     Tracer::Visit keep = [&](const bp_event& event) {
         if (is_of(event, view, outgoing)) decision.events.push_back(event);

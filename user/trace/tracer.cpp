@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "trace/tracer.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <time.h>
 
-#include <atomic>
+#include <algorithm>
 
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 
+#include "engine/root_hooks.hpp"
 #include "kernel/netns.hpp"
 
 namespace bpfport {
 
 struct Tracer::Reader {
     const Visit* visit = nullptr;
-    std::uint64_t since = 0; // older ones were meant for a reader that died
+    std::uint64_t since = monotonic_ns(); // older ones were meant for a reader that died
 
     static int take(void* context, void* data, std::size_t size) {
         auto* reader = static_cast<Reader*>(context);
@@ -40,55 +39,75 @@ std::uint64_t monotonic_ns() {
 
 namespace {
 
-std::atomic_ref<__u64> lease(Instance& instance) {
-    return std::atomic_ref<__u64>(instance.table().watch().until);
-}
-
-Result<std::unique_ptr<Instance>> open_instance(const std::filesystem::path& root) {
+Result<std::shared_ptr<Instance>> open_instance(const Store& store) {
     auto netns = current_netns_inode();
     if (!netns) return std::unexpected(netns.error());
-    auto store = Store::open(root, Store::Access::kRead);
-    if (!store) return std::unexpected(store.error());
-    if (!store->has(instance_name(*netns)))
+    if (!store.has(instance_name(*netns)))
         return failure("nothing is attached in this network namespace",
                        "bpfport attach eth0 80:3000");
-    auto instance = Instance::open(*store, *netns, Store::Access::kChange);
+    auto instance = Instance::open(store, *netns, Store::Access::kChange);
     if (!instance) return std::unexpected(instance.error());
-    return std::make_unique<Instance>(std::move(*instance));
+    return std::make_shared<Instance>(std::move(*instance));
 }
 
 } // namespace
 
-Tracer::Tracer(std::unique_ptr<Instance> instance, Fd lock)
-    : instance_(std::move(instance)), lock_(std::move(lock)), reader_(std::make_unique<Reader>()) {}
+Tracer::Tracer() : reader_(std::make_unique<Reader>()) {}
 
-Result<Tracer> Tracer::open(const std::filesystem::path& root) {
-    auto instance = open_instance(root);
+Result<void> Tracer::add(Result<EventSource> source) {
+    if (!source) return std::unexpected(source.error());
+    if (!ring_)
+        ring_.reset(ring_buffer__new(source->events(), Reader::take, reader_.get(), nullptr));
+    else if (int error =
+                 ring_buffer__add(ring_.get(), source->events(), Reader::take, reader_.get());
+             error != 0)
+        return system_error("open another ring buffer of events", -error);
+    if (!ring_) return system_error("open the ring buffer of events");
+    sources_.push_back(std::move(*source));
+    renew();
+    return {};
+}
+
+Result<Tracer> Tracer::open(const Store& store) {
+    auto instance = open_instance(store);
     if (!instance) return std::unexpected(instance.error());
-    Fd lock(::open((*instance)->path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!lock) return system_error(fmt::format("open {}", (*instance)->path().native()));
-    if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
-        return failure("another trace is watching this network namespace",
-                       "end that one first, or use its output");
-    auto events = (*instance)->open_pin(pins::kEvents);
-    if (!events) return std::unexpected(events.error());
+    Tracer tracer;
+    tracer.instance_ = std::move(*instance);
+    if (auto added = tracer.add(EventSource::of_interfaces(tracer.instance_)); !added)
+        return std::unexpected(added.error());
+    return tracer;
+}
 
-    Tracer tracer(std::move(*instance), std::move(lock));
-    tracer.ring_.reset(
-        ring_buffer__new(events->get(), Reader::take, tracer.reader_.get(), nullptr));
-    if (!tracer.ring_) return system_error("open the ring buffer of events");
-    tracer.reader_->since = monotonic_ns();
-    tracer.lost_before_ = std::atomic_ref(tracer.instance_->table().watch().lost).load();
-    tracer.renew();
+Result<Tracer> Tracer::open_cgroups(const Store& store) {
+    if (!store.has(kHostDirectory))
+        return failure("no cgroup has a rule or a grant, and no port is guarded",
+                       "bpfport grant unit:web 80");
+    Tracer tracer;
+    if (auto added = tracer.add(EventSource::of_cgroups(store)); !added)
+        return std::unexpected(added.error());
+    return tracer;
+}
+
+Result<Tracer> Tracer::open_all(const Store& store) {
+    auto netns = current_netns_inode();
+    if (!netns) return std::unexpected(netns.error());
+    bool cgroups = store.has(kHostDirectory);
+    if (cgroups && !store.has(instance_name(*netns))) return open_cgroups(store);
+    auto tracer = open(store);
+    if (tracer && cgroups) (void)tracer->add(EventSource::of_cgroups(store));
     return tracer;
 }
 
 Tracer::~Tracer() {
-    if (instance_ && ring_) lease(*instance_).store(0);
+    for (auto& source : sources_)
+        source.lease_until(0);
 }
 
 void Tracer::renew() {
-    lease(*instance_).store(monotonic_ns() + std::chrono::nanoseconds(kLease).count());
+    auto end =
+        monotonic_ns() + static_cast<std::uint64_t>(std::chrono::nanoseconds(kLease).count());
+    for (auto& source : sources_)
+        source.lease_until(end);
 }
 
 Result<void> Tracer::poll(std::chrono::milliseconds patience, const Visit& visit) {
@@ -108,13 +127,15 @@ Result<void> Tracer::read(const Visit& visit) {
     return {};
 }
 
-std::uint64_t Tracer::lost() {
-    return std::atomic_ref(instance_->table().watch().lost).load() - lost_before_;
+std::uint64_t Tracer::lost() const {
+    std::uint64_t sum = 0;
+    for (const auto& source : sources_)
+        sum += source.lost();
+    return sum;
 }
 
 bool Tracer::attached() const {
-    std::error_code ignored;
-    return std::filesystem::exists(instance_->path(), ignored);
+    return std::ranges::any_of(sources_, &EventSource::attached);
 }
 
 } // namespace bpfport

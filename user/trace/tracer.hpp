@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// Tracer: reads the events of a network namespace's programs while it lives (bpfport/event.h).
+// Tracer: reads the events of a network namespace's programs, and those of all cgroups, while it
+// lives (bpfport/event.h).
 //
-// It holds a lease that it renews on every poll(), and gives it up at its end; one that was killed
-// leaves a lease that ends by itself within kLease. One tracer at a time: a ring buffer has one
-// reader.
+// It holds leases that it renews on every poll(), and gives them up at its end; one that was killed
+// leaves leases that end by themselves within kLease.
 #pragma once
 
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "base/error.hpp"
 #include "bpfport/event.h"
 #include "state/instance.hpp"
+#include "trace/event_source.hpp"
 
 struct ring_buffer;
 
@@ -24,7 +26,11 @@ class Tracer {
     using Visit = std::function<void(const bp_event&)>;
 
     // Of the current netns. Holds no lock of the store afterwards: rules may change meanwhile.
-    static Result<Tracer> open(const std::filesystem::path& root);
+    static Result<Tracer> open(const Store& store);
+    // Of all cgroups.
+    static Result<Tracer> open_cgroups(const Store& store);
+    // Of both, or of what there is and nobody else watches.
+    static Result<Tracer> open_all(const Store& store);
     Tracer(Tracer&&) noexcept = default;
     Tracer& operator=(Tracer&&) = delete;
     ~Tracer();
@@ -35,25 +41,24 @@ class Tracer {
     // Those that are there already.
     Result<void> read(const Visit& visit);
 
-    // Events that were lost since it was opened because they came faster than they were read.
-    [[nodiscard]] std::uint64_t lost();
-    // False: everything was detached, there is nothing to watch any more.
-    [[nodiscard]] bool attached() const;
-    [[nodiscard]] Instance& instance() { return *instance_; }
+    [[nodiscard]] std::uint64_t lost() const; // of all sources, see there
+    [[nodiscard]] bool attached() const;      // one source is
+    // Of the netns; null when only cgroups are traced.
+    [[nodiscard]] const std::shared_ptr<Instance>& instance() const { return instance_; }
 
   private:
     struct Reader;
     struct Free {
         void operator()(ring_buffer* ring) const;
     };
-    Tracer(std::unique_ptr<Instance> instance, Fd lock);
+    Tracer();
+    Result<void> add(Result<EventSource> source);
     void renew();
 
-    std::unique_ptr<Instance> instance_; // on the heap, so that a moved-from tracer has none
-    Fd lock_;
+    std::shared_ptr<Instance> instance_;
+    std::vector<EventSource> sources_;
     std::unique_ptr<Reader> reader_;
-    std::unique_ptr<ring_buffer, Free> ring_;
-    std::uint64_t lost_before_ = 0;
+    std::unique_ptr<ring_buffer, Free> ring_; // after what it reads from
 };
 
 // CLOCK_MONOTONIC, the clock of events.

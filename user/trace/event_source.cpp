@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "trace/event_source.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+
+#include <atomic>
+
+#include <fmt/format.h>
+
+#include "engine/cgroup_object.hpp"
+#include "engine/root_hooks.hpp"
+#include "kernel/bpf.hpp"
+
+namespace bpfport {
+
+namespace {
+
+Result<std::shared_ptr<bp_watch>> map_watch(const Fd& map) {
+    void* memory =
+        mmap(nullptr, sizeof(bp_watch), PROT_READ | PROT_WRITE, MAP_SHARED, map.get(), 0);
+    if (memory == MAP_FAILED) return system_error("map the lease of cgroup events");
+    return std::shared_ptr<bp_watch>(static_cast<bp_watch*>(memory),
+                                     [](bp_watch* watch) { munmap(watch, sizeof(bp_watch)); });
+}
+
+} // namespace
+
+Result<EventSource> EventSource::open(std::filesystem::path directory, const char* pin,
+                                      std::shared_ptr<bp_watch> watch, const char* whose) {
+    EventSource source;
+    source.lock_ = Fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!source.lock_) return system_error(fmt::format("open {}", directory.native()));
+    if (flock(source.lock_.get(), LOCK_EX | LOCK_NB) != 0)
+        return failure(fmt::format("another trace is watching {}", whose),
+                       "end that one first, or use its output");
+    auto events = open_pin(directory / pin);
+    if (!events) return std::unexpected(events.error());
+    source.events_ = std::move(*events);
+    source.directory_ = std::move(directory);
+    source.watch_ = std::move(watch);
+    source.lost_before_ = std::atomic_ref(source.watch_->lost).load();
+    return source;
+}
+
+Result<EventSource> EventSource::of_interfaces(const std::shared_ptr<Instance>& instance) {
+    return open(instance->path(), pins::kEvents, {instance, &instance->table().watch()},
+                "this network namespace");
+}
+
+Result<EventSource> EventSource::of_cgroups(const Store& store) {
+    auto directory = store.path(kHostDirectory);
+    auto map = open_pin(directory / pins::kHostWatch);
+    if (!map) return std::unexpected(map.error());
+    auto watch = map_watch(*map);
+    if (!watch) return std::unexpected(watch.error());
+    return open(std::move(directory), pins::kHostEvents, std::move(*watch), "cgroups");
+}
+
+void EventSource::lease_until(std::uint64_t time) {
+    std::atomic_ref<__u64>(watch_->until).store(time);
+}
+
+std::uint64_t EventSource::lost() const {
+    return std::atomic_ref(watch_->lost).load() - lost_before_;
+}
+
+bool EventSource::attached() const {
+    std::error_code ignored;
+    return std::filesystem::exists(directory_, ignored);
+}
+
+} // namespace bpfport
