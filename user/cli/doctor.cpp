@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.hpp"
+#include "doctor/cgroup_checks.hpp"
 #include "doctor/exporter_checks.hpp"
 #include "doctor/hook_checks.hpp"
 #include "doctor/host_checks.hpp"
@@ -50,13 +51,17 @@ Result<Findings> examine(const Session& session, const DoctorOptions& options) {
         return std::unexpected(entered.error());
     auto snapshot = take_snapshot(*store);
     if (!snapshot) return std::unexpected(snapshot.error());
+    auto cgroups = take_cgroup_snapshot(*store);
+    if (!cgroups) return std::unexpected(cgroups.error());
+    auto facts = network_facts();
+    if (!facts) return std::unexpected(facts.error());
+    check_cgroups(*cgroups, facts->host, findings);
     if (!*snapshot) {
+        if (!cgroups->empty()) return findings;
         findings.push_back(
             {Severity::kNote, "rules", "nothing is attached in this network namespace", {}});
         return findings;
     }
-    auto facts = network_facts();
-    if (!facts) return std::unexpected(facts.error());
     check_instance(**snapshot, findings);
     check_hooks(*store, **snapshot, *facts, findings);
     Firewall firewall = read_firewall(findings);

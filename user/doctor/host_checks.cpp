@@ -4,9 +4,7 @@
 #include <linux/magic.h>
 #include <sys/vfs.h>
 
-#include <fstream>
 #include <memory>
-#include <sstream>
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -14,7 +12,9 @@
 #include <fmt/format.h>
 
 #include "base/fd.hpp"
+#include "engine/cgroup_object.hpp"
 #include "kernel/capabilities.hpp"
+#include "kernel/cgroup.hpp"
 #include "kernel/tc_hook.hpp"
 
 namespace bpfport {
@@ -103,26 +103,8 @@ void check_kernel(Findings& findings) {
     add(findings, static_cast<bool>(load(BPF_PROG_TYPE_SK_LOOKUP, BPF_SK_LOOKUP, SK_PASS)),
         "runs sk_lookup programs (engine sklookup)",
         "has no sk_lookup (5.9): engine sklookup can't work", "none needed");
-    constexpr int kBindWithoutCapability = 3; // allowed, and the port needs no privilege
-    add(findings,
-        static_cast<bool>(
-            load(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET4_BIND, kBindWithoutCapability)),
-        "lets a cgroup's programs bind privileged ports (grant)",
+    add(findings, kernel_can_grant(), "lets a cgroup's programs bind privileged ports (grant)",
         "can't grant ports to a cgroup (5.12, CONFIG_CGROUP_BPF)", "none needed");
-}
-
-std::optional<std::string> find_cgroup2_mount(std::string_view mountinfo) {
-    std::istringstream lines{std::string(mountinfo)};
-    std::string line;
-    while (std::getline(lines, line)) {
-        auto separator = line.find(" - ");
-        if (separator == std::string::npos || line.compare(separator + 3, 8, "cgroup2 ") != 0)
-            continue;
-        std::istringstream fields(line);
-        std::string id, parent, device, root, point;
-        if (fields >> id >> parent >> device >> root >> point) return point;
-    }
-    return std::nullopt;
 }
 
 void check_mounts(const std::filesystem::path& root, Findings& findings) {
@@ -136,14 +118,12 @@ void check_mounts(const std::filesystem::path& root, Findings& findings) {
              fmt::format("mount -t bpf bpf {} (attach does it by itself, outside of containers and "
                          "`ip netns exec`)",
                          mount.native())});
-    std::ifstream file("/proc/self/mountinfo");
-    std::string mounts((std::istreambuf_iterator<char>(file)), {});
-    if (auto cgroups = find_cgroup2_mount(mounts))
-        findings.push_back({Severity::kOk, "cgroup2", fmt::format("on {}", *cgroups), {}});
+    if (auto cgroups = cgroup_mount())
+        findings.push_back({Severity::kOk, "cgroup2", fmt::format("on {}", cgroups->native()), {}});
     else
         findings.push_back({Severity::kNote, "cgroup2",
                             "not mounted: cgroup scopes and grants can't be used",
-                            "mount -t cgroup2 none /sys/fs/cgroup/unified"});
+                            cgroups.error().hint});
 }
 
 } // namespace bpfport

@@ -4,9 +4,6 @@
 #pragma once
 
 #include <filesystem>
-#include <optional>
-#include <string>
-#include <string_view>
 
 #include "doctor/finding.hpp"
 
@@ -16,8 +13,5 @@ void check_capabilities(Findings& findings);
 void check_kernel(Findings& findings);
 // The bpffs that `root` (of the store) is in, and cgroup2. Mounts nothing.
 void check_mounts(const std::filesystem::path& root, Findings& findings);
-
-// /proc/self/mountinfo -> where cgroup version 2 is mounted, the first.
-std::optional<std::string> find_cgroup2_mount(std::string_view mountinfo);
 
 } // namespace bpfport
