@@ -17,7 +17,7 @@ build_packages=(
 )
 demo_packages=(iproute2 curl busybox-static util-linux)
 test_packages=(
-    nginx-light iperf3 dnsmasq-base socat ethtool nftables iptables tcpdump iputils-ping procps python3 strace libcap2-bin
+    nginx-light iperf3 dnsmasq-base socat ethtool nftables iptables tcpdump iputils-ping procps python3 strace libcap2-bin crun
     prometheus tmux
 )
 
