@@ -7,6 +7,7 @@
  * An unmatched packet costs the parse and one load from the table, and no helper call.
  */
 #include "lib/admit.h"
+#include "lib/after_xdp.h"
 #include "lib/icmp.h"
 #include "lib/mark.h"
 #include "lib/parse.h"
@@ -103,6 +104,11 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
             return TC_NEXT;
         }
         if (!q.opens) return TC_NEXT;
+        q.after_xdp = ethernet && q.proto == BP_UDP && seen_by_xdp(p, q.ifindex);
+        if (q.after_xdp) {
+            mark(skb); /* what XDP has settled, no other hook may settle again */
+            if (!(slot & (BP_SLOT_ANY_EXCLUSIVE | BP_SLOT_FORWARDED))) return TC_NEXT;
+        }
         q.key.target_port = ports->destination;
         return carry_out(skb, p, ask(&q) ? bp_admit_direct(skb) : LEAVE);
     }

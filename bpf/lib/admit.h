@@ -151,6 +151,8 @@ __noinline int bp_admit_direct(struct __sk_buff* skb)
         if (forward) forward->listen_port = 0;
     }
     if (q->proto == BP_UDP) {
+        /* Redirected by XDP: had it come straight to the target port, the flow would be direct. */
+        if (q->after_xdp && flow && flow->listen_port) return LEAVE;
         /* A flow on record as direct is one this host began (see tc_out). */
         if ((q->slot & BP_SLOT_ANY_EXCLUSIVE) && (!flow || flow->listen_port) &&
             bp_locality(skb) == LOCAL) {

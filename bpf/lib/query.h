@@ -23,6 +23,7 @@ struct query {
     __u16 slot; /* of the destination port */
     __u8 proto;
     bool opens; /* a SYN or a datagram */
+    bool after_xdp; /* a datagram to a target port that our XDP program has seen first */
 };
 
 struct {

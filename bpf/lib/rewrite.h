@@ -12,25 +12,7 @@
 #ifndef BPFPORT_LIB_REWRITE_H
 #define BPFPORT_LIB_REWRITE_H
 
-#include "lib/l4.h"
-
-/* RFC 1624, equation 3: the checksum after one 16-bit word changed. */
-static __always_inline __u16 checksum_after(__u16 checksum, __u16 from, __u16 to)
-{
-    __u32 sum = (__u16)~checksum + (__u16)~from + to;
-
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return ~sum;
-}
-
-/* A port to be changed and where it stands. */
-struct port_change {
-    __u32 transport; /* offset of the header */
-    __u32 port;      /* SOURCE_PORT or DESTINATION_PORT */
-    __be16 from;
-    __be16 to;
-};
+#include "lib/port.h"
 
 #if DIRECT_WRITE
 /* include/linux/skbuff.h; only the field we read, found by CO-RE wherever it is. */
@@ -58,17 +40,7 @@ static __always_inline bool rewrite_port(struct __sk_buff* skb, const struct l4*
     if (header + l4->header > (__u8*)end) return false;
     *(__be16*)(header + change->port) = change->to;
     if (BPF_CORE_READ_BITFIELD(kernel_skb, ip_summed) == CHECKSUM_STATE_PARTIAL) return true;
-
-    __u16* checksum = (__u16*)(header + l4->checksum);
-    __u16 old = *checksum;
-
-    if (l4->zero_is_none) {
-        if (!old) return true;
-        old = checksum_after(old, change->from, change->to);
-        *checksum = old ? old : 0xffff;
-    } else {
-        *checksum = checksum_after(old, change->from, change->to);
-    }
+    update_checksum(header, l4, change);
     return true;
 }
 #else

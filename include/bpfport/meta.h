@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 /* Raised when a shared struct or a map's shape changes: an older state is then refused, not misread. */
-#define BP_ABI 1
+#define BP_ABI 2
 
 enum bp_engine {
     BP_ENGINE_TC = 1,
@@ -21,6 +21,12 @@ enum bp_engine {
 enum bp_hook {
     BP_HOOK_TCX = 1,    /* pinned links, 6.6+ */
     BP_HOOK_CLSACT = 2, /* filters with the handle and priority below */
+};
+
+enum bp_xdp_mode {
+    BP_XDP_NONE = 0,
+    BP_XDP_NATIVE = 1,  /* in the driver */
+    BP_XDP_GENERIC = 2, /* in the stack, after the kernel has made an skb */
 };
 
 /* netns-<inode>/meta */
@@ -42,6 +48,9 @@ struct bp_attachment_meta {
     __u32 egress_priority;
     __u64 created; /* seconds since 1970 */
     char ifname[16];
+    __u8 xdp_address[6]; /* the link-layer address the XDP program compares with ... */
+    __u8 xdp_mode;       /* enum bp_xdp_mode: ... and how its link, when there is one, was made */
+    __u8 reserved;
 };
 
 #endif

@@ -51,6 +51,7 @@ enum bp_rule_flags {
     BP_RULE_EXCLUSIVE = 1 << 4, /* shown by status; the programs read the target's slot */
     BP_RULE_ADDRESS = 1 << 5,   /* `address` is set: only packets to it match */
     BP_RULE_CAREFUL = 1 << 6,   /* a SYN or datagram is checked even when its flow is known */
+    BP_RULE_XDP_GENERIC = 1 << 9, /* xdp: generic XDP will do where it runs */
 };
 
 struct bp_rule {

@@ -10,6 +10,7 @@
 #include "cli/command.hpp"
 #include "engine/guard.hpp"
 #include "engine/plan.hpp"
+#include "engine/xdp_hooks.hpp"
 #include "kernel/tc_hook.hpp"
 
 namespace bpfport {
@@ -20,6 +21,7 @@ struct AttachOptions {
     std::vector<std::string> words;
     std::string on_absent = "reset";
     std::string engine = "auto";
+    std::string xdp_mode = "native";
     std::string hook = "auto";
     bool no_local = false, forwarded = false, vlan = false, exclusive = false;
     bool explain = false; // say what would be done and why, and do nothing
@@ -70,6 +72,9 @@ void explain(std::ostream& out, const Plan& plan, const HostFacts& facts,
                                : "this kernel has no tcx (6.6)");
     for (unsigned ifindex : needed_hooks(plan.rules, facts.interfaces))
         fmt::print(out, "sees packets of {}\n", scope_name(ifindex, facts.interfaces));
+    for (const auto& [ifindex, wish] : wanted_xdp(plan.rules, facts.interfaces))
+        fmt::print(out, "runs {} XDP on {}\n", xdp_mode_name(wish.mode),
+                   scope_name(ifindex, facts.interfaces));
     fmt::print(out, "nothing was changed (--explain)\n");
 }
 
@@ -118,6 +123,7 @@ void read_options(AttachOptions& options) {
                         : options.on_absent == "pass" ? BP_ABSENT_PASS
                                                       : BP_ABSENT_RESET;
     request.engine = parse_engine_choice(options.engine);
+    if (options.xdp_mode == "generic") request.flags |= BP_RULE_XDP_GENERIC;
     if (options.no_local) request.flags |= BP_RULE_NO_LOCAL;
     if (options.forwarded) request.flags |= BP_RULE_FORWARDED;
     if (options.vlan) request.flags |= BP_RULE_VLAN;
@@ -177,6 +183,7 @@ Result<void> attach(const Session& session, AttachOptions& options) {
     if (auto done = guard_and_apply(*store, *engine, options, *plan, *facts); !done) return done;
     print_plan(session.out, *plan, *facts, options.tc);
     print_warnings(session, plan->warnings);
+    print_warnings(session, engine->warnings());
     return {};
 }
 
@@ -197,6 +204,9 @@ void add_rule_flags(CLI::App& command, AttachOptions& options) {
 void add_engine_options(CLI::App& command, AttachOptions& options) {
     command.add_option("--engine", options.engine, "How it is done")
         ->check(CLI::IsMember(engine_choices()))
+        ->capture_default_str();
+    command.add_option("--xdp-mode", options.xdp_mode, "Where an XDP program may run")
+        ->check(CLI::IsMember({"native", "generic"}))
         ->capture_default_str();
     command.add_option("--hook", options.hook, "Where tc programs go")
         ->check(CLI::IsMember({"auto", "tcx", "clsact"}))

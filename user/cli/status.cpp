@@ -38,6 +38,7 @@ std::string notes(const RuleStatus& rule) {
         if (when) text += fmt::format("{}{}", text.empty() ? "" : " ", word);
     };
     note(!rule.hooked, "NOT-IN-FORCE");
+    note(rule.xdp_gone, "XDP-GONE(tc-serves)");
     note(rule.rule.has(BP_RULE_DRAINING), "draining");
     note(rule.rule.old_target_first != 0,
          fmt::format("old-target:{}", rule.rule.old_target_first));
@@ -69,7 +70,8 @@ void print_table(std::ostream& out, const Snapshot& snapshot) {
     fmt::print(out, "\ntc: {}; hooks:",
                snapshot.direct_write ? "fast path" : "helper path (no BTF or kernel before 6.2)");
     for (const auto& hook : snapshot.hooks)
-        fmt::print(out, " {} ({}{})", hook.interface, hook.kind, hook.alive ? "" : ", GONE");
+        fmt::print(out, " {} ({}{}{}{})", hook.interface, hook.kind, hook.alive ? "" : ", GONE",
+                   *hook.xdp ? ", xdp " : "", hook.xdp);
     fmt::print(out, "\n");
     for (const auto& name : snapshot.unhooked)
         fmt::print(out, "warning: {} is not hooked; run the attach command again\n", name);
@@ -114,7 +116,9 @@ void print_json(std::ostream& out, const std::optional<Snapshot>& snapshot,
                                      {"hook", hook.kind},
                                      {"alive", hook.alive},
                                      {"tag_in", hook.tag_in},
-                                     {"tag_out", hook.tag_out}});
+                                     {"tag_out", hook.tag_out},
+                                     {"xdp", hook.xdp},
+                                     {"tag_xdp", hook.tag_xdp}});
         json["unhooked"] = snapshot->unhooked;
         for (unsigned i = 0; i < BP_OUTCOME_COUNT; i++)
             json["outcomes"][outcome_label(i)] = snapshot->outcomes[i];

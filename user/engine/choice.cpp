@@ -58,7 +58,7 @@ Result<ChosenEngine> choose_engine(EngineChoice wanted, [[maybe_unused]] const R
     case EngineChoice::kTc:
         return ChosenEngine{BP_ENGINE_TC, "asked for"};
     case EngineChoice::kXdp:
-        return not_built("xdp");
+        return ChosenEngine{BP_ENGINE_XDP, "asked for"};
     case EngineChoice::kSklookup:
         return not_built("sklookup");
     }

@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 
 #include "bpfport/meta.h"
+#include "engine/xdp_hooks.hpp"
 #include "kernel/sysctl.hpp"
 
 namespace bpfport {
@@ -91,7 +92,15 @@ Result<void> check_flags(const AttachRequest& request) {
     if ((request.flags & BP_RULE_FORWARDED) && request.on_absent != BP_ABSENT_RESET)
         return usage_error("--forwarded goes with --on-absent reset only",
                            "whether a program listens on another host can't be seen from here");
+    if ((request.flags & BP_RULE_XDP_GENERIC) && request.engine != EngineChoice::kXdp)
+        return usage_error("--xdp-mode goes with --engine xdp only", "add --engine xdp");
     return {};
+}
+
+Result<void> check_device(std::uint32_t engine, unsigned ifindex, const HostFacts& facts) {
+    auto known = std::ranges::find(facts.interfaces, ifindex, &Interface::ifindex);
+    if (engine != BP_ENGINE_XDP || known == facts.interfaces.end()) return {};
+    return check_xdp_device(*known);
 }
 
 void note_reason(const ChosenEngine& chosen, std::vector<std::string>& reasons) {
@@ -174,6 +183,8 @@ Result<Plan> plan_attach(const AttachRequest& request, const std::vector<Install
             auto engine = choose_engine(request.engine, rule);
             if (!engine) return std::unexpected(engine.error());
             note_reason(*engine, plan.reasons);
+            if (auto fits = check_device(engine->engine, ifindex, facts); !fits)
+                return std::unexpected(fits.error());
             InstalledRule wanted{0, rule, ifindex, engine->engine, request.flags,
                                  request.on_absent, 0};
             auto place = std::ranges::find_if(
@@ -211,6 +222,10 @@ Result<Plan> plan_attach(const AttachRequest& request, const std::vector<Install
         if (auto checked = check_theft(plan.added, facts); !checked)
             return std::unexpected(checked.error());
     plan.warnings = warnings(after, facts.ephemeral, facts.reserved);
+    if (request.flags & BP_RULE_XDP_GENERIC)
+        plan.warnings.push_back({"generic XDP works on a packet after the kernel has made an skb "
+                                 "of it, and copies some: it is not faster than tc",
+                                 "leave out --xdp-mode for native XDP, or use --engine tc"});
     std::ranges::move(absent_warnings(fresh, facts), std::back_inserter(plan.warnings));
     return plan;
 }

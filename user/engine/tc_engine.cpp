@@ -110,6 +110,7 @@ Result<void> TcEngine::upgrade() {
             BP_TRY(attachment.update(direction, *program), "upgrade");
         }
     }
+    BP_TRY(xdp_hooks().upgrade(), "upgrade");
     for (const char* name : {pins::kTcIn, pins::kTcOut, pins::kTcInL3, pins::kTcOutL3})
         if (rename((staging->path() / name).c_str(), (instance_->path() / name).c_str()) != 0)
             return system_error(fmt::format("upgrade: replace program {}", name));
@@ -207,6 +208,9 @@ Result<void> TcEngine::prepare(const std::vector<InstalledRule>& rules, const Tc
         BP_TRY(upgrade(), "set up this network namespace");
     }
     if (auto made = make_hooks(needed_hooks(rules, interfaces_), options.hook); !made) return made;
+    auto xdp = xdp_hooks().make(rules);
+    if (!xdp) return std::unexpected(xdp.error());
+    warnings_ = std::move(*xdp);
     return write_addresses();
 }
 
@@ -226,7 +230,7 @@ Result<void> TcEngine::remove_unneeded() {
     std::set<unsigned> needed = needed_hooks(rules_, interfaces_);
     for (const auto& attachment : attachments(*store_, netns_))
         if (!needed.contains(attachment.name().ifindex)) BP_TRY(unhook(attachment), "clean up");
-    if (!rules_.empty()) return {};
+    if (!rules_.empty()) return xdp_hooks().remove_unneeded(rules_);
     instance_.reset();
     return store_->remove(instance_name(netns_));
 }

@@ -13,6 +13,7 @@
 
 #include "base/error.hpp"
 #include "engine/tc_object.hpp"
+#include "engine/xdp_hooks.hpp"
 #include "kernel/netlink.hpp"
 #include "state/attachment.hpp"
 #include "state/instance.hpp"
@@ -38,6 +39,9 @@ class TcEngine {
     // The kernel runs exactly these afterwards. With none, nothing of ours remains in this netns.
     Result<void> apply(std::vector<InstalledRule> rules, const TcOptions& options = {});
 
+    // What the last apply() did otherwise than asked.
+    [[nodiscard]] const std::vector<Warning>& warnings() const { return warnings_; }
+
     [[nodiscard]] const Instance* instance() const { return instance_ ? &*instance_ : nullptr; }
 
   private:
@@ -52,12 +56,14 @@ class TcEngine {
     Result<void> publish(std::vector<InstalledRule>& rules);
     Result<void> remove_unneeded();
     Result<void> write_addresses();
+    XdpHooks xdp_hooks() { return {*store_, *instance_, interfaces_}; }
 
     Store* store_;
     std::uint64_t netns_;
     std::optional<Instance> instance_;
     std::vector<InstalledRule> rules_;
     std::vector<Interface> interfaces_;
+    std::vector<Warning> warnings_;
 };
 
 // The interfaces whose packets `rules` want to see, lo included.

@@ -9,8 +9,8 @@
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 
-#include "bpfport/meta.h"
-#include "kernel/bpf.hpp"
+#include "engine/instance_maps.hpp"
+#include "engine/xdp_object.hpp"
 #include "kernel/load_log.hpp"
 #include "kernel/netns.hpp"
 #include "state/instance.hpp"
@@ -27,32 +27,6 @@ template <typename Skeleton> struct Destroy {
     void operator()(Skeleton* skeleton) const { Skeleton::destroy(skeleton); }
 };
 
-struct MapPin {
-    bpf_map* map;
-    const char* name;
-};
-
-template <typename Skeleton> auto map_pins(Skeleton& s) {
-    return std::to_array<MapPin>({{s.maps.bss, pins::kTable},
-                                  {s.maps.bp_addresses, pins::kAddresses},
-                                  {s.maps.bp_counters, pins::kCounters},
-                                  {s.maps.bp_outcomes, pins::kOutcomes},
-                                  {s.maps.bp_events, pins::kEvents},
-                                  {s.maps.bp_records, pins::kRecords},
-                                  {s.maps.bp_hints, pins::kHints},
-                                  {s.maps.bp_udp_flows, pins::kUdpFlows},
-                                  {s.maps.bp_forward_tcp, pins::kForwardTcp},
-                                  {s.maps.bp_forward_udp, pins::kForwardUdp}});
-}
-
-Result<void> use_pinned(const MapPin& map, const fs::path& directory) {
-    auto fd = open_pin(directory / map.name);
-    if (!fd) return std::unexpected(fd.error());
-    if (int error = bpf_map__reuse_fd(map.map, fd->get()); error != 0)
-        return system_error(fmt::format("reuse map {}", map.name), -error);
-    return {};
-}
-
 template <typename Skeleton>
 Result<void> load(const fs::path& directory, const FlowSizes& sizes, const fs::path& keep_maps,
                   std::uint16_t mark) {
@@ -64,9 +38,8 @@ Result<void> load(const fs::path& directory, const FlowSizes& sizes, const fs::p
     bpf_map__set_max_entries(skeleton->maps.bp_forward_tcp, sizes.forward);
     bpf_map__set_max_entries(skeleton->maps.bp_forward_udp, sizes.forward);
     skeleton->rodata->bp_mark = mark;
-    auto maps = map_pins(*skeleton);
     if (!keep_maps.empty())
-        for (const auto& map : maps) BP_TRY(use_pinned(map, keep_maps), "load programs");
+        BP_TRY(use_instance_maps(skeleton->obj, keep_maps), "load programs");
     if (int error = Skeleton::load(skeleton.get()); error != 0)
         return system_error("load programs", -error, LoadLog::reason());
 
@@ -80,10 +53,7 @@ Result<void> load(const fs::path& directory, const FlowSizes& sizes, const fs::p
         if (int error = bpf_program__pin(program, (directory / name).c_str()); error != 0)
             return system_error(fmt::format("pin program {}", name), -error);
     if (!keep_maps.empty()) return {};
-    for (const auto& map : maps)
-        if (int error = bpf_map__pin(map.map, (directory / map.name).c_str()); error != 0)
-            return system_error(fmt::format("pin map {}", map.name), -error);
-    return {};
+    return pin_instance_maps(skeleton->obj, directory);
 }
 
 std::uint64_t digest(const void* bytes, std::size_t size, std::uint64_t hash) {
@@ -121,6 +91,8 @@ std::uint64_t tc_object_build() {
         const void* bytes = tc_direct_bpf::elf_bytes(&size);
         hash = digest(bytes, size, hash);
         bytes = tc_helper_bpf::elf_bytes(&size);
+        hash = digest(bytes, size, hash);
+        bytes = xdp_object_bytes(&size);
         return digest(bytes, size, hash);
     }();
     return build;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdarg>
 #include <cstdio>
+#include <string_view>
 
 namespace bpfport {
 
@@ -38,6 +39,14 @@ std::string LoadLog::reason() {
     return start < end && end != std::string::npos
                ? text().substr(start + 1, text().find('\n', start + 1) - start - 1)
                : std::string();
+}
+
+std::string LoadLog::kernel_message() {
+    constexpr std::string_view before = "Kernel error message: ";
+    auto at = text().rfind(before);
+    if (at == std::string::npos) return {};
+    at += before.size();
+    return text().substr(at, text().find('\n', at) - at);
 }
 
 } // namespace bpfport

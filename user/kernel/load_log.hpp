@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// What libbpf says while an object loads, kept instead of printed: its last lines hold the
-// verifier's reason.
+// What libbpf says while an object loads or is attached, kept instead of printed: its last lines hold
+// the verifier's reason, or the kernel's own words for refusing (extack).
 #pragma once
 
 #include <string>
@@ -19,6 +19,8 @@ class LoadLog {
 
     // The last line that says something, for a one-line error; empty when there is none.
     [[nodiscard]] static std::string reason();
+    // "Underlying driver does not support XDP in native mode"; empty when the kernel gave none.
+    [[nodiscard]] static std::string kernel_message();
 
   private:
     libbpf_print_fn_t previous_;

@@ -20,6 +20,14 @@ const char* link_pin(Direction direction) {
     return direction == Direction::kIngress ? pins::kLinkIn : pins::kLinkOut;
 }
 
+// 0: no link there, or an empty shell whose interface is gone.
+std::uint32_t program_of_link(const std::filesystem::path& path) {
+    auto link = open_pin(path);
+    if (!link) return 0;
+    auto info = link_info(*link);
+    return info && info->target ? info->program_id : 0;
+}
+
 // Runs `action` where the attachment can be asked and changed: a tcx link anywhere, a clsact filter
 // only in its netns. False when that is gone; it has taken its filters along.
 Result<bool> in_its_netns(const Attachment& attachment,
@@ -63,10 +71,15 @@ Result<Attachment> Attachment::open(const Store& store, const TcName& name) {
 std::uint32_t Attachment::program(Direction direction) const {
     if (meta_.hook == BP_HOOK_CLSACT)
         return clsact_program(clsact_filter(meta_, direction)).value_or(0);
-    auto link = open_pin(path_ / link_pin(direction));
-    if (!link) return 0;
-    auto info = link_info(*link);
-    return info && info->target ? info->program_id : 0;
+    return program_of_link(path_ / link_pin(direction));
+}
+
+std::uint32_t Attachment::xdp_program() const { return program_of_link(path_ / pins::kLinkXdp); }
+
+Result<void> Attachment::write(const bp_attachment_meta& meta) const {
+    auto map = open_pin(path_ / pins::kMeta);
+    if (!map) return std::unexpected(map.error());
+    return write_struct(*map, meta, (path_ / pins::kMeta).native());
 }
 
 bool Attachment::alive() const {

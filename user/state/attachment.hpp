@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // Attachment: the hooks of one interface, tc-<netns inode>-<ifindex>/ in the store: pinned links
-// `in` and `out` (tcx), or filters that `meta` names (clsact).
+// `in` and `out` (tcx), or filters that `meta` names (clsact), and `xdp` in front of them when a
+// rule of that engine covers the interface.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +19,7 @@ namespace bpfport {
 namespace pins {
 inline constexpr const char* kLinkIn = "in";
 inline constexpr const char* kLinkOut = "out";
+inline constexpr const char* kLinkXdp = "xdp";
 } // namespace pins
 
 class Attachment {
@@ -31,8 +33,13 @@ class Attachment {
     // The id of the program that the kernel runs there now; 0: the hook is gone, with its interface
     // or by another's hand. clsact: asks in the current netns, so be in the attachment's.
     [[nodiscard]] std::uint32_t program(Direction direction) const;
-    // Both hooks are in place.
+    // Both tc hooks are in place.
     [[nodiscard]] bool alive() const;
+    // The id of the XDP program that the kernel runs there now; 0: none.
+    [[nodiscard]] std::uint32_t xdp_program() const;
+    [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+    // Another meta from now on; this object keeps the one it has read.
+    Result<void> write(const bp_attachment_meta& meta) const;
 
     // Puts another program in place without a gap.
     Result<void> update(Direction direction, const Fd& program) const;

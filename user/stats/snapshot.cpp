@@ -102,17 +102,27 @@ std::string program_tag(std::uint32_t id) {
 }
 
 void read_hooks(const Store& store, Snapshot& snapshot) {
-    for (const auto& attachment : attachments(store, snapshot.netns))
+    for (const auto& attachment : attachments(store, snapshot.netns)) {
+        std::uint32_t xdp = attachment.xdp_program();
         snapshot.hooks.push_back({attachment.interface(), attachment.name().ifindex,
                                   attachment.meta().hook == BP_HOOK_TCX ? "tcx" : "clsact",
                                   attachment.alive(),
                                   program_tag(attachment.program(Direction::kIngress)),
-                                  program_tag(attachment.program(Direction::kEgress))});
+                                  program_tag(attachment.program(Direction::kEgress)),
+                                  xdp_mode_name(xdp ? attachment.meta().xdp_mode : 0),
+                                  xdp ? program_tag(xdp) : std::string()});
+    }
 }
 
 bool is_hooked(const Snapshot& snapshot, unsigned ifindex) {
     auto hook = std::ranges::find(snapshot.hooks, ifindex, &HookStatus::ifindex);
     return hook != snapshot.hooks.end() && hook->alive;
+}
+
+bool xdp_runs_for(const InstalledRule& rule, const Snapshot& snapshot) {
+    return std::ranges::any_of(snapshot.hooks, [&](const HookStatus& hook) {
+        return *hook.xdp && (!rule.ifindex || rule.ifindex == hook.ifindex);
+    });
 }
 
 } // namespace
@@ -133,7 +143,8 @@ Result<std::optional<Snapshot>> take_snapshot(const Store& store, Owners owners)
     auto open = open_connections(*instance);
     auto rules = instance->table().rules();
     for (const auto& rule : rules) {
-        RuleStatus status{rule, scope_name(rule.ifindex, facts->interfaces), {}, {}, {}, {}, true};
+        RuleStatus status{rule, scope_name(rule.ifindex, facts->interfaces), {}, {}, {}, {}, true,
+                          rule.engine == BP_ENGINE_XDP && !xdp_runs_for(rule, snapshot)};
         status.hooked = !rule.ifindex || is_hooked(snapshot, rule.ifindex);
         if (open && rule.rule.protocol() == Protocol::kTcp) {
             auto count = open->by_rule.find(rule.id);

@@ -39,6 +39,7 @@ struct RuleStatus {
     std::vector<CallCount> calls;             // cgroup engine; guarded ports of any engine
     std::vector<Listener> listeners;          // of the target
     bool hooked = true; // its interface's hooks are in place
+    bool xdp_gone = false; // engine xdp, but no XDP program runs: tc does its work
 };
 
 struct HookStatus {
@@ -48,6 +49,8 @@ struct HookStatus {
     bool alive = false;    // both directions run our programs
     std::string tag_in;    // the programs' tags
     std::string tag_out;
+    const char* xdp = ""; // native, generic; empty: no XDP program of ours runs there
+    std::string tag_xdp{};
 };
 
 struct FlowUse {

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "engine/instance_maps.hpp"
+
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "kernel/bpf.hpp"
+#include "state/instance.hpp"
+
+namespace bpfport {
+
+namespace {
+
+constexpr std::pair<std::string_view, const char*> kShared[] = {
+    {"bp_addresses", pins::kAddresses},    {"bp_counters", pins::kCounters},
+    {"bp_outcomes", pins::kOutcomes},      {"bp_events", pins::kEvents},
+    {"bp_records", pins::kRecords},        {"bp_hints", pins::kHints},
+    {"bp_udp_flows", pins::kUdpFlows},     {"bp_forward_tcp", pins::kForwardTcp},
+    {"bp_forward_udp", pins::kForwardUdp}, {"bp_xdp_devices", pins::kXdpDevices},
+};
+
+} // namespace
+
+const char* instance_pin(const bpf_map* map) {
+    std::string_view name = bpf_map__name(map);
+    if (name.ends_with(".bss")) return pins::kTable; // the table is the only global
+    for (const auto& [shared, pin] : kShared)
+        if (name == shared) return pin;
+    return nullptr;
+}
+
+Result<void> use_pinned(bpf_map* map, const std::filesystem::path& pin) {
+    auto fd = open_pin(pin);
+    if (!fd) return std::unexpected(fd.error());
+    if (int error = bpf_map__reuse_fd(map, fd->get()); error != 0)
+        return system_error(fmt::format("reuse map {}", pin.filename().native()), -error);
+    return {};
+}
+
+Result<void> use_instance_maps(bpf_object* object, const std::filesystem::path& instance) {
+    bpf_map* map = nullptr;
+    bpf_object__for_each_map(map, object) {
+        const char* pin = instance_pin(map);
+        if (!pin) continue;
+        if (auto used = use_pinned(map, instance / pin); !used) return used;
+    }
+    return {};
+}
+
+Result<void> pin_instance_maps(bpf_object* object, const std::filesystem::path& directory) {
+    bpf_map* map = nullptr;
+    bpf_object__for_each_map(map, object) {
+        const char* pin = instance_pin(map);
+        if (!pin) continue;
+        if (int error = bpf_map__pin(map, (directory / pin).c_str()); error != 0)
+            return system_error(fmt::format("pin map {}", pin), -error);
+    }
+    return {};
+}
+
+} // namespace bpfport

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// The maps that the objects of a network namespace share: which pin of the instance each one is.
+#pragma once
+
+#include <filesystem>
+
+#include <bpf/libbpf.h>
+
+#include "base/error.hpp"
+
+namespace bpfport {
+
+namespace pins {
+inline constexpr const char* kXdpDevices = "xdp_devices"; // interfaces whose packets XDP sees first
+} // namespace pins
+
+// The pin's name (state/instance.hpp); nullptr: the map is the object's own, such as .rodata.
+const char* instance_pin(const bpf_map* map);
+
+// To be called between open and load: the map is the one that is pinned there.
+Result<void> use_pinned(bpf_map* map, const std::filesystem::path& pin);
+
+// To be called between open and load: all shared maps of the object are those of the instance.
+Result<void> use_instance_maps(bpf_object* object, const std::filesystem::path& instance);
+
+// After load: pins the shared ones, which makes `directory` an instance to be.
+Result<void> pin_instance_maps(bpf_object* object, const std::filesystem::path& directory);
+
+} // namespace bpfport
