@@ -3,6 +3,7 @@
 
 #include <sys/socket.h>
 
+#include <cctype>
 #include <sstream>
 #include <stdexcept>
 
@@ -69,7 +70,13 @@ std::string Flavour::text() const {
 }
 
 std::string mode_name(const testing::TestParamInfo<Mode>& info) {
-    return std::string(info.param.hook) + (info.param.tx_checksum ? "TxOn" : "TxOff");
+    std::string engine = info.param.engine;
+    std::erase_if(engine, [](unsigned char c) { return std::isalnum(c) == 0; });
+    return engine + info.param.hook + (info.param.tx_checksum ? "TxOn" : "TxOff");
+}
+
+std::string Mode::options() const {
+    return std::string("--hook ") + hook + " --engine " + engine;
 }
 
 std::string ask(const Netns& from, const Endpoint& server, Transport transport,

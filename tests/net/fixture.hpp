@@ -45,11 +45,13 @@ inline constexpr std::array kFlavours = {
     Flavour{false, Transport::kTcp}, Flavour{true, Transport::kTcp},
     Flavour{false, Transport::kUdp}, Flavour{true, Transport::kUdp}};
 
-// How the tests run that depend on it: checksums finished by the sender or left to the device, and
-// where the programs hang.
+// How the tests run that depend on it: checksums finished by the sender or left to the device,
+// where the programs hang, and the engine.
 struct Mode {
     bool tx_checksum;
     const char* hook; // --hook
+    const char* engine = "tc";
+    [[nodiscard]] std::string options() const; // for `bpfport attach`
 };
 std::string mode_name(const testing::TestParamInfo<Mode>& info);
 // Skips the test when the kernel has no such hook.

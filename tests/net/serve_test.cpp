@@ -19,13 +19,15 @@ class Serve : public NetTest, public testing::WithParamInterface<Mode> {
         if (!IsSkipped()) REQUIRE_HOOK(GetParam().hook);
     }
     static std::string attach(const std::string& words) {
-        return std::string("attach --hook ") + GetParam().hook + " " + words;
+        return "attach " + GetParam().options() + " " + words;
     }
 };
 
 INSTANTIATE_TEST_SUITE_P(, Serve,
                          testing::Values(Mode{true, "tcx"}, Mode{false, "tcx"},
-                                         Mode{true, "clsact"}, Mode{false, "clsact"}),
+                                         Mode{true, "clsact"}, Mode{false, "clsact"},
+                                         Mode{true, "auto", "xdp"}, Mode{false, "auto", "xdp"},
+                                         Mode{false, "clsact", "xdp"}),
                          mode_name);
 
 TEST_P(Serve, ClientsFromOutsideAndOnTheHost) {

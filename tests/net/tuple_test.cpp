@@ -20,14 +20,15 @@ class Tuple : public NetTest, public testing::WithParamInterface<Mode> {
 
 INSTANTIATE_TEST_SUITE_P(, Tuple,
                          testing::Values(Mode{true, "tcx"}, Mode{false, "tcx"},
-                                         Mode{false, "clsact"}),
+                                         Mode{false, "clsact"}, Mode{true, "auto", "xdp"},
+                                         Mode{false, "auto", "xdp"}),
                          mode_name);
 
 TEST_P(Tuple, TheOlderConnectionWins) {
     const ClientServer net(GetParam().tx_checksum);
     const Service web(net.server, 3000);
     ASSERT_TRUE(
-        works(net.server, std::string("attach eth0 80:3000 8080:3000 --hook ") + GetParam().hook));
+        works(net.server, "attach eth0 80:3000 8080:3000 " + GetParam().options()));
     struct Case {
         std::uint16_t older;
         std::uint16_t newer;
@@ -59,7 +60,7 @@ TEST_P(Tuple, ThePortIsUsedAgain) {
     const ClientServer net(GetParam().tx_checksum);
     const TcpServer closing(net.server, {"::", 3000}, {.closes = true}); // TIME_WAIT is here
     ASSERT_TRUE(
-        works(net.server, std::string("attach eth0 80:3000 8080:3000 --hook ") + GetParam().hook));
+        works(net.server, "attach eth0 80:3000 8080:3000 " + GetParam().options()));
     for (const bool ipv6 : {false, true}) {
         std::uint16_t last = 0;
         for (const std::uint16_t port : {80, 80, 3000, 3000, 80, 8080, 3000, 8080, 80}) {
@@ -77,8 +78,7 @@ TEST_P(Tuple, ThePortIsUsedAgain) {
 TEST_P(Tuple, UdpTheLastPortWins) {
     const ClientServer net(GetParam().tx_checksum);
     const Service web(net.server, 3000);
-    ASSERT_TRUE(works(net.server, std::string("attach eth0 80:3000/udp 81:3000/udp --hook ") +
-                                      GetParam().hook));
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000/udp 81:3000/udp " + GetParam().options()));
     for (const bool ipv6 : {false, true}) {
         auto client = UdpClient::open(net.client, ipv6);
         for (const std::uint16_t port : {80, 3000, 81, 80, 81, 3000, 80}) {
@@ -94,7 +94,7 @@ TEST_P(Tuple, SpoofedPacketsChangeNothing) {
     const ClientServer net(GetParam().tx_checksum);
     const Service web(net.server, 3000);
     ASSERT_TRUE(
-        works(net.server, std::string("attach eth0 80:3000 8080:3000 --hook ") + GetParam().hook));
+        works(net.server, "attach eth0 80:3000 8080:3000 " + GetParam().options()));
     const Capture wire(net.link.a);
     for (const bool ipv6 : {false, true})
         for (const std::uint16_t port : {80, 3000}) {
