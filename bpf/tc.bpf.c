@@ -13,6 +13,7 @@
 #include "lib/parse.h"
 #include "lib/refuse.h"
 #include "lib/rewrite.h"
+#include "lib/standby.h"
 
 #define OUTGOING (1 << 16) /* to be or-ed to a happening() */
 
@@ -124,11 +125,15 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
     q.rule = id;
     q.listen_port = ports->destination;
     q.key.target_port = rule_target(rule, q.listen_port);
+    if (rule->engine == BP_ENGINE_SKLOOKUP && !stands_in(&q, rule)) {
+        if (q.proto == BP_UDP && ask(&q)) bp_keep_udp(skb);
+        return TC_NEXT;
+    }
 
     struct bp_flow* flow = flow_lookup(q.proto, &q.key);
 
     if (flow && flow->listen_port == q.listen_port &&
-        !(q.opens && (rule->flags & BP_RULE_CAREFUL))) {
+        !(q.opens && (q.known_only || (rule->flags & BP_RULE_CAREFUL)))) {
         q.target_port = flow->target_port;
     } else {
         struct query* asked = ask(&q);
@@ -163,7 +168,7 @@ static __always_inline int tc_in(struct __sk_buff* skb, __u32 link_header)
         return translated(bp_icmp_in(skb, packet_pack(&p, PARSED)));
     }
     slot = rules_slot(rules_side(), l4.proto, ports.destination);
-    if (!slot || is_marked(skb)) return TC_NEXT;
+    if (!slot || asleep(slot) || is_marked(skb)) return TC_NEXT;
     return tc_in_matched(skb, &p, &l4, &ports, slot, link_header != 0);
 }
 

@@ -89,6 +89,7 @@ static __always_inline enum verdict admit_tcp(struct __sk_buff* skb, struct quer
         note(BP_OUTCOME_OLDER_DIRECT);
         return q->opens ? REFUSE : LEAVE;
     }
+    if (q->known_only) return LEAVE;
     if (rule->flags & BP_RULE_DRAINING) return leave(BP_OUTCOME_DRAINING);
     if (rule->on_absent != BP_ABSENT_RESET && tenure.owner == OWNER_NONE && q->opens)
         return nobody_listens(rule);

@@ -24,6 +24,7 @@ struct query {
     __u8 proto;
     bool opens; /* a SYN or a datagram */
     bool after_xdp; /* a datagram to a target port that our XDP program has seen first */
+    bool known_only; /* connections on record go on, new ones are another engine's */
 };
 
 struct {

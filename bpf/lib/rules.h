@@ -27,14 +27,20 @@ static __always_inline const struct bp_table_side* rules_side(void)
     return &bp_table.side[*(volatile __u32*)&bp_table.active & 1];
 }
 
-/* BP_SLOT_* of a port; 0 for nearly all of them. */
-static __always_inline __u16 rules_slot(const struct bp_table_side* side, __u8 proto, __be16 port)
+/* A port as an index. Verifiers before 6.14 don't know that a swap to 16 bits is bounded, and clang
+ * does and would drop the mask. */
+static __always_inline __u32 port_index(__be16 port)
 {
     __u32 index = bpf_ntohs(port);
 
-    /* Verifiers before 6.14 don't know that a swap to 16 bits is bounded, and clang does. */
     asm volatile("" : "+r"(index));
-    return side->ports[proto & 1][index & 0xffff];
+    return index & 0xffff;
+}
+
+/* BP_SLOT_* of a port; 0 for nearly all of them. */
+static __always_inline __u16 rules_slot(const struct bp_table_side* side, __u8 proto, __be16 port)
+{
+    return side->ports[proto & 1][port_index(port)];
 }
 
 /* The interface whose rules a packet for `local` takes when it arrives on lo; 0: those all agree on. */
@@ -58,24 +64,28 @@ static __always_inline bool rule_covers(const struct bp_rule* rule, __u32 ifinde
     return !rule->ifindex || rule->ifindex == ifindex;
 }
 
-/* The id of the rule that the query's packet takes; 0: none covers it. */
-__noinline __u32 bp_find_rule(__u32 slot)
+/* The id of the rule that a packet to `local` arriving on ifindex takes; 0: none covers it. */
+static __always_inline __u32 rules_find(const struct bp_table_side* side, __u32 slot, __u32 ifindex,
+                                        const __u8* local)
 {
-    const struct bp_table_side* side = rules_side();
-    struct query* q = query();
-    const __u16* set;
-    __u32 owner;
+    const __u16* set = side->sets[slot & BP_SLOT_SET];
+    __u32 owner = ifindex == LOOPBACK_INDEX ? rules_owner(local) : 0;
 
-    if (!q) return 0;
-    set = side->sets[slot & BP_SLOT_SET];
-    owner = q->ifindex == LOOPBACK_INDEX ? rules_owner(q->key.local) : 0;
     for (int i = 0; i < BP_SET_SIZE; i++) {
         __u16 id = set[i] & (BP_MAX_RULES - 1);
 
         if (!id) break;
-        if (rule_covers(&side->rules[id], q->ifindex, owner, q->key.local)) return id;
+        if (rule_covers(&side->rules[id], ifindex, owner, local)) return id;
     }
     return 0;
+}
+
+/* The same for the query's packet. */
+__noinline __u32 bp_find_rule(__u32 slot)
+{
+    struct query* q = query();
+
+    return q ? rules_find(rules_side(), slot, q->ifindex, q->key.local) : 0;
 }
 
 #define ASK_IN_FULL BP_MAX_RULES

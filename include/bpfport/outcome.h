@@ -19,6 +19,7 @@
     X(DRAINING, "draining", "left alone: new flow while the rule drains")                          \
     X(ABSENT_PASSED, "absent_passed", "left alone: nobody listens on the target (--on-absent pass)") \
     X(ABSENT_DROPPED, "absent_dropped", "dropped: nobody listens on the target (--on-absent drop)") \
+    X(ABSENT_RESET, "absent_reset", "refused: nobody listens on the target, and no packet went there (sklookup)") \
     X(OLDER_DIRECT, "older_direct", "refused: an older direct connection holds the same tuple")    \
     X(OLDER_REDIRECTED, "older_redirected", "refused: an older redirected connection holds the same tuple") \
     X(EXCLUSIVE, "exclusive", "refused: direct client of an --exclusive target")                   \

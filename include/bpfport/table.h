@@ -36,6 +36,8 @@ enum bp_proto {
 #define BP_SLOT_EXCLUSIVE_DROP 0x2000 /* ... or dropped */
 #define BP_SLOT_ANY_EXCLUSIVE (BP_SLOT_EXCLUSIVE | BP_SLOT_EXCLUSIVE_DROP)
 #define BP_SLOT_FORWARDED 0x1000      /* replies forwarded by this host may be ours as well */
+#define BP_SLOT_STEERED 0x0800        /* a sklookup rule's target: who listens there is kept */
+#define BP_SLOT_DORMANT 0x0400        /* sklookup serves every rule here: tc sleeps, see `awake` */
 
 enum bp_on_absent {
     BP_ABSENT_RESET = 0, /* rewritten all the same: the kernel's own RST or ICMP error answers */
@@ -51,6 +53,8 @@ enum bp_rule_flags {
     BP_RULE_EXCLUSIVE = 1 << 4, /* shown by status; the programs read the target's slot */
     BP_RULE_ADDRESS = 1 << 5,   /* `address` is set: only packets to it match */
     BP_RULE_CAREFUL = 1 << 6,   /* a SYN or datagram is checked even when its flow is known */
+    BP_RULE_STANDBY = 1 << 7,   /* sklookup: tc is attached too, and serves what can't be steered */
+    BP_RULE_TC_FLOWS = 1 << 8,  /* sklookup: connections that tc redirected before go on */
     BP_RULE_XDP_GENERIC = 1 << 9, /* xdp: generic XDP will do where it runs */
 };
 
@@ -79,6 +83,10 @@ struct bp_table {
     __u32 last_id; /* the rule id given out last; for the loader */
     struct bp_watch watch; /* whether anybody wants events (event.h) */
     struct bp_table_side side[2];
+    /* The programs' own, not flipped: TCP target ports, in host order, with a listener that can't be
+     * steered to (Multipath TCP). Set when it starts, cleared by the loader when it has gone. */
+    __u32 awake; /* one of by_tc is set, or was */
+    __u8 by_tc[65536];
 };
 
 #endif

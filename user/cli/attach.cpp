@@ -174,6 +174,7 @@ Result<void> attach(const Session& session, AttachOptions& options) {
     if (!engine) return std::unexpected(engine.error());
     auto facts = host_facts();
     if (!facts) return std::unexpected(facts.error());
+    facts->sklookup = probe_sklookup();
     auto plan = plan_attach(options.request, engine->rules(), *facts);
     if (!plan) return std::unexpected(plan.error());
     if (options.explain) {

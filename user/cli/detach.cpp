@@ -32,9 +32,9 @@ std::set<std::uint16_t> ids_of(const std::vector<InstalledRule>& rules) {
     return ids;
 }
 
-unsigned count_open(const OpenConnections& open, const std::set<std::uint16_t>& ids) {
+unsigned sum(const std::map<std::uint16_t, unsigned>& by_rule, const std::set<std::uint16_t>& ids) {
     unsigned count = 0;
-    for (const auto& [id, connections] : open.by_rule)
+    for (const auto& [id, connections] : by_rule)
         if (ids.contains(id)) count += connections;
     return count;
 }
@@ -42,10 +42,12 @@ unsigned count_open(const OpenConnections& open, const std::set<std::uint16_t>& 
 Result<void> detach_now(const Session& session, Store& store, TcEngine& engine,
                         const std::vector<InstalledRule>& selected) {
     auto ids = ids_of(selected);
-    unsigned open = 0;
+    unsigned open = 0, steered = 0;
     if (engine.instance())
-        if (auto connections = open_connections(*engine.instance()))
-            open = count_open(*connections, ids);
+        if (auto connections = open_connections(*engine.instance())) {
+            steered = sum(connections->steered, ids);
+            open = sum(connections->by_rule, ids) - steered;
+        }
     auto rules = engine.rules();
     std::erase_if(rules, [&](const InstalledRule& rule) { return ids.contains(rule.id); });
     if (auto applied = engine.apply(std::move(rules)); !applied) return applied;
@@ -55,6 +57,12 @@ Result<void> detach_now(const Session& session, Store& store, TcEngine& engine,
                    "warning: {} open connection{} cut\n"
                    "hint: detach --drain lets connections end first\n",
                    open, open == 1 ? " was" : "s were");
+    if (steered)
+        fmt::print(session.err,
+                   "note: {} open connection{} on: sklookup put {} on the listen port itself, "
+                   "where a server can be bound again once {} ended (or with SO_REUSEADDR)\n",
+                   steered, steered == 1 ? " goes" : "s go", steered == 1 ? "it" : "them",
+                   steered == 1 ? "it has" : "they have");
     return {};
 }
 
@@ -76,7 +84,7 @@ Result<unsigned> drain_step(const Session& session, const std::set<std::uint16_t
         return 0U;
     auto open = open_connections(*engine->instance());
     if (!open) return std::unexpected(open.error());
-    return std::max(1U, count_open(*open, ids));
+    return std::max(1U, sum(open->by_rule, ids));
 }
 
 // The lock is held only for moments, so other commands go on meanwhile.

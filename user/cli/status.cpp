@@ -6,9 +6,11 @@
 #include <fmt/ostream.h>
 #include <nlohmann/json.hpp>
 
+#include "bpfport/meta.h"
 #include "cli/command.hpp"
 #include "cli/status_cgroup.hpp"
 #include "cli/table.hpp"
+#include "stats/counts.hpp"
 #include "stats/snapshot.hpp"
 
 namespace bpfport {
@@ -40,6 +42,8 @@ std::string notes(const RuleStatus& rule) {
     note(!rule.hooked, "NOT-IN-FORCE");
     note(rule.xdp_gone, "XDP-GONE(tc-serves)");
     note(rule.rule.has(BP_RULE_DRAINING), "draining");
+    note(rule.by_tc, rule.rule.has(BP_RULE_STANDBY) ? "by-tc:mptcp" : "NOT-SERVED:mptcp");
+    note(rule.rule.has(BP_RULE_TC_FLOWS) && !rule.by_tc, "tc-connections");
     note(rule.rule.old_target_first != 0,
          fmt::format("old-target:{}", rule.rule.old_target_first));
     note(rule.rule.has(BP_RULE_EXCLUSIVE), "exclusive");
@@ -56,15 +60,29 @@ std::string connections(const RuleStatus& rule) {
     return fmt::format("{} ({} open)", rule.counters.connections, *rule.open_connections);
 }
 
+std::string traffic(std::optional<std::uint64_t> packets, std::optional<std::uint64_t> bytes) {
+    return packets && bytes ? fmt::format("{} pkt {}", *packets, human_bytes(*bytes)) : "-";
+}
+
+void print_sklookup(std::ostream& out, const Snapshot& snapshot) {
+    if (!snapshot.sklookup) return;
+    fmt::print(out, "sklookup: {}, {} listening socket{}\n",
+               snapshot.sklookup->alive ? "in force" : "GONE; run the attach command again",
+               snapshot.sklookup->listeners, snapshot.sklookup->listeners == 1 ? "" : "s");
+    for (const auto& rule : snapshot.rules)
+        if (rule.by_tc && !rule.rule.has(BP_RULE_STANDBY))
+            fmt::print(out, "warning: {}: {}\n", rule.rule.rule.to_string(), rule.why);
+}
+
 void print_table(std::ostream& out, const Snapshot& snapshot) {
     TextTable table({"SCOPE", "RULE", "ENGINE", "IN", "OUT", "CONNECTIONS", "TARGET", "NOTES"});
-    for (const auto& rule : snapshot.rules)
+    for (const auto& rule : snapshot.rules) {
+        RuleCounts counts = counts_of(rule);
         table.add({rule.scope, rule.rule.rule.to_string(), engine_name(rule.rule.engine),
-                   fmt::format("{} pkt {}", rule.counters.packets_in,
-                               human_bytes(rule.counters.bytes_in)),
-                   fmt::format("{} pkt {}", rule.counters.packets_out,
-                               human_bytes(rule.counters.bytes_out)),
-                   connections(rule), target_text(rule), notes(rule)});
+                   traffic(counts.packets_in, counts.bytes_in),
+                   traffic(counts.packets_out, counts.bytes_out), connections(rule),
+                   target_text(rule), notes(rule)});
+    }
     fmt::print(out, "{}", table.to_string());
 
     fmt::print(out, "\ntc: {}; hooks:",
@@ -73,6 +91,7 @@ void print_table(std::ostream& out, const Snapshot& snapshot) {
         fmt::print(out, " {} ({}{}{}{})", hook.interface, hook.kind, hook.alive ? "" : ", GONE",
                    *hook.xdp ? ", xdp " : "", hook.xdp);
     fmt::print(out, "\n");
+    print_sklookup(out, snapshot);
     for (const auto& name : snapshot.unhooked)
         fmt::print(out, "warning: {} is not hooked; run the attach command again\n", name);
     for (unsigned i = 0; i < BP_OUTCOME_COUNT; i++)
@@ -87,12 +106,18 @@ Json to_json(const RuleStatus& rule) {
     json["protocol"] = to_string(rule.rule.rule.protocol());
     json["engine"] = engine_name(rule.rule.engine);
     json["in_force"] = rule.hooked;
-    json["packets_in"] = rule.counters.packets_in;
-    json["bytes_in"] = rule.counters.bytes_in;
-    json["packets_out"] = rule.counters.packets_out;
-    json["bytes_out"] = rule.counters.bytes_out;
-    json["connections"] = rule.counters.connections;
-    if (rule.open_connections) json["open_connections"] = *rule.open_connections;
+    if (!rule.why.empty()) json["why"] = rule.why;
+    if (rule.rule.engine == BP_ENGINE_SKLOOKUP) json["served_by_tc"] = rule.by_tc;
+    auto known = [&](const char* name, const auto& value) {
+        if (value) json[name] = *value;
+    };
+    RuleCounts counts = counts_of(rule);
+    known("packets_in", counts.packets_in);
+    known("bytes_in", counts.bytes_in);
+    known("packets_out", counts.packets_out);
+    known("bytes_out", counts.bytes_out);
+    known("connections", counts.connections);
+    known("open_connections", counts.open);
     json["listeners"] = Json::array();
     for (const auto& listener : rule.listeners)
         json["listeners"].push_back({{"address", listener.socket.local.to_string()},
@@ -119,6 +144,11 @@ void print_json(std::ostream& out, const std::optional<Snapshot>& snapshot,
                                      {"tag_out", hook.tag_out},
                                      {"xdp", hook.xdp},
                                      {"tag_xdp", hook.tag_xdp}});
+        if (snapshot->sklookup)
+            json["sklookup"] = {{"alive", snapshot->sklookup->alive},
+                                {"tag_lookup", snapshot->sklookup->tag_lookup},
+                                {"tag_listen", snapshot->sklookup->tag_listen},
+                                {"listeners", snapshot->sklookup->listeners}};
         json["unhooked"] = snapshot->unhooked;
         for (unsigned i = 0; i < BP_OUTCOME_COUNT; i++)
             json["outcomes"][outcome_label(i)] = snapshot->outcomes[i];

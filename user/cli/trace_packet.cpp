@@ -7,6 +7,7 @@
 
 #include <fmt/ostream.h>
 
+#include "bpfport/meta.h"
 #include "cli/command.hpp"
 #include "engine/plan.hpp"
 #include "stats/snapshot.hpp"
@@ -70,6 +71,9 @@ void print_decision(std::ostream& out, const PacketDecision& decision, const Int
                    scope_name(decision.rule->ifindex, interfaces));
     else if (decision.before.protocol && !decision.outgoing)
         fmt::print(out, "  rule      none for this port here\n");
+    if (decision.rule && decision.rule->engine == BP_ENGINE_SKLOOKUP)
+        fmt::print(out, "  engine    sklookup: the packet may stay as it is, and a socket on the "
+                        "target port gets its connection\n");
     if (decision.before.protocol)
         fmt::print(out, "  flow      {}{}\n",
                    decision.flow_known ? "known before" : "not known before",

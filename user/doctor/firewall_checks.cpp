@@ -9,9 +9,11 @@ namespace bpfport {
 
 namespace {
 
-// tc and xdp change the port before any firewall looks; sklookup leaves the packet as it is.
+// tc and xdp change the port before any firewall looks; sklookup leaves the packet as it is, unless
+// tc stands in for it.
 bool firewall_sees_target(const RuleStatus& rule) {
-    return rule.rule.engine == BP_ENGINE_TC || rule.rule.engine == BP_ENGINE_XDP;
+    return rule.rule.engine == BP_ENGINE_TC || rule.rule.engine == BP_ENGINE_XDP ||
+           (rule.by_tc && rule.rule.has(BP_RULE_STANDBY));
 }
 
 // The families that a client of the rule may come with, as far as the host has addresses of them.

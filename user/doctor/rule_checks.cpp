@@ -76,6 +76,20 @@ void check_listeners(const RuleStatus& rule, const NetworkFacts& facts, Findings
             "let the program listen on [::] too");
 }
 
+// Programs that can't be steered to.
+void check_steering(const RuleStatus& rule, Findings& findings) {
+    if (!rule.by_tc) return;
+    if (rule.rule.has(BP_RULE_STANDBY))
+        add(findings, Severity::kNote, rule,
+            fmt::format("what listens on {} uses Multipath TCP: tc serves it in place of sklookup",
+                        target_text(rule)));
+    else
+        add(findings, Severity::kBroken, rule,
+            fmt::format("what listens on {} uses Multipath TCP, which sklookup can't steer to",
+                        target_text(rule)),
+            "attach it with --engine auto; in a Go program GODEBUG=multipathtcp=0 turns it off");
+}
+
 void check_hidden(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
     for (const auto& listener : facts.host.listeners)
         if (takes_from(rule.rule, listener.socket))
@@ -99,7 +113,13 @@ const Interface* interface_of(const RuleStatus& rule, const NetworkFacts& facts)
 
 void check_place(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
     if (!rule.hooked)
-        add(findings, Severity::kBroken, rule, "not in force: its interface has no hooks of ours",
+        add(findings, Severity::kBroken, rule,
+            rule.rule.engine == BP_ENGINE_SKLOOKUP
+                ? "not in force: our sk_lookup programs, or its interface, are gone"
+                : "not in force: its interface has no hooks of ours",
+            "run the attach command again");
+    if (rule.xdp_gone)
+        add(findings, Severity::kNote, rule, "no XDP program of ours runs for it: tc serves it",
             "run the attach command again");
     const Interface* interface = interface_of(rule, facts);
     if (!interface) return;
@@ -137,6 +157,7 @@ std::string subject_of(const RuleStatus& rule) {
 void check_rule(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
     check_place(rule, facts, findings);
     check_listeners(rule, facts, findings);
+    check_steering(rule, findings);
     check_hidden(rule, facts, findings);
     check_ephemeral(rule, facts, findings);
     check_forwarding(rule, facts, findings);

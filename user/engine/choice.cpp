@@ -35,11 +35,6 @@ const EngineFacts* facts_of(std::uint32_t engine) {
     return known == std::end(kEngines) ? nullptr : known;
 }
 
-std::unexpected<Error> not_built(const char* name) {
-    return failure(fmt::format("engine {} is not built into this version", name),
-                   "--engine tc serves every rule");
-}
-
 } // namespace
 
 std::vector<std::string> engine_choices() { return {"auto", "tc", "xdp", "sklookup"}; }
@@ -51,16 +46,51 @@ EngineChoice parse_engine_choice(const std::string& word) {
     return EngineChoice::kAuto;
 }
 
-Result<ChosenEngine> choose_engine(EngineChoice wanted, [[maybe_unused]] const Rule& rule) {
+std::string why_not_sklookup(const InstalledRule& rule, const EngineHost& host) {
+    if (rule.has(BP_RULE_FORWARDED)) return "--forwarded: what this host forwards meets no socket";
+    if (rule.has(BP_RULE_VLAN)) return "--vlan: sockets see tagged frames on the VLAN device";
+    if (rule.has(BP_RULE_NO_LOCAL)) return "--no-local: sockets don't tell who is local";
+    if (rule.has(BP_RULE_EXCLUSIVE)) return "--exclusive: direct clients are refused packet by packet";
+    if (rule.on_absent == BP_ABSENT_DROP) return "--on-absent drop: a socket can only be refused";
+    if (!host.sklookup.usable) return host.sklookup.why_not;
+    if (!rule.ifindex) return {};
+    if (!host.sklookup.has_ifindex)
+        return "this kernel does not tell the interface to sk_lookup programs (5.17), so only `any` "
+               "can be served";
+    auto interface = std::ranges::find(host.interfaces, rule.ifindex, &Interface::ifindex);
+    if (interface != host.interfaces.end() && interface->master) {
+        auto master = std::ranges::find(host.interfaces, interface->master, &Interface::ifindex);
+        return fmt::format("{} is a port of {}, by which its packets reach sockets",
+                           interface->name,
+                           master == host.interfaces.end() ? "another device" : master->name);
+    }
+    return {};
+}
+
+Result<ChosenEngine> choose_engine(EngineChoice wanted, const InstalledRule& rule,
+                                   const EngineHost& host) {
     switch (wanted) {
-    case EngineChoice::kAuto:
-        return ChosenEngine{BP_ENGINE_TC, "it serves every rule on every device"};
+    case EngineChoice::kAuto: {
+        auto why_not = rule.rule.protocol() == Protocol::kUdp
+                           ? "udp: with sklookup each answer would have to be changed anyway"
+                           : why_not_sklookup(rule, host);
+        if (!why_not.empty()) return ChosenEngine{BP_ENGINE_TC, 0, "not sklookup: " + why_not};
+        return ChosenEngine{BP_ENGINE_SKLOOKUP, BP_RULE_STANDBY,
+                            "tcp to a program on this host; tc stands by for one that uses "
+                            "Multipath TCP"};
+    }
     case EngineChoice::kTc:
-        return ChosenEngine{BP_ENGINE_TC, "asked for"};
+        return ChosenEngine{BP_ENGINE_TC, 0, "asked for"};
     case EngineChoice::kXdp:
-        return ChosenEngine{BP_ENGINE_XDP, "asked for"};
-    case EngineChoice::kSklookup:
-        return not_built("sklookup");
+        return ChosenEngine{BP_ENGINE_XDP, 0, "asked for"};
+    case EngineChoice::kSklookup: {
+        auto why_not = why_not_sklookup(rule, host);
+        if (!why_not.empty())
+            return failure(fmt::format("engine sklookup can't serve {}: {}",
+                                       rule.rule.to_string(), why_not),
+                           "--engine tc serves it");
+        return ChosenEngine{BP_ENGINE_SKLOOKUP, 0, "asked for"};
+    }
     }
     return failure("no such engine");
 }

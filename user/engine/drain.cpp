@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "engine/drain.hpp"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -24,6 +26,10 @@ Result<OpenConnections> open_connections(const Instance& instance) {
         std::memcpy(&record, value.data(), sizeof(record));
         if (!record.listen_port) continue; // on record as direct
         open.by_rule[record.rule]++;
+        if (socket.local_port == ntohs(record.listen_port)) {
+            open.steered[record.rule]++;
+            continue;
+        }
         auto rule = rules.find(record.rule);
         if (rule != rules.end() && !rule->second.target().contains(socket.local_port))
             open.on_old_target[record.rule]++;
@@ -31,9 +37,17 @@ Result<OpenConnections> open_connections(const Instance& instance) {
     return open;
 }
 
+unsigned OpenConnections::count_by_tc(std::uint16_t rule) const {
+    auto count = [&](const auto& map) {
+        auto found = map.find(rule);
+        return found == map.end() ? 0U : found->second;
+    };
+    return count(by_rule) - count(steered);
+}
+
 Result<void> finish_drains(TcEngine& engine) {
     auto waits = [](const InstalledRule& rule) {
-        return rule.has(BP_RULE_DRAINING) || rule.old_target_first;
+        return rule.has(BP_RULE_DRAINING | BP_RULE_TC_FLOWS) || rule.old_target_first;
     };
     if (!engine.instance() || std::ranges::none_of(engine.rules(), waits)) return {};
     auto open = open_connections(*engine.instance());
@@ -42,8 +56,11 @@ Result<void> finish_drains(TcEngine& engine) {
     std::erase_if(rules, [&](const InstalledRule& rule) {
         return rule.has(BP_RULE_DRAINING) && !open->by_rule.contains(rule.id);
     });
-    for (auto& rule : rules)
+    for (auto& rule : rules) {
         if (!open->on_old_target.contains(rule.id)) rule.old_target_first = 0;
+        if (open->count_by_tc(rule.id) == 0)
+            rule.flags &= static_cast<std::uint16_t>(~BP_RULE_TC_FLOWS);
+    }
     return engine.apply(std::move(rules));
 }
 

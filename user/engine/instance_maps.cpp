@@ -18,7 +18,8 @@ constexpr std::pair<std::string_view, const char*> kShared[] = {
     {"bp_outcomes", pins::kOutcomes},      {"bp_events", pins::kEvents},
     {"bp_records", pins::kRecords},        {"bp_hints", pins::kHints},
     {"bp_udp_flows", pins::kUdpFlows},     {"bp_forward_tcp", pins::kForwardTcp},
-    {"bp_forward_udp", pins::kForwardUdp}, {"bp_xdp_devices", pins::kXdpDevices},
+    {"bp_forward_udp", pins::kForwardUdp}, {"bp_listeners", pins::kListeners},
+    {"bp_groups", pins::kGroups},          {"bp_xdp_devices", pins::kXdpDevices},
 };
 
 } // namespace

@@ -58,8 +58,16 @@ bool same_listen(const InstalledRule& left, const InstalledRule& right) {
 }
 
 bool same(const InstalledRule& left, const InstalledRule& right) {
-    return same_listen(left, right) && left.rule == right.rule && left.flags == right.flags &&
+    constexpr auto kFleeting = static_cast<std::uint16_t>(~BP_RULE_TC_FLOWS);
+    return same_listen(left, right) && left.rule == right.rule &&
+           (left.flags & kFleeting) == (right.flags & kFleeting) &&
            left.on_absent == right.on_absent && left.engine == right.engine;
+}
+
+// Whether connections that tc redirected for `before` are to go on under `after`.
+bool tc_may_have_flows(const InstalledRule& before, const InstalledRule& after) {
+    return after.engine == BP_ENGINE_SKLOOKUP && after.rule.protocol() == Protocol::kTcp &&
+           (before.engine != BP_ENGINE_SKLOOKUP || before.has(BP_RULE_TC_FLOWS | BP_RULE_STANDBY));
 }
 
 Result<void> check_theft(const std::vector<InstalledRule>& added, const HostFacts& facts) {
@@ -180,13 +188,14 @@ Result<Plan> plan_attach(const AttachRequest& request, const std::vector<Install
     plan.rules = existing;
     for (unsigned ifindex : *indexes) {
         for (const Rule& rule : request.rules) {
-            auto engine = choose_engine(request.engine, rule);
+            InstalledRule wanted{0, rule, ifindex, 0, request.flags, request.on_absent, 0};
+            auto engine = choose_engine(request.engine, wanted, {facts.interfaces, facts.sklookup});
             if (!engine) return std::unexpected(engine.error());
             note_reason(*engine, plan.reasons);
             if (auto fits = check_device(engine->engine, ifindex, facts); !fits)
                 return std::unexpected(fits.error());
-            InstalledRule wanted{0, rule, ifindex, engine->engine, request.flags,
-                                 request.on_absent, 0};
+            wanted.engine = engine->engine;
+            wanted.flags |= engine->flags;
             auto place = std::ranges::find_if(
                 plan.rules, [&](const auto& other) { return same_listen(other, wanted); });
             if (place == plan.rules.end()) {
@@ -198,6 +207,7 @@ Result<Plan> plan_attach(const AttachRequest& request, const std::vector<Install
                 wanted.id = place->id;
                 wanted.old_target_first = place->rule == wanted.rule ? place->old_target_first
                                                                      : place->rule.target().first;
+                if (tc_may_have_flows(*place, wanted)) wanted.flags |= BP_RULE_TC_FLOWS;
                 plan.replaced.emplace_back(*place, wanted);
                 *place = wanted;
             } else {

@@ -40,6 +40,7 @@ struct HostFacts {
     std::vector<Listener> listeners; // of both protocols
     PortRange ephemeral;
     PortList reserved;
+    SklookupSupport sklookup; // whoever plans an attach probes it: that takes privileges
 };
 // Of the current netns. Naming the listeners' processes walks all of /proc.
 enum class Owners { kName, kSkip };

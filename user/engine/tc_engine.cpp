@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "bpfport/counters.h"
+#include "engine/sklookup_engine.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/netns.hpp"
 #include "kernel/tc_hook.hpp"
@@ -31,6 +32,12 @@ const char* program_pin(const Interface& interface, Direction direction) {
     return ethernet ? pins::kTcOut : pins::kTcOutL3;
 }
 
+// Connections that sklookup steers need no packet to be seen.
+bool wants_tc(const InstalledRule& rule) {
+    return !is_sklookup(rule) || rule.rule.protocol() == Protocol::kUdp ||
+           rule.has(BP_RULE_STANDBY | BP_RULE_TC_FLOWS);
+}
+
 bool wants_loopback(const InstalledRule& rule) {
     return rule.ifindex == kLoopback || !rule.has(BP_RULE_NO_LOCAL) ||
            rule.has(BP_RULE_EXCLUSIVE);
@@ -49,6 +56,7 @@ std::set<unsigned> needed_hooks(const std::vector<InstalledRule>& rules,
                                 const std::vector<Interface>& interfaces) {
     std::set<unsigned> needed;
     for (const auto& rule : rules) {
+        if (!wants_tc(rule)) continue;
         if (wants_loopback(rule)) needed.insert(kLoopback);
         for (const auto& interface : interfaces)
             if (interface.ifindex == rule.ifindex ||
@@ -211,7 +219,43 @@ Result<void> TcEngine::prepare(const std::vector<InstalledRule>& rules, const Tc
     auto xdp = xdp_hooks().make(rules);
     if (!xdp) return std::unexpected(xdp.error());
     warnings_ = std::move(*xdp);
-    return write_addresses();
+    if (auto written = write_addresses(); !written) return written;
+    return any_sklookup(rules) ? prepare_sklookup(rules) : Result<void>{};
+}
+
+// A rule that asks for sklookup and nothing else is refused where a listener is that it can't serve
+// now; one that comes later is reported by status.
+Result<void> TcEngine::prepare_sklookup(const std::vector<InstalledRule>& rules) {
+    SklookupEngine sklookup(*store_, netns_);
+    BP_TRY(sklookup.attach(*instance_), "engine sklookup");
+    auto refused = sklookup.find_listeners(*instance_, rules);
+    if (!refused) return context("engine sklookup", refused.error());
+    for (const auto& rule : rules) {
+        bool there = std::ranges::any_of(rules_, [&](const InstalledRule& old) {
+            return old.id == rule.id && is_sklookup(old);
+        });
+        if (!is_sklookup(rule) || there || rule.has(BP_RULE_STANDBY)) continue;
+        for (std::uint16_t port : *refused)
+            if (rule.rule.target().contains(port))
+                return failure(
+                    fmt::format("engine sklookup can't serve port {}: what listens there uses "
+                                "Multipath TCP, which can't be steered to",
+                                port),
+                    "--engine auto or tc serves it; in a Go program GODEBUG=multipathtcp=0 turns "
+                    "it off");
+    }
+    return {};
+}
+
+// Connections that tc serves in place of sklookup outlive the need for it.
+void TcEngine::note_tc_flows(std::vector<InstalledRule>& rules) const {
+    for (auto& rule : rules) {
+        if (!is_sklookup(rule) || !rule.has(BP_RULE_STANDBY)) continue;
+        auto [first, last] = rule.rule.target();
+        for (unsigned port = first; port <= last; port++)
+            if (instance_->table().by_tc(static_cast<std::uint16_t>(port)))
+                rule.flags |= BP_RULE_TC_FLOWS;
+    }
 }
 
 // A new rule counts from zero, whatever rule had its id before.
@@ -230,6 +274,7 @@ Result<void> TcEngine::remove_unneeded() {
     std::set<unsigned> needed = needed_hooks(rules_, interfaces_);
     for (const auto& attachment : attachments(*store_, netns_))
         if (!needed.contains(attachment.name().ifindex)) BP_TRY(unhook(attachment), "clean up");
+    if (!any_sklookup(rules_)) BP_TRY(SklookupEngine(*store_, netns_).remove(), "clean up");
     if (!rules_.empty()) return xdp_hooks().remove_unneeded(rules_);
     instance_.reset();
     return store_->remove(instance_name(netns_));
@@ -238,8 +283,13 @@ Result<void> TcEngine::remove_unneeded() {
 Result<void> TcEngine::apply(std::vector<InstalledRule> rules, const TcOptions& options) {
     Result<void> changed;
     if (!rules.empty()) changed = prepare(rules, options);
-    if (changed && instance_) changed = publish(rules);
+    if (changed && instance_) {
+        note_tc_flows(rules);
+        changed = publish(rules);
+    }
     if (changed) rules_ = std::move(rules);
+    if (changed && any_sklookup(rules_))
+        changed = SklookupEngine(*store_, netns_).settle(*instance_, rules_);
     auto removed = remove_unneeded(); // after a failure: what was made for nothing
     return changed ? removed : changed;
 }

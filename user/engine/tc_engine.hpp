@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// The tc engine of one network namespace: brings the kernel to a given set of rules.
+// The engine of one network namespace: brings the kernel to a given set of rules. tc's part is here;
+// the rules of the sklookup engine are handed to that (sklookup_engine.hpp).
 //
 // apply() is the one way things change. It makes what is missing (instance, hooks), flips the rule
 // table, then removes what no rule needs any more. Killed in between, what is published is either
@@ -53,6 +54,8 @@ class TcEngine {
     Result<void> make_hooks(const std::set<unsigned>& needed, HookChoice choice);
     Result<void> unhook(const Attachment& attachment);
     Result<void> prepare(const std::vector<InstalledRule>& rules, const TcOptions& options);
+    Result<void> prepare_sklookup(const std::vector<InstalledRule>& rules);
+    void note_tc_flows(std::vector<InstalledRule>& rules) const;
     Result<void> publish(std::vector<InstalledRule>& rules);
     Result<void> remove_unneeded();
     Result<void> write_addresses();

@@ -56,12 +56,6 @@ Result<void> load(const fs::path& directory, const FlowSizes& sizes, const fs::p
     return pin_instance_maps(skeleton->obj, directory);
 }
 
-std::uint64_t digest(const void* bytes, std::size_t size, std::uint64_t hash) {
-    for (std::size_t i = 0; i < size; i++) // FNV-1a
-        hash = (hash ^ static_cast<const unsigned char*>(bytes)[i]) * 0x100000001b3ULL;
-    return hash;
-}
-
 } // namespace
 
 Result<LoadedObject> load_tc_object(const fs::path& directory, const FlowSizes& sizes,
@@ -84,16 +78,21 @@ Result<LoadedObject> load_tc_object(const fs::path& directory, const FlowSizes& 
     return LoadedObject{false, std::move(why)};
 }
 
+std::uint64_t object_digest(const void* bytes, std::size_t size, std::uint64_t before) {
+    for (std::size_t i = 0; i < size; i++) // FNV-1a
+        before = (before ^ static_cast<const unsigned char*>(bytes)[i]) * 0x100000001b3ULL;
+    return before;
+}
+
 std::uint64_t tc_object_build() {
     static const std::uint64_t build = [] {
-        std::uint64_t hash = 0xcbf29ce484222325ULL;
         std::size_t size = 0;
         const void* bytes = tc_direct_bpf::elf_bytes(&size);
-        hash = digest(bytes, size, hash);
+        std::uint64_t hash = object_digest(bytes, size);
         bytes = tc_helper_bpf::elf_bytes(&size);
-        hash = digest(bytes, size, hash);
+        hash = object_digest(bytes, size, hash);
         bytes = xdp_object_bytes(&size);
-        return digest(bytes, size, hash);
+        return object_digest(bytes, size, hash);
     }();
     return build;
 }

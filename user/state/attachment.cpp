@@ -11,6 +11,7 @@
 #include "kernel/bpf.hpp"
 #include "kernel/netns.hpp"
 #include "state/instance.hpp"
+#include "state/sklookup_attachment.hpp"
 
 namespace bpfport {
 
@@ -139,6 +140,7 @@ bool has_live_rule(const Store& store, std::uint64_t netns, const std::set<unsig
 
 Result<void> sweep(Store& store) {
     std::map<std::uint64_t, std::set<unsigned>> hooked;
+    std::set<std::uint64_t> steered;
     for (const auto& attachment : attachments(store, 0)) {
         const TcName& name = attachment.name();
         auto alive = check_alive(attachment);
@@ -150,7 +152,16 @@ Result<void> sweep(Store& store) {
     }
     for (const auto& entry : store.entries()) {
         std::uint64_t netns = 0;
-        if (!parse_instance_name(entry, netns)) continue;
+        if (!parse_sklookup_name(entry, netns)) continue;
+        auto attachment = SklookupAttachment::open(store, netns);
+        if (attachment && attachment->alive())
+            steered.insert(netns);
+        else
+            BP_TRY(store.remove(entry), "sweep");
+    }
+    for (const auto& entry : store.entries()) {
+        std::uint64_t netns = 0;
+        if (!parse_instance_name(entry, netns) || steered.contains(netns)) continue;
         if (hooked.contains(netns) && has_live_rule(store, netns, hooked[netns])) continue;
         for (const auto& attachment : attachments(store, netns)) { // lo's, for rules that are gone
             BP_TRY(detach_anywhere(attachment), "sweep");

@@ -13,6 +13,8 @@
 
 #include <fmt/format.h>
 
+#include "bpfport/meta.h"
+
 namespace bpfport {
 
 namespace {
@@ -62,6 +64,7 @@ std::uint16_t target_bits(const InstalledRule& rule) {
     if (rule.has(BP_RULE_FORWARDED)) bits |= BP_SLOT_FORWARDED;
     if (rule.has(BP_RULE_EXCLUSIVE))
         bits |= rule.on_absent == BP_ABSENT_DROP ? BP_SLOT_EXCLUSIVE_DROP : BP_SLOT_EXCLUSIVE;
+    if (rule.engine == BP_ENGINE_SKLOOKUP) bits |= BP_SLOT_STEERED;
     return static_cast<std::uint16_t>(bits);
 }
 
@@ -69,6 +72,26 @@ std::uint16_t target_bits(const InstalledRule& rule) {
 bool more_special(const InstalledRule& left, const InstalledRule& right) {
     return std::tuple(left.rule.local().has_value(), left.ifindex != 0) >
            std::tuple(right.rule.local().has_value(), right.ifindex != 0);
+}
+
+// tc has no part in it unless it is woken.
+bool sleeps(const InstalledRule& rule) {
+    return rule.engine == BP_ENGINE_SKLOOKUP && rule.rule.protocol() == Protocol::kTcp &&
+           !rule.has(BP_RULE_TC_FLOWS);
+}
+
+// A port is dormant when every rule that listens on it is.
+void mark_dormant(bp_table_side& side, const std::vector<InstalledRule>& rules) {
+    for (bool asleep : {true, false})
+        for (const auto& rule : rules) {
+            if (sleeps(rule) != asleep || rule.rule.protocol() != Protocol::kTcp) continue;
+            auto [first, last] = rule.rule.listen();
+            for (unsigned port = first; port <= last; port++) {
+                auto& slot = side.ports[BP_TCP][port];
+                slot = static_cast<std::uint16_t>(asleep ? slot | BP_SLOT_DORMANT
+                                                         : slot & ~BP_SLOT_DORMANT);
+            }
+        }
 }
 
 // The rules that listen on each port, most special first.
@@ -116,6 +139,7 @@ Result<std::unique_ptr<bp_table_side>> build_side(const std::vector<InstalledRul
                 ports[rule->old_target_first + port - first] |= BP_SLOT_TARGET;
         }
     }
+    mark_dormant(*side, rules);
     return side;
 }
 
@@ -169,6 +193,18 @@ Result<void> Table::replace(const std::vector<InstalledRule>& rules) {
     std::memcpy(&table_->side[spare], side->get(), sizeof(bp_table_side));
     std::atomic_ref(table_->active).store(spare, std::memory_order_release);
     return {};
+}
+
+bool Table::by_tc(std::uint16_t target_port) const {
+    return std::atomic_ref(table_->by_tc[target_port]).load() != 0;
+}
+
+void Table::clear_by_tc(const std::set<std::uint16_t>& gone) {
+    for (std::uint16_t port : gone) std::atomic_ref(table_->by_tc[port]).store(0);
+    std::atomic_ref(table_->awake).store(0);
+    // Programs set by_tc first and awake then, so whatever was set meanwhile is seen here.
+    for (auto& port : table_->by_tc)
+        if (std::atomic_ref(port).load()) std::atomic_ref(table_->awake).store(1);
 }
 
 } // namespace bpfport

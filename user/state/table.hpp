@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "base/error.hpp"
@@ -39,6 +40,12 @@ class Table {
     // Writes the side not in use and flips. Rules keep their ids, and with them their counters; all
     // have one. On error nothing has changed.
     Result<void> replace(const std::vector<InstalledRule>& rules);
+
+    // Whether a listener that can't be steered to was seen on this TCP target port.
+    [[nodiscard]] bool by_tc(std::uint16_t target_port) const;
+    // Forgets that for the ports of `gone`. One that begins to listen meanwhile may be forgotten
+    // with them: look again afterwards.
+    void clear_by_tc(const std::set<std::uint16_t>& gone);
 
     // Whether anybody wants events; only of a writable table.
     [[nodiscard]] bp_watch& watch() { return table_->watch; }

@@ -8,7 +8,7 @@ namespace bpfport {
 RuleCounts counts_of(const RuleStatus& rule) {
     RuleCounts counts;
     std::uint32_t engine = rule.rule.engine;
-    bool sees_packets = engine == BP_ENGINE_TC || engine == BP_ENGINE_XDP;
+    bool sees_packets = engine == BP_ENGINE_TC || engine == BP_ENGINE_XDP || rule.by_tc;
     if (sees_packets) {
         counts.packets_in = rule.counters.packets_in;
         counts.bytes_in = rule.counters.bytes_in;

@@ -11,10 +11,13 @@
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 
+#include "bpfport/listener.h"
+#include "bpfport/meta.h"
 #include "engine/drain.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/netns.hpp"
 #include "state/attachment.hpp"
+#include "state/sklookup_attachment.hpp"
 
 namespace bpfport {
 
@@ -114,9 +117,54 @@ void read_hooks(const Store& store, Snapshot& snapshot) {
     }
 }
 
+void read_sklookup(const Store& store, const Instance& instance, Snapshot& snapshot) {
+    auto attachment = SklookupAttachment::open(store, snapshot.netns);
+    if (!attachment) return;
+    snapshot.sklookup = {attachment->alive(), program_tag(attachment->program(pins::kLookupLink)),
+                         program_tag(attachment->program(pins::kListenLink)), 0};
+    auto map = instance.open_pin(pins::kListeners);
+    if (!map) return;
+    bp_listener_key key{}, next{};
+    for (const void* at = nullptr; bpf_map_get_next_key(map->get(), at, &next) == 0; at = &key) {
+        key = next;
+        snapshot.sklookup->listeners++;
+    }
+}
+
+bool served_by_tc(const Table& table, const InstalledRule& rule) {
+    if (rule.engine != BP_ENGINE_SKLOOKUP || rule.rule.protocol() != Protocol::kTcp) return false;
+    auto [first, last] = rule.rule.target();
+    for (unsigned port = first; port <= last; port++)
+        if (table.by_tc(static_cast<std::uint16_t>(port))) return true;
+    return false;
+}
+
+std::string why_this_engine(const RuleStatus& status, const HostFacts& facts) {
+    const InstalledRule& rule = status.rule;
+    if (rule.engine == BP_ENGINE_SKLOOKUP && status.by_tc)
+        return rule.has(BP_RULE_STANDBY)
+                   ? "tc stands in: a Multipath TCP listener can't be steered to"
+                   : "a Multipath TCP listener can't be steered to; --engine auto serves it";
+    if (rule.engine == BP_ENGINE_SKLOOKUP)
+        return rule.has(BP_RULE_STANDBY) ? "tcp to a program on this host, tc stands by"
+                                         : "asked for";
+    if (rule.engine != BP_ENGINE_TC) return {};
+    if (rule.rule.protocol() == Protocol::kUdp) return "udp";
+    // What the kernel can do was probed when it was attached; here it is assumed to do all.
+    auto why_not = why_not_sklookup(rule, {facts.interfaces, {true, {}, true}});
+    return why_not.empty() ? "asked for, or this kernel has no sklookup" : why_not;
+}
+
 bool is_hooked(const Snapshot& snapshot, unsigned ifindex) {
     auto hook = std::ranges::find(snapshot.hooks, ifindex, &HookStatus::ifindex);
     return hook != snapshot.hooks.end() && hook->alive;
+}
+
+bool is_steered(const Snapshot& snapshot, const InstalledRule& rule, const HostFacts& facts) {
+    return snapshot.sklookup && snapshot.sklookup->alive &&
+           (!rule.ifindex || std::ranges::any_of(facts.interfaces, [&](const Interface& interface) {
+               return interface.ifindex == rule.ifindex;
+           }));
 }
 
 bool xdp_runs_for(const InstalledRule& rule, const Snapshot& snapshot) {
@@ -140,12 +188,17 @@ Result<std::optional<Snapshot>> take_snapshot(const Store& store, Owners owners)
     snapshot.netns = *netns;
     snapshot.direct_write = instance->meta().direct_write != 0;
     read_hooks(store, snapshot);
+    read_sklookup(store, *instance, snapshot);
     auto open = open_connections(*instance);
     auto rules = instance->table().rules();
     for (const auto& rule : rules) {
         RuleStatus status{rule, scope_name(rule.ifindex, facts->interfaces), {}, {}, {}, {}, true,
                           rule.engine == BP_ENGINE_XDP && !xdp_runs_for(rule, snapshot)};
-        status.hooked = !rule.ifindex || is_hooked(snapshot, rule.ifindex);
+        status.by_tc = served_by_tc(instance->table(), rule);
+        status.why = why_this_engine(status, *facts);
+        status.hooked = rule.engine == BP_ENGINE_SKLOOKUP
+                            ? is_steered(snapshot, rule, *facts)
+                            : !rule.ifindex || is_hooked(snapshot, rule.ifindex);
         if (open && rule.rule.protocol() == Protocol::kTcp) {
             auto count = open->by_rule.find(rule.id);
             status.open_connections = count == open->by_rule.end() ? 0 : count->second;

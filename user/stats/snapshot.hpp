@@ -40,6 +40,15 @@ struct RuleStatus {
     std::vector<Listener> listeners;          // of the target
     bool hooked = true; // its interface's hooks are in place
     bool xdp_gone = false; // engine xdp, but no XDP program runs: tc does its work
+    bool by_tc = false; // sklookup: a listener that can't be steered to; tc serves it, if it stands by
+    std::string why{}; // of sklookup and of what keeps a tcp rule from it; empty: nothing to say
+};
+
+struct SklookupStatus {
+    bool alive = false; // both links run our programs
+    std::string tag_lookup;
+    std::string tag_listen;
+    unsigned listeners = 0; // sockets it may steer to
 };
 
 struct HookStatus {
@@ -71,6 +80,7 @@ struct Snapshot {
     bool direct_write = false;
     std::vector<RuleStatus> rules;
     std::vector<HookStatus> hooks;
+    std::optional<SklookupStatus> sklookup;
     std::vector<std::string> unhooked; // interfaces that a rule of `any` covers but came later
     std::array<std::uint64_t, BP_OUTCOME_COUNT> outcomes{};
     std::vector<FlowUse> flows;

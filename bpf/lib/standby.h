@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Standby: tc's part in rules that the sklookup engine serves. It sleeps, at the price of one test,
+ * until a listener comes that can't be steered to (Multipath TCP); it carries connections that it
+ * redirected before the rule changed engines to their end; and it finds UDP servers, which begin
+ * without a call that could be noticed.
+ */
+#ifndef BPFPORT_LIB_STANDBY_H
+#define BPFPORT_LIB_STANDBY_H
+
+#include "bpfport/meta.h"
+#include "lib/admit.h"
+#include "lib/listeners.h"
+
+/* Nothing to do for any rule of this listen port. */
+static __always_inline bool asleep(__u16 slot)
+{
+    return (slot & (BP_SLOT_DORMANT | BP_SLOT_TARGET)) == BP_SLOT_DORMANT &&
+           !*(volatile __u32*)&bp_table.awake;
+}
+
+/* Whether tc serves this packet of a sklookup rule. */
+static __always_inline bool stands_in(struct query* q, const struct bp_rule* rule)
+{
+    if (q->proto == BP_UDP) return false;
+    if ((rule->flags & BP_RULE_STANDBY) && bp_table.by_tc[port_index(q->key.target_port)])
+        return true;
+    q->known_only = true;
+    return rule->flags & BP_RULE_TC_FLOWS;
+}
+
+/* The sk_lookup program can't look for sockets, so it is done here, on the query's datagram a moment
+ * earlier: the server's group must have a living member for it to steer to. */
+__noinline int bp_keep_udp(struct __sk_buff* skb)
+{
+    struct query* q = query();
+    struct bp_listener_key key = {.proto = BP_UDP};
+    struct bpf_sock_tuple tuple = {};
+    struct bp_flow_key any = {};
+    struct bpf_sock* sk;
+    long error = 0;
+
+    if (!q) return 0;
+    key.port = q->key.target_port;
+    copy_address(any.local, q->key.local);
+    if (address_is_v4(any.local)) map_v4(any.peer, 0); /* no connected socket has this peer */
+    sk = bpf_sk_lookup_udp(skb, &tuple, socket_tuple(&tuple, &any, key.port), BPF_F_CURRENT_NETNS,
+                           0);
+    if (!sk) return 0;
+    bound_address(sk, key.address);
+    if (!sk->dst_port && !group_lives(&key)) error = keep_found(sk, &key);
+    bpf_sk_release(sk);
+    return error;
+}
+
+#endif

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The sklookup engine: no packet is touched. When a connection to a listen port finds no socket of
+ * its own, the socket that listens on the target port takes it, and what it accepts truly is on the
+ * listen port.
+ *
+ *   bp_lookup    runs in the netns for every SYN and every datagram that no connected socket takes
+ *   bp_listen    runs for the whole cgroup tree: keeps who begins to listen, records connections
+ *   bp_find      run once for each socket that listened before (BPF_PROG_TEST_RUN in the netns)
+ *
+ * The rule table is the netns's own, shared with tc: one flip changes both.
+ */
+#include "lib/count.h"
+#include "lib/flows.h"
+#include "lib/listeners.h"
+#include "lib/rules.h"
+
+#include "bpfport/meta.h"
+
+const volatile __u64 bp_netns_cookie; /* the netns whose listeners are ours */
+const volatile __u32 bp_has_ifindex;  /* the kernel tells the interface (5.17+) */
+
+/* On a listener, inherited by what it accepts: the port it listens on. A connection whose own port
+ * differs was steered. */
+struct {
+    __uint(type, BPF_MAP_TYPE_SK_STORAGE);
+    __uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+    __type(key, int);
+    __type(value, __u32);
+} bp_steered SEC(".maps");
+
+/* -- bp_lookup: which socket -- */
+
+enum steered {
+    STEERED,
+    NOBODY, /* no socket that may serve this packet */
+};
+
+/* Gives the packet to a socket bound to key->address; any member stands for its whole group, among
+ * which the kernel then chooses as it always does. */
+static __always_inline enum steered steer_to(struct bpf_sk_lookup* ctx, __u32 ifindex,
+                                             struct bp_listener_key* key)
+{
+    __u32* slots;
+    __u32 end;
+
+    key->slot = 0;
+    slots = bpf_map_lookup_elem(&bp_groups, key);
+    if (!slots) return NOBODY;
+    end = *slots;
+    for (__u32 slot = 0; slot < BP_LISTENER_SLOTS; slot++) {
+        struct bpf_sock* sk;
+        long refused;
+
+        if (slot >= end) break;
+        key->slot = slot;
+        sk = bpf_map_lookup_elem(&bp_listeners, key);
+        if (!sk) continue;
+        /* SO_BINDTODEVICE; the wrong family (v6only) and connected sockets are refused below. */
+        if (sk->bound_dev_if && sk->bound_dev_if != ifindex)
+            refused = 1;
+        else
+            refused = bpf_sk_assign(ctx, sk, 0);
+        bpf_sk_release(sk);
+        if (!refused) return STEERED;
+    }
+    return NOBODY;
+}
+
+/* As the kernel would on the target port: the address itself, then the family's wildcard, then, for
+ * IPv4, a dual-stack socket. */
+static __always_inline enum steered steer(struct bpf_sk_lookup* ctx, __u32 ifindex, __u8 proto,
+                                          const __u8* local, __be16 target)
+{
+    struct bp_listener_key key = {.port = target, .proto = proto};
+    bool v4 = address_is_v4(local);
+
+    copy_address(key.address, local);
+    if (steer_to(ctx, ifindex, &key) == STEERED) return STEERED;
+    __builtin_memset(key.address, 0, sizeof(key.address));
+    if (v4) {
+        map_v4(key.address, 0);
+        if (steer_to(ctx, ifindex, &key) == STEERED) return STEERED;
+        __builtin_memset(key.address, 0, sizeof(key.address));
+    }
+    return steer_to(ctx, ifindex, &key);
+}
+
+/* A datagram that was steered: tc gives its answer the listen port back (tc_out). */
+static __always_inline void remember_datagram(const struct bp_flow_key* key, __be16 listen_port,
+                                              __u16 rule)
+{
+    struct bp_flow flow = {listen_port, key->target_port, rule, 0};
+    struct bp_flow* known = flow_lookup(BP_UDP, key);
+
+    if (known && known->listen_port == listen_port && known->rule == rule) return;
+    if (!flow_store(BP_UDP, key, flow)) count_outcome(BP_OUTCOME_FLOW_LOST);
+    count_connection(rule);
+}
+
+static __always_inline void lookup_addresses(const struct bpf_sk_lookup* ctx,
+                                             struct bp_flow_key* key)
+{
+    if (ctx->family == FAMILY_V4) {
+        map_v4(key->peer, ctx->remote_ip4);
+        map_v4(key->local, ctx->local_ip4);
+        return;
+    }
+
+    __u32* peer = (__u32*)key->peer;
+    __u32* local = (__u32*)key->local;
+
+    peer[0] = ctx->remote_ip6[0];
+    peer[1] = ctx->remote_ip6[1];
+    peer[2] = ctx->remote_ip6[2];
+    peer[3] = ctx->remote_ip6[3];
+    local[0] = ctx->local_ip6[0];
+    local[1] = ctx->local_ip6[1];
+    local[2] = ctx->local_ip6[2];
+    local[3] = ctx->local_ip6[3];
+}
+
+SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
+{
+    const struct bp_table_side* side = rules_side();
+    __u8 proto = ctx->protocol == IPPROTO_UDP ? BP_UDP : BP_TCP;
+    __be16 listen_port = bpf_htons(ctx->local_port);
+    __u16 slot = rules_slot(side, proto, listen_port);
+    __u32 ifindex = bp_has_ifindex ? ctx->ingress_ifindex : 0;
+    struct bp_flow_key key = {};
+    const struct bp_rule* rule;
+    __u16 id;
+
+    if (!(slot & BP_SLOT_SET)) return SK_PASS;
+    lookup_addresses(ctx, &key);
+    id = rules_find(side, slot, ifindex, key.local);
+    if (!id) return SK_PASS;
+    rule = rules_get(side, id);
+    if (rule->engine != BP_ENGINE_SKLOOKUP) return SK_PASS; /* tc has had it, or left it alone */
+    if (rule->flags & BP_RULE_DRAINING) {
+        count_outcome(BP_OUTCOME_DRAINING);
+        return SK_PASS;
+    }
+    key.peer_port = ctx->remote_port;
+    key.target_port = rule_target(rule, listen_port);
+    if (steer(ctx, ifindex, proto, key.local, key.target_port) == STEERED) {
+        if (proto == BP_UDP)
+            remember_datagram(&key, listen_port, id);
+        else if ((rule->flags & BP_RULE_STANDBY) && !bp_table.awake)
+            /* What a connection with this tuple that tc redirected once has left behind: tc, when
+             * it wakes, must not take this one for that. */
+            bpf_map_delete_elem(&bp_hints, &key);
+        return SK_PASS;
+    }
+    /* tc serves the port, and asks here whether anybody has the tuple on the listen port. */
+    if ((rule->flags & BP_RULE_STANDBY) && bp_table.by_tc[port_index(key.target_port)])
+        return SK_PASS;
+    if (rule->on_absent == BP_ABSENT_PASS) {
+        count_outcome(BP_OUTCOME_ABSENT_PASSED);
+        return SK_PASS;
+    }
+    count_outcome(BP_OUTCOME_ABSENT_RESET);
+    return SK_DROP; /* the peer gets a reset, or an ICMP port unreachable */
+}
+
+/* -- bp_listen: who listens, who was connected -- */
+
+static __always_inline void ops_address(const struct bpf_sock_ops* ctx, __u8* address)
+{
+    __u32* words = (__u32*)address;
+
+    if (ctx->family == FAMILY_V4) {
+        map_v4(address, ctx->local_ip4);
+        return;
+    }
+    words[0] = ctx->local_ip6[0];
+    words[1] = ctx->local_ip6[1];
+    words[2] = ctx->local_ip6[2];
+    words[3] = ctx->local_ip6[3];
+}
+
+/* This listener can't be steered to: from now on tc serves its port, where it stands by. */
+static __always_inline void wake_tc(__be16 port)
+{
+    bp_table.by_tc[port_index(port)] = 1;
+    bp_table.awake = 1;
+}
+
+static __always_inline long keep_listener(struct bpf_sock_ops* ctx, struct bp_listener_key* key)
+{
+    __u32* slots = group_make(key);
+    long error = -1;
+
+    if (!slots) return error;
+    for (__u32 slot = 0; slot < BP_LISTENER_SLOTS; slot++) {
+        key->slot = slot;
+        error = bpf_sock_hash_update(ctx, &bp_listeners, key, BPF_NOEXIST);
+        if (!error) group_grow(slots, slot);
+        if (error != -BP_EEXIST) break;
+    }
+    return error;
+}
+
+static __always_inline void mark_listener(struct bpf_sock* sk, __u32 port)
+{
+    __u32* known = bpf_sk_storage_get(&bp_steered, sk, &port, BPF_SK_STORAGE_GET_F_CREATE);
+
+    if (known) *known = port;
+}
+
+/* listen(2) has not returned yet: the first client is served. */
+static __always_inline void on_listen(struct bpf_sock_ops* ctx)
+{
+    struct bp_listener_key key = {.proto = BP_TCP};
+    __u32 port = ctx->local_port;
+    struct bpf_sock* sk = ctx->sk;
+    long error;
+
+    if (!sk) return;
+    key.port = bpf_htons(port);
+    if (!(rules_slot(rules_side(), BP_TCP, key.port) & BP_SLOT_STEERED)) return;
+    ops_address(ctx, key.address);
+    error = keep_listener(ctx, &key);
+    /* All slots taken: the group is served through those, this one included. */
+    if (!error || error == -BP_EEXIST)
+        mark_listener(sk, port);
+    else
+        wake_tc(key.port);
+}
+
+/* A connection was accepted. One that was steered gets the record that status and drain count; the
+ * interface it came by is not known here, so the one that owns its address stands for it. */
+static __always_inline void on_established(struct bpf_sock_ops* ctx)
+{
+    const struct bp_table_side* side = rules_side();
+    struct bpf_sock* sk = ctx->sk;
+    __u32 port = ctx->local_port;
+    struct bp_record record = {};
+    __u8 local[16] = {};
+    __u32* target;
+    __u16 slot, id;
+
+    if (!sk) return;
+    target = bpf_sk_storage_get(&bp_steered, sk, 0, 0);
+    if (!target || *target == port) return;
+    record.listen_port = bpf_htons(port);
+    slot = rules_slot(side, BP_TCP, record.listen_port);
+    if (!(slot & BP_SLOT_SET)) return;
+    ops_address(ctx, local);
+    id = rules_find(side, slot, LOOPBACK_INDEX, local);
+    if (!id || rules_get(side, id)->engine != BP_ENGINE_SKLOOKUP) return;
+    record.rule = id;
+    if (bpf_sk_storage_get(&bp_records, sk, &record, BPF_SK_STORAGE_GET_F_CREATE))
+        count_connection(id);
+}
+
+SEC("sockops") int bp_listen(struct bpf_sock_ops* ctx)
+{
+    __u32 op = ctx->op;
+
+    /* `reply` is left as it is: it may be another program's answer. */
+    if (op != BPF_SOCK_OPS_TCP_LISTEN_CB && op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) return 1;
+    if (bpf_get_netns_cookie(ctx) != bp_netns_cookie) return 1;
+    if (op == BPF_SOCK_OPS_TCP_LISTEN_CB)
+        on_listen(ctx);
+    else
+        on_established(ctx);
+    return 1;
+}
+
+/* -- bp_find: who listened before -- */
+
+static __always_inline struct bpf_sock* find_socket(struct __sk_buff* skb,
+                                                    const struct bp_find* wanted)
+{
+    struct bp_flow_key key = {};
+    struct bpf_sock_tuple tuple = {};
+    __u32 size;
+
+    /* From the unspecified address, which no connection has. */
+    if (address_is_v4(wanted->address)) map_v4(key.peer, 0);
+    copy_address(key.local, wanted->address);
+    key.peer_port = wanted->peer_port;
+    size = socket_tuple(&tuple, &key, wanted->port);
+    if (wanted->proto == BP_UDP)
+        return bpf_sk_lookup_udp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+    return bpf_sk_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+}
+
+static __always_inline void keep_for_loader(struct bpf_sock* sk, struct bp_find* find)
+{
+    struct bp_listener_key key = {.port = find->port, .proto = find->proto};
+
+    find->found = 1;
+    bound_address(sk, key.address);
+    find->error = keep_found(sk, &key);
+    find->slot = key.slot;
+    copy_address(find->address, key.address);
+    if (find->proto == BP_UDP) return;
+    if (!find->error || find->error == -BP_EEXIST)
+        mark_listener(sk, bpf_ntohs(find->port));
+    else
+        wake_tc(find->port);
+}
+
+SEC("tc") int bp_find(struct __sk_buff* skb)
+{
+    struct bp_find find;
+    struct bpf_sock* sk;
+
+    if (bpf_skb_load_bytes(skb, ETH_HEADER_LEN, &find, sizeof(find))) return TC_NEXT;
+    find.found = 0;
+    find.error = 0;
+    sk = find_socket(skb, &find);
+    if (sk) {
+        if (find.proto == BP_UDP ? !sk->dst_port : sk->state == STATE_LISTEN) keep_for_loader(sk, &find);
+        bpf_sk_release(sk);
+    }
+    bpf_skb_store_bytes(skb, ETH_HEADER_LEN, &find, sizeof(find), 0);
+    return TC_NEXT;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "engine/listener_search.hpp"
+
+#include <arpa/inet.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include <bpf/bpf.h>
+
+#include "bpfport/table.h"
+
+namespace bpfport {
+
+namespace {
+
+constexpr std::size_t kLinkHeader = 14;
+// Which member of a SO_REUSEPORT group answers depends on the port asked from; eight were found in
+// 42 tries, a full group of BP_LISTENER_SLOTS takes some 700. A group whose members a program
+// chooses may hide some for ever.
+constexpr unsigned kTries = 4096;
+
+struct Frame {
+    std::array<std::byte, kLinkHeader> link{}; // to 00:00:00:00:00:00, which is lo's
+    bp_find find{};
+} __attribute__((packed));
+
+bp_listener_key key_of(const bp_find& find) {
+    bp_listener_key key{};
+    std::memcpy(key.address, find.address, sizeof(key.address));
+    key.port = find.port;
+    key.proto = find.proto;
+    key.slot = find.slot;
+    return key;
+}
+
+} // namespace
+
+Result<ListenerSearch> ListenerSearch::begin(Fd find, Fd listeners) {
+    ListenerSearch search(std::move(find), std::move(listeners));
+    bp_listener_key key{}, next{};
+    for (const void* at = nullptr;
+         bpf_map_get_next_key(search.listeners_.get(), at, &next) == 0; at = &key) {
+        key = next;
+        if (auto known = search.cookie(key)) search.known_.insert(known);
+    }
+    return search;
+}
+
+std::uint64_t ListenerSearch::cookie(const bp_listener_key& key) const {
+    std::uint64_t value = 0;
+    return bpf_map_lookup_elem(listeners_.get(), &key, &value) == 0 ? value : 0;
+}
+
+Result<void> ListenerSearch::ask(bp_find& question, unsigned ifindex) const {
+    Frame in, out;
+    in.find = question;
+    __sk_buff context{};
+    context.ifindex = ifindex;
+    LIBBPF_OPTS(bpf_test_run_opts, run);
+    run.data_in = &in;
+    run.data_size_in = sizeof(in);
+    run.data_out = &out;
+    run.data_size_out = sizeof(out);
+    if (ifindex) {
+        run.ctx_in = &context;
+        run.ctx_size_in = sizeof(context);
+    }
+    if (bpf_prog_test_run_opts(find_.get(), &run) != 0) return system_error("look for listeners");
+    question = out.find;
+    return {};
+}
+
+// False: it was in the map already, so what was just made goes again.
+bool ListenerSearch::keep(const bp_find& answer) {
+    auto key = key_of(answer);
+    auto kept = cookie(key);
+    if (!kept) return true; // closed since
+    if (known_.insert(kept).second) return true;
+    bpf_map_delete_elem(listeners_.get(), &key);
+    return false;
+}
+
+Result<bool> ListenerSearch::put(const Socket& socket) {
+    for (unsigned tries = 0; tries < kTries && !known_.contains(socket.cookie); tries++) {
+        bp_find find{};
+        std::memcpy(find.address, socket.local.bytes.data(), sizeof(find.address));
+        find.port = htons(socket.local_port);
+        find.peer_port = htons(static_cast<std::uint16_t>(1 + tries));
+        find.proto = socket.protocol == Protocol::kTcp ? BP_TCP : BP_UDP;
+        if (auto asked = ask(find, socket.ifindex); !asked) return std::unexpected(asked.error());
+        if (!find.found) return false;
+        if (find.error == 0) {
+            (void)keep(find);
+        } else if (find.error == -EEXIST) {
+            return true; // no slot is free: its group is served through those that have one
+        } else {
+            refused_.insert(socket.local_port);
+            return false;
+        }
+    }
+    return known_.contains(socket.cookie);
+}
+
+} // namespace bpfport

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "engine/sklookup_engine.hpp"
+
+#include <netinet/tcp.h>
+
+#include <algorithm>
+
+#include <bpf/bpf.h>
+#include <fmt/format.h>
+
+#include "engine/listener_search.hpp"
+#include "kernel/bpf.hpp"
+#include "kernel/cgroup.hpp"
+#include "kernel/netns.hpp"
+#include "state/sklookup_attachment.hpp"
+
+namespace bpfport {
+
+namespace {
+
+Result<void> attach_link(const Fd& program, const Fd& target, bpf_attach_type type,
+                         const std::filesystem::path& pin_path) {
+    Fd link(bpf_link_create(program.get(), target.get(), type, nullptr));
+    if (!link) {
+        bool full = errno == E2BIG || errno == ENOSPC;
+        return system_error("attach", errno,
+                            full ? "64 programs are attached there already, the kernel's limit" : "");
+    }
+    return pin(link, pin_path);
+}
+
+// Sockets that may be given what arrives for a target, of both protocols.
+Result<std::vector<Socket>> listening_sockets(Protocol protocol) {
+    auto state = protocol == Protocol::kTcp ? TCP_LISTEN : TCP_CLOSE;
+    return sockets({protocol, 1U << state, std::nullopt});
+}
+
+bool is_target(const std::vector<InstalledRule>& rules, const Socket& socket) {
+    return std::ranges::any_of(rules, [&](const InstalledRule& rule) {
+        return is_sklookup(rule) && rule.rule.protocol() == socket.protocol &&
+               rule.rule.target().contains(socket.local_port);
+    });
+}
+
+} // namespace
+
+bool is_sklookup(const InstalledRule& rule) { return rule.engine == BP_ENGINE_SKLOOKUP; }
+
+bool any_sklookup(const std::vector<InstalledRule>& rules) {
+    return std::ranges::any_of(rules, is_sklookup);
+}
+
+// Who begins to listen is noticed before anything is steered.
+Result<void> SklookupEngine::make(const Instance& instance) {
+    auto support = probe_sklookup();
+    if (!support.usable) return failure(support.why_not, "--engine tc serves every rule");
+    auto cgroup = root_cgroup();
+    if (!cgroup) return std::unexpected(cgroup.error());
+    auto cgroup_fd = open_directory(*cgroup);
+    if (!cgroup_fd) return std::unexpected(cgroup_fd.error());
+    auto netns_fd = open_current_netns();
+    if (!netns_fd) return std::unexpected(netns_fd.error());
+
+    auto staging = store_->stage();
+    if (!staging) return std::unexpected(staging.error());
+    SklookupConfig config{current_netns_cookie(), support.has_ifindex};
+    if (auto loaded = load_sklookup_object(staging->path(), instance.path(), config); !loaded)
+        return loaded;
+    bp_sklookup_meta meta{BP_ABI, support.has_ifindex, sklookup_object_build(),
+                          config.netns_cookie, cgroup->id};
+    BP_TRY(pin_meta(staging->path(), &meta, sizeof(meta)), "describe the attachment");
+    auto listen = open_pin(staging->path() / pins::kListen);
+    if (!listen) return std::unexpected(listen.error());
+    BP_TRY(attach_link(*listen, *cgroup_fd, BPF_CGROUP_SOCK_OPS,
+                       staging->path() / pins::kListenLink),
+           "notice listeners (sockops on the root cgroup)");
+    auto lookup = open_pin(staging->path() / pins::kLookup);
+    if (!lookup) return std::unexpected(lookup.error());
+    BP_TRY(attach_link(*lookup, *netns_fd, BPF_SK_LOOKUP, staging->path() / pins::kLookupLink),
+           "sk_lookup");
+    return staging->publish(sklookup_name(netns_));
+}
+
+Result<void> SklookupEngine::upgrade(const Instance& instance) {
+    auto attachment = SklookupAttachment::open(*store_, netns_);
+    if (!attachment) return std::unexpected(attachment.error());
+    auto staging = store_->stage();
+    if (!staging) return std::unexpected(staging.error());
+    auto meta = attachment->meta();
+    SklookupConfig config{meta.netns_cookie, meta.has_ifindex != 0};
+    if (auto loaded = load_sklookup_object(staging->path(), instance.path(), config,
+                                           attachment->path());
+        !loaded)
+        return loaded;
+    for (auto [name, link] : {std::pair{pins::kListen, pins::kListenLink},
+                              std::pair{pins::kLookup, pins::kLookupLink}}) {
+        auto program = open_pin(staging->path() / name);
+        if (!program) return std::unexpected(program.error());
+        BP_TRY(attachment->update(link, *program), "upgrade");
+    }
+    for (const char* name : {pins::kListen, pins::kLookup, pins::kFind})
+        if (rename((staging->path() / name).c_str(), (attachment->path() / name).c_str()) != 0)
+            return system_error(fmt::format("upgrade: replace program {}", name));
+    meta.build = sklookup_object_build();
+    auto map = open_pin(attachment->path() / pins::kMeta);
+    if (!map) return std::unexpected(map.error());
+    return write_struct(*map, meta, "meta");
+}
+
+Result<void> SklookupEngine::attach(const Instance& instance) {
+    auto attachment = SklookupAttachment::open(*store_, netns_);
+    bool whole = attachment && attachment->alive() && attachment->meta().abi == BP_ABI;
+    if (whole && attachment->meta().build == sklookup_object_build()) return {};
+    if (whole) return upgrade(instance);
+    if (auto removed = remove(); !removed) return removed;
+    return make(instance);
+}
+
+Result<std::set<std::uint16_t>>
+SklookupEngine::find_listeners(const Instance& instance, const std::vector<InstalledRule>& rules) {
+    auto find = open_pin(store_->path(sklookup_name(netns_)) / pins::kFind);
+    if (!find) return std::unexpected(find.error());
+    auto map = instance.open_pin(pins::kListeners);
+    if (!map) return std::unexpected(map.error());
+    auto search = ListenerSearch::begin(std::move(*find), std::move(*map));
+    if (!search) return std::unexpected(search.error());
+    for (Protocol protocol : {Protocol::kTcp, Protocol::kUdp}) {
+        auto list = listening_sockets(protocol);
+        if (!list) return std::unexpected(list.error());
+        for (const auto& socket : *list) {
+            if (!is_target(rules, socket)) continue;
+            if (auto put = search->put(socket); !put) return std::unexpected(put.error());
+        }
+    }
+    return search->refused();
+}
+
+Result<void> SklookupEngine::settle(Instance& instance, const std::vector<InstalledRule>& rules) {
+    auto refused = find_listeners(instance, rules);
+    if (!refused) return std::unexpected(refused.error());
+    std::set<std::uint16_t> gone;
+    for (unsigned port = 1; port <= 65535; port++) {
+        auto target = static_cast<std::uint16_t>(port);
+        if (instance.table().by_tc(target) && !refused->contains(target)) gone.insert(target);
+    }
+    if (gone.empty()) return {};
+    instance.table().clear_by_tc(gone);
+    auto again = find_listeners(instance, rules); // one that began meanwhile wakes tc again
+    if (!again) return std::unexpected(again.error());
+    return {};
+}
+
+Result<void> SklookupEngine::remove() { return store_->remove(sklookup_name(netns_)); }
+
+} // namespace bpfport

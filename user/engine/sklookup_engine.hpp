@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// The sklookup engine of the current network namespace: its programs in place, and the sockets that
+// listen on the rules' targets where they find them. TcEngine::apply() calls it at the right moments.
+//
+// Sockets are put in twice: before the rules are in force, so that no client is refused, and right
+// after, for those that began to listen between. From then on the kernel reports each.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <vector>
+
+#include "base/error.hpp"
+#include "engine/sklookup_object.hpp"
+#include "state/instance.hpp"
+#include "state/store.hpp"
+
+namespace bpfport {
+
+class SklookupEngine {
+  public:
+    SklookupEngine(Store& store, std::uint64_t netns) : store_(&store), netns_(netns) {}
+
+    // Programs loaded and attached; those of another build replaced without a gap.
+    Result<void> attach(const Instance& instance);
+
+    // Looks for every socket that listens on a target of `rules` (other engines' are ignored) and
+    // is not known yet. Returns the TCP ports with one that can't be steered to.
+    Result<std::set<std::uint16_t>> find_listeners(const Instance& instance,
+                                                   const std::vector<InstalledRule>& rules);
+
+    // find_listeners(), and lets tc sleep again where its listener has gone.
+    Result<void> settle(Instance& instance, const std::vector<InstalledRule>& rules);
+
+    Result<void> remove();
+
+  private:
+    Result<void> make(const Instance& instance);
+    Result<void> upgrade(const Instance& instance);
+
+    Store* store_;
+    std::uint64_t netns_;
+};
+
+bool is_sklookup(const InstalledRule& rule);
+bool any_sklookup(const std::vector<InstalledRule>& rules);
+
+} // namespace bpfport

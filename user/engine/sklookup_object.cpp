@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "engine/sklookup_object.hpp"
+
+#include <cstddef>
+#include <iterator>
+#include <memory>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fmt/format.h>
+#include <linux/bpf.h>
+
+#include "bpfport/table.h"
+#include "engine/instance_maps.hpp"
+#include "engine/tc_object.hpp"
+#include "kernel/bpf.hpp"
+#include "kernel/cgroup.hpp"
+#include "kernel/load_log.hpp"
+#include "kernel/netns.hpp"
+#include "sklookup.skel.h"
+#include "state/sklookup_attachment.hpp"
+
+namespace bpfport {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr bpf_insn insn(unsigned code, unsigned to, unsigned from, int offset, int value) {
+    bpf_insn made{};
+    made.code = static_cast<__u8>(code);
+    made.dst_reg = to & 0xf;
+    made.src_reg = from & 0xf;
+    made.off = static_cast<__s16>(offset);
+    made.imm = value;
+    return made;
+}
+constexpr bpf_insn kReturnPass[] = {insn(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, SK_PASS),
+                                    insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)};
+
+// Loads `first` followed by "return 1", and forgets it again.
+bool loads(bpf_prog_type type, bpf_attach_type attach, bpf_insn first) {
+    const bpf_insn program[] = {first, kReturnPass[0], kReturnPass[1]};
+    LIBBPF_OPTS(bpf_prog_load_opts, options);
+    options.expected_attach_type = attach;
+    Fd fd(bpf_prog_load(type, "bp_probe", "Dual BSD/GPL", program, std::size(program), &options));
+    return static_cast<bool>(fd);
+}
+
+struct Destroy {
+    void operator()(sklookup_bpf* skeleton) const { sklookup_bpf::destroy(skeleton); }
+};
+
+bool loads_lookup(std::size_t field) {
+    return loads(BPF_PROG_TYPE_SK_LOOKUP, BPF_SK_LOOKUP,
+                 insn(BPF_LDX | BPF_MEM | BPF_W, BPF_REG_0, BPF_REG_1, static_cast<int>(field), 0));
+}
+
+template <typename Skeleton> Result<void> pin_programs(Skeleton& s, const fs::path& directory) {
+    const std::pair<bpf_program*, const char*> programs[] = {{s.progs.bp_lookup, pins::kLookup},
+                                                             {s.progs.bp_listen, pins::kListen},
+                                                             {s.progs.bp_find, pins::kFind}};
+    for (auto [program, name] : programs)
+        if (int error = bpf_program__pin(program, (directory / name).c_str()); error != 0)
+            return system_error(fmt::format("pin program {}", name), -error);
+    return {};
+}
+
+} // namespace
+
+SklookupSupport probe_sklookup() {
+    LoadLog quiet;
+    SklookupSupport support;
+    if (!loads_lookup(offsetof(bpf_sk_lookup, protocol))) {
+        support.why_not = "this kernel has no sk_lookup programs (5.9)";
+    } else if (!current_netns_cookie() ||
+               !loads(BPF_PROG_TYPE_SOCK_OPS, BPF_CGROUP_SOCK_OPS,
+                      insn(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_get_netns_cookie))) {
+        support.why_not = "this kernel does not tell programs the network namespace of a listener "
+                          "(5.15)";
+    } else if (auto root = root_cgroup(); !root) {
+        support.why_not = root.error().message + ", so servers that start are not noticed";
+    } else {
+        support.usable = true;
+        support.why_not.clear();
+        support.has_ifindex = loads_lookup(offsetof(bpf_sk_lookup, ingress_ifindex));
+    }
+    return support;
+}
+
+Result<void> load_sklookup_object(const fs::path& directory, const fs::path& instance,
+                                  const SklookupConfig& config, const fs::path& keep) {
+    LoadLog log;
+    std::unique_ptr<sklookup_bpf, Destroy> skeleton(sklookup_bpf::open());
+    if (!skeleton) return system_error("open BPF object");
+    skeleton->rodata->bp_netns_cookie = config.netns_cookie;
+    skeleton->rodata->bp_has_ifindex = config.has_ifindex;
+    BP_TRY(use_instance_maps(skeleton->obj, instance), "load sklookup programs");
+    bpf_map* steered = skeleton->maps.bp_steered;
+    if (!keep.empty())
+        BP_TRY(use_pinned(steered, keep / pins::kSteered), "load sklookup programs");
+    if (int error = sklookup_bpf::load(skeleton.get()); error != 0)
+        return system_error("load sklookup programs", -error, LoadLog::reason());
+    if (auto pinned = pin_programs(*skeleton, directory); !pinned) return pinned;
+    if (!keep.empty()) return {};
+    if (int error = bpf_map__pin(steered, (directory / pins::kSteered).c_str()); error != 0)
+        return system_error("pin map steered", -error);
+    return {};
+}
+
+std::uint64_t sklookup_object_build() {
+    std::size_t size = 0;
+    const void* bytes = sklookup_bpf::elf_bytes(&size);
+    return object_digest(bytes, size);
+}
+
+} // namespace bpfport

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// The compiled sklookup programs, loaded with the maps of an instance, and whether this kernel can
+// run them at all.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "base/error.hpp"
+
+namespace bpfport {
+
+// What this host can do, found by doing it. The default value: nothing.
+struct SklookupSupport {
+    bool usable = false;
+    std::string why_not = "not looked for";
+    bool has_ifindex = false; // rules may be limited to an interface (5.17+)
+};
+SklookupSupport probe_sklookup();
+
+struct SklookupConfig {
+    std::uint64_t netns_cookie = 0;
+    bool has_ifindex = false;
+};
+
+// Pins programs into `directory`, and the map of its own unless `keep` has it. The maps that the
+// netns shares are those of the instance in `instance`.
+Result<void> load_sklookup_object(const std::filesystem::path& directory,
+                                  const std::filesystem::path& instance,
+                                  const SklookupConfig& config,
+                                  const std::filesystem::path& keep = {});
+
+// Differs whenever the compiled programs do.
+std::uint64_t sklookup_object_build();
+
+} // namespace bpfport

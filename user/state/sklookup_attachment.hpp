@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// The sklookup engine of one network namespace, sklookup-<netns inode>/ in the store: its programs
+// and the links `lookup_link` (to the netns) and `listen_link` (to the root cgroup).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "base/error.hpp"
+#include "base/fd.hpp"
+#include "bpfport/meta.h"
+#include "state/store.hpp"
+
+namespace bpfport {
+
+namespace pins {
+inline constexpr const char* kLookup = "lookup";
+inline constexpr const char* kListen = "listen";
+inline constexpr const char* kFind = "find";
+inline constexpr const char* kSteered = "steered";
+inline constexpr const char* kLookupLink = "lookup_link";
+inline constexpr const char* kListenLink = "listen_link";
+} // namespace pins
+
+std::string sklookup_name(std::uint64_t netns);
+bool parse_sklookup_name(std::string_view name, std::uint64_t& netns);
+
+class SklookupAttachment {
+  public:
+    static Result<SklookupAttachment> open(const Store& store, std::uint64_t netns);
+
+    [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+    [[nodiscard]] const bp_sklookup_meta& meta() const { return meta_; }
+    // The id of the program that a link runs now; 0: its netns or cgroup is gone, or another's hand
+    // took it off.
+    [[nodiscard]] std::uint32_t program(const char* link) const;
+    [[nodiscard]] bool alive() const; // both links run
+
+    // Puts another program in place without a gap.
+    Result<void> update(const char* link, const Fd& program) const;
+
+  private:
+    SklookupAttachment(std::filesystem::path path, bp_sklookup_meta meta)
+        : path_(std::move(path)), meta_(meta) {}
+    std::filesystem::path path_;
+    bp_sklookup_meta meta_;
+};
+
+} // namespace bpfport
