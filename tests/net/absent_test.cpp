@@ -16,19 +16,32 @@ struct Absent {
     const char* counted;      // the outcome it is counted as
 };
 
-class OnAbsent : public NetTest, public testing::WithParamInterface<Absent> {};
+class OnAbsent : public NetTest,
+                 public testing::WithParamInterface<std::tuple<Absent, const char*>> {};
 
-INSTANTIATE_TEST_SUITE_P(, OnAbsent,
-                         testing::Values(Absent{"reset", "refused", "refused", ""},
-                                         Absent{"drop", "silent", "silent", "absent_dropped"},
-                                         Absent{"pass", "refused", "own", "absent_passed"}),
-                         [](const auto& test) { return std::string(test.param.choice); });
+INSTANTIATE_TEST_SUITE_P(
+    , OnAbsent,
+    testing::Combine(testing::Values(Absent{"reset", "refused", "refused", ""},
+                                     Absent{"drop", "silent", "silent", "absent_dropped"},
+                                     Absent{"pass", "refused", "own", "absent_passed"}),
+                     testing::Values("tc", "xdp", "sklookup")),
+    [](const auto& test) {
+        return std::string(std::get<0>(test.param).choice) + "_" + std::get<1>(test.param);
+    });
 
 TEST_P(OnAbsent, UntilSomebodyListens) {
-    const auto& [choice, answer, listen_owner, counted] = GetParam();
+    const auto& [absent, engine] = GetParam();
+    const auto& [choice, answer, listen_owner, counted] = absent;
+    REQUIRE_ENGINE(engine);
     const ClientServer net(false);
-    ASSERT_TRUE(
-        works(net.server, std::string("attach eth0 80:3000/tcp+udp --on-absent ") + choice));
+    const std::string attach = std::string("attach eth0 80:3000/tcp+udp --on-absent ") + choice +
+                               " --engine " + engine;
+    if (steers(engine) && choice == std::string_view("drop")) {
+        EXPECT_TRUE(refuses(net.server, attach, 1,
+                            {"a socket can only be refused", "--engine tc serves it"}));
+        return;
+    }
+    ASSERT_TRUE(works(net.server, attach));
     std::optional<Service> own;
     for (const char* expected : {answer, listen_owner}) {
         for (const Netns* from : {&net.client, &net.server})

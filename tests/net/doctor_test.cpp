@@ -94,10 +94,34 @@ TEST_F(Doctor, AFirewallThatAcceptsTheListenPortOnly) {
     EXPECT_THAT(found.remedy_of(text), HasSubstr("nft insert rule inet filter input tcp dport 3000 "
                                                  "accept"));
     EXPECT_EQ(ask(net.client, {"10.1.0.2", 80}, Transport::kTcp, kSilence), "silent");
+    // sklookup leaves the packet as the firewall accepts it.
+    if (kernel_at_least(5, 17)) {
+        ASSERT_TRUE(works(net.server, "attach eth0 80:3000 --engine sklookup"));
+        EXPECT_EQ(examine(net.server).severity_of("the firewall drops"), "");
+        EXPECT_EQ(ask(net.client, {"10.1.0.2", 80}, Transport::kTcp), "hello");
+        ASSERT_TRUE(works(net.server, "attach eth0 80:3000 --engine tc"));
+        EXPECT_EQ(examine(net.server).severity_of(text), "broken");
+    }
     // The remedy as it is printed.
     auto remedy = found.remedy_of(text);
     nft(net.server, remedy.substr(remedy.find("insert")));
     EXPECT_EQ(examine(net.server).severity_of("the firewall drops"), "");
+    EXPECT_EQ(ask(net.client, {"10.1.0.2", 80}, Transport::kTcp), "hello");
+}
+
+TEST_F(Doctor, ListenersThatCannotBeSteeredTo) {
+    REQUIRE_KERNEL(5, 17);
+    const ClientServer net;
+    if (!open_socket(net.server, AF_INET, SOCK_STREAM, {.mptcp = true}))
+        GTEST_SKIP() << "the kernel has no Multipath TCP";
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000 --engine sklookup"));
+    const TcpServer late(net.server, {"::", 3000}, {.mptcp = true});
+    EXPECT_EQ(examine(net.server).severity_of("which sklookup can't steer to"), "broken");
+    EXPECT_EQ(ask(net.client, {"10.1.0.2", 80}, Transport::kTcp), "refused");
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000 --engine auto"));
+    const auto found = examine(net.server);
+    EXPECT_EQ(found.severity_of("tc serves it in place of sklookup"), "note");
+    EXPECT_EQ(found.status, 0) << found.findings.dump(2);
     EXPECT_EQ(ask(net.client, {"10.1.0.2", 80}, Transport::kTcp), "hello");
 }
 

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <cctype>
+#include <cstdlib>
 #include <sstream>
 #include <stdexcept>
 
@@ -101,7 +102,10 @@ testing::AssertionResult alive(TcpClient& connection, std::size_t bytes) {
 }
 
 ProcessResult tool(const Netns& netns, const std::string& words) {
-    return bpfport(netns, split(words));
+    if (!words.starts_with("attach") || words.find("--engine") != std::string::npos)
+        return bpfport(netns, split(words));
+    const char* engine = std::getenv("BPFPORT_TEST_ENGINE");
+    return bpfport(netns, split(words + " --engine " + (engine != nullptr ? engine : "tc")));
 }
 
 testing::AssertionResult works(const Netns& netns, const std::string& words) {

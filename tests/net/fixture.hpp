@@ -45,6 +45,9 @@ inline constexpr std::array kFlavours = {
     Flavour{false, Transport::kTcp}, Flavour{true, Transport::kTcp},
     Flavour{false, Transport::kUdp}, Flavour{true, Transport::kUdp}};
 
+// Whether connections are given to the server's socket as they are, instead of being rewritten.
+inline bool steers(std::string_view engine) { return engine == "sklookup" || engine == "auto"; }
+
 // How the tests run that depend on it: checksums finished by the sender or left to the device,
 // where the programs hang, and the engine.
 struct Mode {
@@ -52,13 +55,38 @@ struct Mode {
     const char* hook; // --hook
     const char* engine = "tc";
     [[nodiscard]] std::string options() const; // for `bpfport attach`
+    [[nodiscard]] bool steers() const { return test::steers(engine); }
 };
 std::string mode_name(const testing::TestParamInfo<Mode>& info);
-// Skips the test when the kernel has no such hook.
+// Skips the test when the kernel has no such hook or engine.
 #define REQUIRE_HOOK(hook)                                                                         \
     do {                                                                                           \
         if (std::string_view(hook) == "tcx") REQUIRE_KERNEL(6, 6);                                 \
     } while (false)
+#define REQUIRE_ENGINE(engine)                                                                     \
+    do {                                                                                           \
+        if (::bpfport::test::steers(engine)) REQUIRE_KERNEL(5, 17);                                \
+    } while (false)
+#define REQUIRE_MODE(mode)                                                                         \
+    do {                                                                                           \
+        REQUIRE_HOOK((mode).hook);                                                                 \
+        REQUIRE_ENGINE((mode).engine);                                                             \
+    } while (false)
+
+// A test that is the same for every engine; the parameter is the word for --engine.
+class EveryEngine : public NetTest, public testing::WithParamInterface<const char*> {
+  protected:
+    void SetUp() override {
+        NetTest::SetUp();
+        if (!IsSkipped()) REQUIRE_ENGINE(GetParam());
+    }
+    static std::string attach(const std::string& words) {
+        return std::string("attach --engine ") + GetParam() + " " + words;
+    }
+};
+inline std::string engine_param(const testing::TestParamInfo<const char*>& info) {
+    return info.param;
+}
 
 // A server on one port for both families and both transports.
 struct Service {
@@ -82,7 +110,8 @@ TcpClient connected(const Netns& from, const Endpoint& server, const SocketOptio
 // Whether it still carries data both ways.
 testing::AssertionResult alive(TcpClient& connection, std::size_t bytes = 2000);
 
-// `bpfport --netns NETNS WORDS`, the words split at blanks. True when it succeeds.
+// `bpfport --netns NETNS WORDS`, the words split at blanks. True when it succeeds. An attach that
+// names no engine is one of tc, or of the environment's BPFPORT_TEST_ENGINE.
 ProcessResult tool(const Netns& netns, const std::string& words);
 testing::AssertionResult works(const Netns& netns, const std::string& words);
 // It fails with that exit status and says all of these.

@@ -36,7 +36,7 @@ void MetricsLab::TearDown() {
 }
 
 void MetricsLab::attach(const std::vector<std::string>& words) {
-    std::vector<std::string> arguments = {"attach"};
+    std::vector<std::string> arguments = {"attach", "--engine", "tc"}; // which counts packets
     arguments.insert(arguments.end(), words.begin(), words.end());
     auto result = bpfport(net_->server, arguments);
     ASSERT_EQ(result.status, 0) << result.err;

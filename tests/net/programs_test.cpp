@@ -19,13 +19,16 @@ std::string curl(const Netns& netns, const std::vector<std::string>& arguments) 
     return done.out + done.err;
 }
 
-TEST_F(NetTest, NginxAndCurl) {
+class Programs : public EveryEngine {};
+INSTANTIATE_TEST_SUITE_P(, Programs, testing::Values("tc", "xdp", "auto"), engine_param);
+
+TEST_P(Programs, NginxAndCurl) {
     REQUIRE_PROGRAM("nginx");
     REQUIRE_PROGRAM("curl");
     for (const bool tx_checksum : {true, false}) {
         const ClientServer net(tx_checksum);
         const Nginx nginx(net.server);
-        ASSERT_TRUE(works(net.server, "attach eth0 80:3000"));
+        ASSERT_TRUE(works(net.server, attach("eth0 80:3000")));
         for (const std::string host : {"10.1.0.2", "[fd01::2]"}) {
             const std::string small = "http://" + host + "/small";
             const std::string large = "http://" + host + "/large";
@@ -46,12 +49,12 @@ TEST_F(NetTest, NginxAndCurl) {
     }
 }
 
-TEST_F(NetTest, Iperf3TcpAndUdp) {
+TEST_P(Programs, Iperf3TcpAndUdp) {
     REQUIRE_PROGRAM("iperf3");
     const ClientServer net;
     const Process server({"iperf3", "-s", "-p", "5201"}, {.netns = &net.server, .uid = kNobody});
     ASSERT_TRUE(wait_for_port(net.server, 5201));
-    ASSERT_TRUE(works(net.server, "attach eth0 80:5201/tcp+udp"));
+    ASSERT_TRUE(works(net.server, attach("eth0 80:5201/tcp+udp")));
     const std::vector<std::vector<std::string>> cases = {
         {"-c", "10.1.0.2"},
         {"-c", "fd01::2", "-R"},
@@ -85,19 +88,27 @@ bool answers(const std::string& reply) {
            reply.find(std::string("\xc0\x00\x02\x07", 4)) != std::string::npos; // 192.0.2.7
 }
 
-TEST_F(NetTest, DnsmasqOverUdpAndTcp) {
+TEST_P(Programs, DnsmasqOverUdpAndTcp) {
     REQUIRE_PROGRAM("dnsmasq");
     const ClientServer net;
     const Process server({"dnsmasq", "-k", "--conf-file=/dev/null", "-p", "5300", "--no-resolv",
                           "--no-hosts", "--pid-file", "--address=/service.test/192.0.2.7"},
                          {.netns = &net.server, .uid = kNobody});
     ASSERT_TRUE(wait_for_port(net.server, 5300, true));
-    ASSERT_TRUE(works(net.server, "attach eth0 53:5300/tcp+udp"));
+    ASSERT_TRUE(works(net.server, attach("eth0 53:5300/tcp+udp")));
     for (const Netns* from : {&net.client, &net.server})
         for (const bool ipv6 : {false, true}) {
             SCOPED_TRACE(ipv6 ? "v6" : "v4");
             auto udp = UdpClient::connect(*from, {kServer(ipv6), 53});
             EXPECT_TRUE(answers(udp->echo(query()).value_or(Datagram{}).data));
+        }
+    // It closes TCP connections whose own port is not the one it listens on (docs/engines.md).
+    if (steers(GetParam())) {
+        ASSERT_TRUE(works(net.server, "attach eth0 53:5300/tcp+udp --engine tc"));
+    }
+    for (const Netns* from : {&net.client, &net.server})
+        for (const bool ipv6 : {false, true}) {
+            SCOPED_TRACE(ipv6 ? "v6" : "v4");
             auto tcp = connected(*from, {kServer(ipv6), 53});
             ASSERT_TRUE(tcp.send(std::string("\x00\x1e", 2) + query()));
             const std::string length = tcp.receive(2).value_or("");

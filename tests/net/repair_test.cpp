@@ -62,29 +62,32 @@ class Killer {
     int killed_ = 0;
 };
 
-class Repair : public NetTest, public testing::WithParamInterface<const char*> {
+class Repair : public NetTest, public testing::WithParamInterface<Mode> {
   protected:
     void SetUp() override {
         NetTest::SetUp();
-        if (!IsSkipped()) REQUIRE_HOOK(GetParam());
+        if (!IsSkipped()) REQUIRE_MODE(GetParam());
     }
-    static std::string hook() { return std::string(" --hook ") + GetParam(); }
+    static std::string mode() { return " " + GetParam().options(); }
 };
-INSTANTIATE_TEST_SUITE_P(, Repair, testing::Values("tcx", "clsact"),
-                         [](const auto& test) { return std::string(test.param); });
+INSTANTIATE_TEST_SUITE_P(, Repair,
+                         testing::Values(Mode{true, "tcx"}, Mode{true, "clsact"},
+                                         Mode{true, "auto", "xdp"},
+                                         Mode{true, "auto", "auto"}),
+                         mode_name);
 
 TEST_P(Repair, AttachKilled) {
     const ClientServer net;
     const Service web(net.server, 3000);
     Killer kill(net.server);
-    ASSERT_TRUE(kill.measure("attach eth0 80:3000" + hook()));
+    ASSERT_TRUE(kill.measure("attach eth0 80:3000" + mode()));
     ASSERT_TRUE(works(net.server, "detach --all"));
     for (int round = 0; round < rounds(); ++round) {
         SCOPED_TRACE(round);
-        kill("attach eth0 80:3000" + hook());
+        kill("attach eth0 80:3000" + mode());
         EXPECT_EQ(ask(net.client, {kServer(true), 3000}, Transport::kTcp), "hello");
         if (round % 2 == 0) {
-            ASSERT_TRUE(works(net.server, "attach eth0 80:3000" + hook()));
+            ASSERT_TRUE(works(net.server, "attach eth0 80:3000" + mode()));
             EXPECT_EQ(ask(net.client, {kServer(false), 80}, Transport::kTcp), "hello");
             EXPECT_EQ(ask(net.server, {"::1", 80}, Transport::kTcp), "hello");
             EXPECT_THAT(rules(net.server), testing::ElementsAre("80:3000 on eth0"));
@@ -99,15 +102,15 @@ TEST_P(Repair, DetachKilled) {
     const ClientServer net;
     const Service web(net.server, 3000);
     Killer kill(net.server);
-    ASSERT_TRUE(works(net.server, "attach eth0 80:3000" + hook()));
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000" + mode()));
     ASSERT_TRUE(kill.measure("detach eth0"));
     for (int round = 0; round < rounds(); ++round) {
         SCOPED_TRACE(round);
-        ASSERT_TRUE(works(net.server, "attach eth0 80:3000" + hook()));
+        ASSERT_TRUE(works(net.server, "attach eth0 80:3000" + mode()));
         kill(round % 3 == 0 ? "detach --all" : "detach eth0");
         EXPECT_EQ(ask(net.client, {kServer(true), 3000}, Transport::kTcp), "hello");
         if (round % 2 == 0) {
-            ASSERT_TRUE(works(net.server, "attach eth0 80:3000" + hook()));
+            ASSERT_TRUE(works(net.server, "attach eth0 80:3000" + mode()));
             EXPECT_EQ(ask(net.client, {kServer(false), 80}, Transport::kTcp), "hello");
         }
         ASSERT_TRUE(works(net.server, "detach --all"));
@@ -120,7 +123,7 @@ TEST_P(Repair, DetachKilled) {
 TEST_P(Repair, ChangeKilled) {
     const ClientServer net;
     const Service web(net.server, 3000);
-    ASSERT_TRUE(works(net.server, "attach eth0 80:3000" + hook()));
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000" + mode()));
     auto open = connected(net.client, {kServer(false), 80});
     Killer kill(net.server);
     ASSERT_TRUE(kill.measure("attach eth0 81:3000"));
@@ -141,11 +144,11 @@ TEST_P(Repair, TheNamespaceVanishes) {
         Netns gone;
         const Netns peer;
         const VethPair link(peer, "eth0", gone, "eth0");
-        ASSERT_TRUE(works(gone, "attach eth0 80:3000" + hook()));
+        ASSERT_TRUE(works(gone, "attach eth0 80:3000" + mode()));
         const std::string inode = std::to_string(gone.inode());
         gone.destroy();
         // Any command in any namespace.
-        ASSERT_TRUE(works(elsewhere.server, "attach eth0 81:3000" + hook()));
+        ASSERT_TRUE(works(elsewhere.server, "attach eth0 81:3000" + mode()));
         for (int tries = 0; tries < 50; ++tries) { // the kernel takes its time with namespaces
             bool left = false;
             for (const auto& thing : kernel_holds({}))
@@ -153,7 +156,7 @@ TEST_P(Repair, TheNamespaceVanishes) {
             if (!left) break;
             ASSERT_LT(tries, 49) << testing::PrintToString(kernel_holds({}));
             std::this_thread::sleep_for(100ms);
-            ASSERT_TRUE(works(elsewhere.server, "attach eth0 81:3000" + hook()));
+            ASSERT_TRUE(works(elsewhere.server, "attach eth0 81:3000" + mode()));
         }
     }
     ASSERT_TRUE(works(elsewhere.server, "detach --all"));
@@ -163,7 +166,7 @@ TEST_P(Repair, TheNamespaceVanishes) {
 TEST_P(Repair, TheInterfaceVanishes) {
     const ClientServer net;
     const Service web(net.server, 3000);
-    ASSERT_TRUE(works(net.server, "attach eth0 80:3000" + hook()));
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000" + mode()));
     net.server.ip("link del eth0");
     const auto now = status(net.server);
     for (const auto& rule : now.at("rules"))
@@ -174,7 +177,7 @@ TEST_P(Repair, TheInterfaceVanishes) {
     again.a.add_address("10.1.0.1/24");
     again.b.add_address("10.1.0.2/24");
     EXPECT_EQ(ask(net.client, {kServer(false), 80}, Transport::kTcp), "refused");
-    ASSERT_TRUE(works(net.server, "attach eth0 80:3000" + hook()));
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000" + mode()));
     EXPECT_EQ(ask(net.client, {kServer(false), 80}, Transport::kTcp), "hello");
     EXPECT_THAT(rules(net.server), testing::ElementsAre("80:3000 on eth0"));
     net.server.ip("link del eth0");
@@ -185,16 +188,16 @@ TEST_P(Repair, TheInterfaceVanishes) {
 TEST_P(Repair, AForeignHandTakesOurHooksOff) {
     const ClientServer net;
     const Service web(net.server, 3000);
-    ASSERT_TRUE(works(net.server, "attach eth0 80:3000" + hook()));
-    if (std::string_view(GetParam()) == "tcx")
-        for (const auto& entry : std::filesystem::recursive_directory_iterator(state_root()))
-            if (entry.path().filename() == "in") std::filesystem::remove(entry.path());
-    if (std::string_view(GetParam()) == "clsact")
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000" + mode()));
+    const std::string_view link = GetParam().steers() ? "lookup_link" : "in";
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(state_root()))
+        if (entry.path().filename() == link) std::filesystem::remove(entry.path());
+    if (GetParam().hook == std::string_view("clsact"))
         run({"tc", "-n", net.server.name(), "qdisc", "del", "dev", "eth0", "clsact"});
     EXPECT_EQ(status(net.server).at("rules").at(0).at("in_force"), false);
     EXPECT_THAT(tool(net.server, "status").out, HasSubstr("NOT-IN-FORCE"));
     EXPECT_EQ(ask(net.client, {kServer(false), 80}, Transport::kTcp), "refused");
-    ASSERT_TRUE(works(net.server, "attach eth0 80:3000" + hook()));
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000" + mode()));
     EXPECT_EQ(ask(net.client, {kServer(false), 80}, Transport::kTcp), "hello");
     ASSERT_TRUE(works(net.server, "detach --all"));
     EXPECT_TRUE(expect_kernel_empty({net.server}));
@@ -218,7 +221,7 @@ TEST_P(Repair, CommandsRace) {
     std::vector<std::string> first;
     std::vector<std::string> second;
     for (int i = 0; i < 20; ++i) {
-        first.push_back(fmt::format("attach eth0 {}:3000{}", 8000 + i, hook()));
+        first.push_back(fmt::format("attach eth0 {}:3000{}", 8000 + i, mode()));
         second.push_back(i < 10 ? fmt::format("detach eth0 {}:3000", 8000 + i)
                                 : fmt::format("attach eth0 {}:3000", 8100 + i));
     }

@@ -23,12 +23,60 @@ AttachRequest request(const char* text, EngineChoice engine) {
     return request;
 }
 
-TEST(Choice, AutoIsTc) {
-    auto chosen = choose_engine(EngineChoice::kAuto, rule("80:3000"));
-    ASSERT_TRUE(chosen);
-    EXPECT_EQ(chosen->engine, BP_ENGINE_TC);
-    EXPECT_FALSE(chosen->why.empty());
+InstalledRule installed(const char* text, std::uint16_t flags = 0, std::uint8_t on_absent = 0,
+                        unsigned ifindex = 0) {
+    return {0, rule(text), ifindex, 0, flags, on_absent, 0};
 }
+
+struct AutoCase {
+    const char* name;
+    InstalledRule rule;
+    SklookupSupport sklookup;
+    std::uint32_t engine;
+};
+
+class Auto : public testing::TestWithParam<AutoCase> {};
+
+TEST_P(Auto, ChoosesAndSaysWhy) {
+    Interface port;
+    port.ifindex = 5;
+    port.name = "eth0";
+    port.master = 6;
+    const std::vector<Interface> interfaces = {port};
+    auto chosen = choose_engine(EngineChoice::kAuto, GetParam().rule,
+                                {interfaces, GetParam().sklookup});
+    ASSERT_TRUE(chosen);
+    EXPECT_EQ(chosen->engine, GetParam().engine) << chosen->why;
+    EXPECT_EQ(chosen->flags, chosen->engine == BP_ENGINE_SKLOOKUP ? BP_RULE_STANDBY : 0);
+    EXPECT_FALSE(chosen->why.empty());
+    auto asked = choose_engine(EngineChoice::kSklookup, GetParam().rule,
+                               {interfaces, GetParam().sklookup});
+    bool udp = GetParam().rule.rule.protocol() == Protocol::kUdp;
+    EXPECT_EQ(asked.has_value(), udp || GetParam().engine == BP_ENGINE_SKLOOKUP);
+    EXPECT_EQ(choose_engine(EngineChoice::kTc, GetParam().rule, {interfaces, {}})->engine,
+              BP_ENGINE_TC);
+}
+
+const SklookupSupport kAll{true, "", true};
+const SklookupSupport kAnyOnly{true, "", false};
+INSTANTIATE_TEST_SUITE_P(
+    , Auto,
+    testing::Values(
+        AutoCase{"Tcp", installed("80:3000"), kAll, BP_ENGINE_SKLOOKUP},
+        AutoCase{"OneInterface", installed("80:3000", 0, 0, 2), kAll, BP_ENGINE_SKLOOKUP},
+        AutoCase{"OneInterfaceBefore517", installed("80:3000", 0, 0, 2), kAnyOnly, BP_ENGINE_TC},
+        AutoCase{"AnyBefore517", installed("80:3000"), kAnyOnly, BP_ENGINE_SKLOOKUP},
+        AutoCase{"BridgePort", installed("80:3000", 0, 0, 5), kAll, BP_ENGINE_TC},
+        AutoCase{"OldKernel", installed("80:3000"), {}, BP_ENGINE_TC},
+        AutoCase{"Udp", installed("80:3000/udp"), kAll, BP_ENGINE_TC},
+        AutoCase{"Forwarded", installed("80:3000", BP_RULE_FORWARDED), kAll, BP_ENGINE_TC},
+        AutoCase{"NoLocal", installed("80:3000", BP_RULE_NO_LOCAL), kAll, BP_ENGINE_TC},
+        AutoCase{"Vlan", installed("80:3000", BP_RULE_VLAN), kAll, BP_ENGINE_TC},
+        AutoCase{"Exclusive", installed("80:3000", BP_RULE_EXCLUSIVE), kAll, BP_ENGINE_TC},
+        AutoCase{"AbsentDrop", installed("80:3000", 0, BP_ABSENT_DROP), kAll, BP_ENGINE_TC},
+        AutoCase{"AbsentPass", installed("80:3000", 0, BP_ABSENT_PASS), kAll,
+                 BP_ENGINE_SKLOOKUP}),
+    [](const auto& each) { return each.param.name; });
 
 TEST(Choice, EveryWordHasAChoiceOfItsOwn) {
     std::set<EngineChoice> choices;
@@ -57,6 +105,21 @@ TEST(Choice, AnotherEngineReplacesWithoutConflict) {
     EXPECT_EQ(now.old_target_first, 4000) << "connections to the old target would be lost";
     ASSERT_EQ(plan->rules.size(), 1U);
     EXPECT_EQ(plan->rules[0].engine, BP_ENGINE_TC);
+}
+
+TEST(Choice, FromTcToSklookupItsConnectionsGoOn) {
+    InstalledRule there{7, rule("80:3000"), 0, BP_ENGINE_TC, 0, 0, 0};
+    HostFacts facts;
+    facts.sklookup = kAll;
+    auto plan = plan_attach(request("80:3000", EngineChoice::kAuto), {there}, facts);
+    ASSERT_TRUE(plan) << plan.error().message;
+    ASSERT_EQ(plan->replaced.size(), 1U);
+    EXPECT_EQ(plan->rules[0].engine, BP_ENGINE_SKLOOKUP);
+    EXPECT_EQ(plan->rules[0].flags, BP_RULE_STANDBY | BP_RULE_TC_FLOWS);
+    auto again = plan_attach(request("80:3000", EngineChoice::kAuto), plan->rules, facts);
+    ASSERT_TRUE(again) << again.error().message;
+    EXPECT_EQ(again->kept.size(), 1U);
+    EXPECT_EQ(again->rules[0].flags, BP_RULE_STANDBY | BP_RULE_TC_FLOWS);
 }
 
 TEST(Choice, TheSameEngineIsKept) {
