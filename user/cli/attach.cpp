@@ -104,6 +104,7 @@ Result<void> attach_cgroups(const Session& session, const AttachOptions& options
                                {options.exclusive, "--exclusive"},
                                {options.on_absent != "reset", "--on-absent"},
                                {options.engine != "auto", "--engine"},
+                               {options.xdp_mode != "native", "--xdp-mode"},
                                {options.hook != "auto", "--hook"}})
         if (given)
             return usage_error(fmt::format("{} is for interfaces", name),
