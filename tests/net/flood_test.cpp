@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// Floods of spoofed packets, put into the server's receive path: whoever was connected before stays
+// connected, whoever comes while it lasts gets in, and the kernel keeps nothing of it.
+// BPFPORT_SOAK=1 makes each ten million packets.
+#include <linux/bpf.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <fstream>
+#include <thread>
+
+#include <bpf/bpf.h>
+#include <fmt/format.h>
+
+#include "harness/packet.hpp"
+#include "harness/test_run.hpp"
+#include "net/fixture.hpp"
+
+#include "flood.skel.h"
+
+namespace bpfport::test {
+namespace {
+
+constexpr auto kServer = ClientServer::server_address;
+
+enum class Kind { kSyn, kSynThenAck, kAck, kUdp };
+
+struct FloodCase {
+    Kind kind;
+    std::uint16_t port; // 80 and 81 go to 3000
+    bool exclusive;
+};
+
+std::string flood_name(const testing::TestParamInfo<FloodCase>& info) {
+    constexpr const char* kKinds[] = {"Syn", "SynThenAck", "Ack", "Udp"};
+    return fmt::format("{}To{}{}", kKinds[static_cast<int>(info.param.kind)], info.param.port,
+                       info.param.exclusive ? "Exclusive" : "");
+}
+
+std::vector<FloodCase> flood_cases() {
+    std::vector<FloodCase> cases;
+    for (const Kind kind : {Kind::kSyn, Kind::kSynThenAck, Kind::kAck, Kind::kUdp})
+        for (const std::uint16_t port : {80, 81, 3000})
+            for (const bool exclusive : {false, true})
+                cases.push_back({kind, port, exclusive});
+    return cases;
+}
+
+std::uint64_t wanted() {
+    return std::getenv("BPFPORT_SOAK") != nullptr ? 10'000'000 : 40'000;
+}
+
+struct Destroy {
+    void operator()(flood_bpf* skeleton) const { flood_bpf::destroy(skeleton); }
+};
+
+// What the kernel holds for itself, of which the system's other work is part.
+long kernel_memory_kb() {
+    std::ifstream file("/proc/meminfo");
+    long sum = 0;
+    for (std::string line; std::getline(file, line);)
+        for (const char* name : {"SUnreclaim:", "Percpu:", "VmallocUsed:"})
+            if (line.starts_with(name)) sum += std::atol(line.c_str() + std::string(name).size());
+    return sum;
+}
+
+class Flood : public NetTest, public testing::WithParamInterface<FloodCase> {
+  protected:
+    void SetUp() override {
+        NetTest::SetUp();
+        if (IsSkipped()) return;
+        REQUIRE_KERNEL(5, 18); // live frames
+        net_.emplace();
+        // Direct clients have an address of their own: no tuple is claimed twice by chance.
+        net_->link.a.add_address("10.1.0.3/24").add_address("fd01::3/64");
+        net_->server.ip("route add default via 10.1.0.1"); // to the strangers
+        net_->server.ip("-6 route add default via fd01::1");
+    }
+
+    // The frame that all of the flood's are made of.
+    Bytes first(bool ipv6) const {
+        const auto [kind, port, exclusive] = GetParam();
+        const Packet link = Ethernet{.dst = net_->link.b.mac(), .src = net_->link.a.mac()};
+        const Packet ip = ipv6 ? Packet(Ipv6{.src = "2001:db8::1", .dst = kServer(true)})
+                               : Packet(Ipv4{.src = "11.0.0.1", .dst = kServer(false)});
+        if (kind == Kind::kUdp)
+            return (link / ip / Udp{.sport = 1024, .dport = port} / Payload(20)).build();
+        return (link / ip /
+                Tcp{.sport = 1024, .dport = port, .seq = 1, .flags = kind == Kind::kAck ? kAck : kSyn})
+            .build();
+    }
+
+    void send(bool ipv6, std::uint64_t count) const {
+        const std::unique_ptr<flood_bpf, Destroy> flood(flood_bpf::open());
+        flood->rodata->ipv6 = ipv6;
+        flood->rodata->udp = GetParam().kind == Kind::kUdp;
+        flood->rodata->port = GetParam().port;
+        flood->rodata->acknowledges = GetParam().kind == Kind::kSynThenAck;
+        ASSERT_EQ(flood_bpf::load(flood.get()), 0);
+        const Bytes frame = first(ipv6);
+        xdp_md context{};
+        context.data_end = static_cast<std::uint32_t>(frame.size());
+        context.ingress_ifindex = net_->link.b.index();
+        LIBBPF_OPTS(bpf_test_run_opts, options);
+        options.data_in = frame.data();
+        options.data_size_in = static_cast<std::uint32_t>(frame.size());
+        options.ctx_in = &context;
+        options.ctx_size_in = sizeof(context);
+        options.flags = BPF_F_TEST_XDP_LIVE_FRAMES;
+        options.repeat = static_cast<int>(count);
+        const int program = bpf_program__fd(flood->progs.bp_flood);
+        ASSERT_EQ(net_->server.run([&] { return bpf_prog_test_run_opts(program, &options); }), 0);
+        ASSERT_EQ(flood->bss->packets, count);
+    }
+
+    std::vector<TcpClient> connect(std::uint16_t port, int count) const {
+        std::vector<TcpClient> open;
+        for (int i = 0; i < count; ++i) {
+            const bool ipv6 = i % 2 != 0;
+            SocketOptions options = kPatient;
+            if (port == 3000) options.source = Endpoint{ipv6 ? "fd01::3" : "10.1.0.3", 0};
+            open.push_back(connected(net_->client, {kServer(ipv6), port}, options));
+            EXPECT_TRUE(alive(open.back(), 100));
+        }
+        return open;
+    }
+
+    static unsigned answering(std::vector<TcpClient>& connections) {
+        unsigned count = 0;
+        for (TcpClient& connection : connections)
+            count += alive(connection, 100) ? 1 : 0;
+        return count;
+    }
+
+    // New clients, one after another, until `end`; TCP by the listen port.
+    void come_and_go(const std::atomic<bool>& end) const {
+        for (unsigned n = 0; n == 0 || !end; ++n)
+            EXPECT_EQ(ask(net_->client, {kServer(n % 2 != 0), 80}, Transport::kTcp, kPatient),
+                      "hello");
+    }
+
+    // Of all rules, by status.
+    std::uint64_t packets_in() const {
+        std::uint64_t sum = 0;
+        const auto now = status(net_->server);
+        for (const auto& rule : now.at("rules"))
+            sum += rule.at("packets_in").get<std::uint64_t>();
+        return sum;
+    }
+
+    static constexpr SocketOptions kPatient{.timeout = 30s};
+    std::optional<ClientServer> net_;
+};
+
+INSTANTIATE_TEST_SUITE_P(, Flood, testing::ValuesIn(flood_cases()), flood_name);
+
+TEST_P(Flood, DisturbsNobody) {
+    const Service web(net_->server, 3000);
+    std::vector<TcpClient> direct = connect(3000, 100);
+    ASSERT_TRUE(works(net_->server, std::string("attach eth0 80:3000/tcp+udp 81:3000/tcp+udp "
+                                                     "--engine tc --hints 8192") + // soon all strangers'
+                                        (GetParam().exclusive ? " --exclusive" : "")));
+    std::vector<TcpClient> redirected = connect(80, 100);
+    const long before = kernel_memory_kb();
+
+    std::atomic<bool> end = false;
+    std::thread newcomers([&] { come_and_go(end); });
+    for (const bool ipv6 : {false, true})
+        send(ipv6, wanted() / 2);
+    end = true;
+    newcomers.join();
+
+    const bool redirects = GetParam().port != 3000;
+    EXPECT_GE(packets_in(), redirects ? wanted() : 0U) << "some went past the rule";
+    EXPECT_EQ(answering(redirected), 100U);
+    EXPECT_EQ(answering(direct), 100U);
+    // Half-open connections that are still waiting for their ACK go first.
+    long after = kernel_memory_kb();
+    for (int i = 0; i < 200 && after > before + before / 20; ++i) {
+        std::this_thread::sleep_for(100ms);
+        after = kernel_memory_kb();
+    }
+    EXPECT_LE(after, before + before / 20) << "kB";
+    EXPECT_TRUE(web.tcp.seen().size() >= 200);
+    EXPECT_EQ(ask(net_->client, {kServer(false), 80}, Transport::kUdp, kPatient), "hello");
+    ASSERT_TRUE(works(net_->server, "detach eth0"));
+    EXPECT_TRUE(expect_kernel_empty({net_->server}));
+}
+
+} // namespace
+} // namespace bpfport::test
