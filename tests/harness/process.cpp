@@ -67,6 +67,9 @@ struct Launch {
 
 [[noreturn]] void become(const Launch& launch) {
     ::setpgid(0, 0);
+    // A shell that starts the tests in the background has them ignore these, and all they start.
+    for (const int number : {SIGINT, SIGQUIT})
+        ::signal(number, SIG_DFL);
     ::dup2(launch.in, STDIN_FILENO);
     ::dup2(launch.out, STDOUT_FILENO);
     ::dup2(launch.err, STDERR_FILENO);

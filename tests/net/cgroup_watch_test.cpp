@@ -128,7 +128,7 @@ TEST_F(CgroupWatch, MetricsCountSystemCalls) {
 }
 
 TEST_F(CgroupWatch, DenialsCountForInterfacesRulesToo) {
-    must({"attach", "lo", "81:3001", "--owner", std::to_string(kOwner)});
+    must({"attach", "lo", "81:3001", "--engine", "tc", "--owner", std::to_string(kOwner)});
     for (int i = 0; i < 2; i++)
         ASSERT_NE(bind_errno(*netns, {nullptr, kNobody, {"127.0.0.1", 3001}}), 0);
     EXPECT_THAT(bp({"metrics"}).out, HasSubstr("engine=\"tc\",call=\"bind\",result=\"denied\"} 2"));
