@@ -3,7 +3,7 @@
 # From a bare Debian 12 to a running bpfport:
 #
 #   sudo ./bootstrap.sh demo    install what is needed, build, and show a redirect between two network namespaces
-#   sudo ./bootstrap.sh test    install, build and run every test on this kernel (other kernels: vmtests/)
+#   sudo ./bootstrap.sh test    install, build and run every test on this kernel, and a part of them inside others (vmtests/)
 #   sudo ./bootstrap.sh build   install and build only
 #
 # Safe to run again: what is there already is left as it is. Says what it does. It touches no interface of this
@@ -19,6 +19,7 @@ demo_packages=(iproute2 curl busybox-static util-linux)
 test_packages=(
     nginx-light iperf3 dnsmasq-base socat ethtool nftables iptables tcpdump iputils-ping procps python3 strace libcap2-bin crun
     prometheus tmux
+    qemu-system-x86 debian-archive-keyring xz-utils
 )
 
 say() { printf '\n== %s\n' "$*"; }
@@ -121,7 +122,7 @@ demo() {
 }
 
 run_tests() {
-    say "tests on this kernel, $(uname -r)"
+    say "tests on this kernel, $(uname -r), and in those of vmtests/kernels.txt"
     ctest --preset release
 }
 
