@@ -78,7 +78,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"80", "scope \"80\": this is a rule", "interface name"},
         Bad{"80:3000", "this is a rule", ""}, Bad{"service:nginx", "this is a rule", "unit:NAME"},
         Bad{"cgroup:web.slice", "not absolute", "cgroup:/web.slice"},
-        Bad{"cgroup:", "not absolute", ""}, Bad{"/a/../b", "\"..\"", ""},
+        Bad{"cgroup:", "not absolute", ""}, Bad{"cgroup:a\n", "not absolute", "cgroup:/a\\n"}, Bad{"/a/../b", "\"..\"", ""},
         Bad{"unit:", "not the name of a systemd unit", "unit:nginx"},
         Bad{"unit:a/b", "not the name of a systemd unit", ""},
         Bad{"unit:backup.timer", "has no processes", ".service"},

@@ -61,7 +61,7 @@ Result<std::string> parse_interface(std::string_view name) {
 Result<std::string> parse_cgroup(std::string_view path) {
     if (!path.starts_with('/'))
         return usage_error(fmt::format("cgroup path {:?} is not absolute", path),
-                           fmt::format("write cgroup:/{}", path));
+                           fmt::format("write {:?}", fmt::format("cgroup:/{}", path)));
     if (path.find('\0') != path.npos)
         return usage_error("cgroup path holds a NUL byte", "write a path such as /web.slice");
     std::string result;

@@ -42,7 +42,9 @@ Result<void> lock(const Fd& directory, Store::Access access) {
     return {};
 }
 
+// As fmt writes it: one number has one name.
 bool parse_number(std::string_view text, auto& out) {
+    if (text.size() > 1 && text.front() == '0') return false;
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
     return error == std::errc{} && end == text.data() + text.size();
 }
