@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// Files and links of /proc: status, socket and namespace links, mountinfo.
+// Files and links of /proc: status, socket and namespace links, mountinfo, cgroup.
 #include <fmt/format.h>
 
 #include "fuzz.hpp"
+#include "kernel/cgroup.hpp"
 #include "kernel/netns.hpp"
 #include "kernel/process.hpp"
 
@@ -52,6 +53,17 @@ void fuzz_mountinfo(std::string_view text) {
     require(find_netns_mount(line, kInode) == text, "a mount point is read back", text);
 }
 
+void fuzz_cgroup(std::string_view text) {
+    if (auto mount = parse_cgroup_mount(text))
+        require(mount->size() < text.size(), "a path is not longer than its file", text);
+    if (auto path = parse_process_cgroup(text))
+        require(path->starts_with('/') && path->find('\n') == path->npos, "a path is one line",
+                text);
+    if (text.find('\n') != text.npos) return;
+    auto file = fmt::format("9:name=systemd:/other\n1:cpu:/\n0::/{}\n", text);
+    require(parse_process_cgroup(file) == fmt::format("/{}", text), "a path is read back", text);
+}
+
 } // namespace
 
 void fuzz(Bytes input) {
@@ -59,6 +71,7 @@ void fuzz(Bytes input) {
     fuzz_status(text);
     fuzz_links(text);
     fuzz_mountinfo(text);
+    fuzz_cgroup(text);
 }
 
 } // namespace bpfport
