@@ -133,6 +133,8 @@ TEST_F(CgroupTree, ContainersByName) {
     EXPECT_EQ(container_note(root_, "big")->cgroup, "");
     EXPECT_EQ(container_note(root_, "odd")->pid, 0);
     EXPECT_EQ(container_note(root_, "poem")->id, "");
+    write("run/containerd/io.containerd.runtime.v2.task/k8s.io/none/init.pid", "-1");
+    EXPECT_FALSE(container_note(root_, "none"));
     EXPECT_FALSE(container_note(root_, "absent"));
 }
 

@@ -88,6 +88,14 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"pid:012", "not a process id", ""}, Bad{"pid:12x", "not a process id", ""},
         Bad{"pid:4194305", "not a process id", "4194304"}));
 
+// systemd's limit is on the whole name, with the suffix that was left unsaid.
+TEST(Scope, LengthOfAUnit) {
+    EXPECT_TRUE(parse_scope("unit:" + std::string(247, 'u')));
+    EXPECT_FALSE(parse_scope("unit:" + std::string(248, 'u')));
+    EXPECT_TRUE(parse_scope("unit:" + std::string(249, 'u') + ".slice"));
+    EXPECT_FALSE(parse_scope("unit:" + std::string(250, 'u') + ".slice"));
+}
+
 TEST(Scope, KnowsWhatIsACgroup) {
     for (const char* text : {"/a", "unit:a", "container:a", "pid:1"})
         EXPECT_TRUE(parse_scope(text)->is_cgroup()) << text;

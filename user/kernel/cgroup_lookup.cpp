@@ -114,7 +114,7 @@ Note runc_note(const fs::path& root, std::string_view name) {
 Note containerd_note(const fs::path& root, std::string_view name) {
     for (const auto& space : folders(root / "run/containerd/io.containerd.runtime.v2.task")) {
         std::ifstream file(space / name / "init.pid");
-        if (pid_t pid = 0; file >> pid) return ContainerNote{std::string(name), pid, {}};
+        if (pid_t pid = 0; file >> pid && pid > 0) return ContainerNote{std::string(name), pid, {}};
     }
     return std::nullopt;
 }
