@@ -295,14 +295,15 @@ Firewall read_ruleset(const Json& json) {
 } // namespace
 
 Result<Firewall> parse_nft(std::string_view text) {
+    constexpr auto kNone = "read the nft rule set: not the JSON of `nft -j list ruleset`";
     Json json = Json::parse(text, nullptr, false);
-    if (json.is_object() && json.contains("nftables") && json["nftables"].is_array()) {
-        try {
-            return read_ruleset(json);
-        } catch (const Json::exception&) { // a value of a type that the schema doesn't have
-        }
+    if (!json.is_object() || !json.contains("nftables") || !json["nftables"].is_array())
+        return failure(kNone);
+    try {
+        return read_ruleset(json);
+    } catch (const Json::exception&) { // a value of a type that the schema doesn't have
+        return failure(kNone);
     }
-    return failure("read the nft rule set: not the JSON of `nft -j list ruleset`");
 }
 
 } // namespace bpfport
