@@ -171,7 +171,8 @@ TEST(Firewall, NftOfAnotherShape) {
     for (const char* value : {"65616", "-65456", "80.5", R"({"range": [90, 70]})",
                               R"({"range": [0, 65616]})", R"({"range": {"a": 1, "b": 2}})"}) {
         auto firewall = parse_nft(nft_input(fmt::format(kPort, value)));
-        if (firewall) EXPECT_EQ(judge(*firewall, web).verdict, FirewallVerdict::kCantTell) << value;
+        if (!firewall) continue; // no listing at all: as good an answer
+        EXPECT_EQ(judge(*firewall, web).verdict, FirewallVerdict::kCantTell) << value;
     }
     // A set that names itself.
     auto itself = parse_nft(nft_input(
