@@ -124,6 +124,17 @@ TEST_F(CgroupTree, ContainersByName) {
     EXPECT_EQ(container_note(root_, "blog")->id, "77aa");
     EXPECT_EQ(container_note(root_, "99cc")->pid, 19);
     EXPECT_FALSE(container_note(root_, "broken"));
+    // Of another shape than we know: a number that is no process id, a list of no objects.
+    write("run/crun/big/status", R"({"pid": 4294967297, "cgroup-path": 1})");
+    write("var/lib/docker/containers/5e2d/config.v2.json", R"({"Name": "/odd", "State": 3})");
+    write("var/lib/containers/storage/overlay-containers/containers.json",
+          R"([1, {"names": 2}, {"id": 3, "names": ["poem"]}])");
+    EXPECT_EQ(container_note(root_, "big")->pid, 0);
+    EXPECT_EQ(container_note(root_, "big")->cgroup, "");
+    EXPECT_EQ(container_note(root_, "odd")->pid, 0);
+    EXPECT_EQ(container_note(root_, "poem")->id, "");
+    write("run/containerd/io.containerd.runtime.v2.task/k8s.io/none/init.pid", "-1");
+    EXPECT_FALSE(container_note(root_, "none"));
     EXPECT_FALSE(container_note(root_, "absent"));
 }
 
@@ -138,7 +149,10 @@ TEST(AutoRule, Words) {
     EXPECT_EQ(both->front().listen.size(), 3U);
     EXPECT_EQ(both->front().to_string(), "[::1]:80-82:auto");
     EXPECT_EQ(both->back().to_string(), "[::1]:80-82:auto/udp");
-    for (const char* wrong : {":auto", "x:auto", "80:auto/sctp", "0:auto", "1.2.3:80:auto"})
+    // Wherever the range lies, as long as one of its length fits beside it.
+    for (const char* good : {"9999-10001:auto", "10000:auto", "1-32767:auto", "32769-65535:auto"})
+        EXPECT_TRUE(parse_auto_rules(good)) << good;
+    for (const char* wrong : {":auto", "x:auto", "1-65535:auto",  "80:auto/sctp", "0:auto", "1.2.3:80:auto"})
         EXPECT_FALSE(parse_auto_rules(wrong)) << wrong;
 }
 

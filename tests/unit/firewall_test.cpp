@@ -2,6 +2,7 @@
 // Firewalls: real listings of nft and iptables-save, and what is said of a packet.
 #include "doctor/firewall.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace bpfport {
@@ -149,6 +150,59 @@ TEST(Firewall, ExplicitDropAndRejectOfThePort) {
                  FirewallVerdict::kDropped,
                  "--dport 3000 -j REJECT"},
                 {"not it", {Protocol::kTcp, 80, "eth0", true}, FirewallVerdict::kPasses, ""}});
+}
+
+// An input chain with these rules, which drops what they do not accept.
+std::string nft_input(std::string_view expressions, std::string_view objects = "") {
+    return fmt::format(R"({{"nftables": [{}
+        {{"chain": {{"family": "ip", "table": "f", "name": "input", "type": "filter",
+                   "hook": "input", "prio": 0.5e300, "policy": "drop"}}}},
+        {{"rule": {{"family": "ip", "table": "f", "chain": "input", "expr": [{}]}}}}]}})",
+                       objects, expressions);
+}
+
+// What no nft prints; each was found by fuzzing or on the way to it.
+TEST(Firewall, NftOfAnotherShape) {
+    constexpr std::string_view kPort =
+        R"({{"match": {{"op": "==", "left": {{"payload": {{"protocol": "tcp", "field": "dport"}}}},
+            "right": {}}}}}, {{"accept": null}})";
+    const Arrival web{Protocol::kTcp, 80, "eth0", false};
+    // 65616 is not 80, nor is a number that is no port a reason to be sure of anything.
+    for (const char* value : {"65616", "-65456", "80.5", R"({"range": [90, 70]})",
+                              R"({"range": [0, 65616]})", R"({"range": {"a": 1, "b": 2}})"}) {
+        auto firewall = parse_nft(nft_input(fmt::format(kPort, value)));
+        if (!firewall) continue; // no listing at all: as good an answer
+        EXPECT_EQ(judge(*firewall, web).verdict, FirewallVerdict::kCantTell) << value;
+    }
+    // A set that names itself.
+    auto itself = parse_nft(nft_input(
+        fmt::format(kPort, R"("@s")"),
+        R"({"set": {"family": "ip", "table": "f", "name": "s", "elem": "@s"}},)"));
+    ASSERT_TRUE(itself);
+    EXPECT_EQ(judge(*itself, web).verdict, FirewallVerdict::kCantTell);
+    // A map with a verdict that is none.
+    auto empty = parse_nft(nft_input(
+        R"({"vmap": {"key": {"ct": {"key": "state"}}, "data": {"set": [["new", {}]]}}})"));
+    ASSERT_TRUE(empty);
+    EXPECT_EQ(judge(*empty, web).verdict, FirewallVerdict::kDropped);
+}
+
+// Chains that each jump eight times to the next: 8^14 ways, and as many as there are chains to look
+// at.
+TEST(Firewall, ManyWaysAreNotWalkedOneByOne) {
+    std::string text = "*filter\n:INPUT ACCEPT\n";
+    for (int i = 0; i <= 14; i++)
+        text += fmt::format(":c{} -\n", i);
+    text += "-A INPUT -j c0\n";
+    for (int i = 0; i < 14; i++)
+        for (int n = 0; n < 8; n++)
+            text += fmt::format("-A c{} -j c{}\n", i, i + 1);
+    const Arrival web{Protocol::kTcp, 80, "eth0", false};
+    EXPECT_EQ(judge(parse_iptables_save(text, false), web).verdict, FirewallVerdict::kPasses);
+    EXPECT_EQ(judge(parse_iptables_save(text + "-A c14 -j DROP\n", false), web).verdict,
+              FirewallVerdict::kDropped);
+    EXPECT_EQ(judge(parse_iptables_save(text + "-A c14 -j c0\n", false), web).verdict,
+              FirewallVerdict::kCantTell);
 }
 
 TEST(Firewall, NoListing) {

@@ -133,6 +133,18 @@ TEST(ParseLinks, ReadsWhatItKnows) {
     }
 }
 
+// Found by fuzzing: as an int such a length is negative, and so no longer than what is left.
+TEST(ParseLinks, EndsAtALengthAboveIntMax) {
+    auto bytes = Message(RTM_NEWLINK, ifinfomsg{}).bytes();
+    auto more = bytes;
+    for (std::uint32_t length : {0xffffffffU, 0x80000020U}) {
+        std::memcpy(more.data(), &length, sizeof length);
+        auto both = bytes;
+        both.insert(both.end(), more.begin(), more.end());
+        EXPECT_EQ(parse_links(both).size(), 1U);
+    }
+}
+
 TEST(ParseAddresses, PrefersTheLocalEnd) {
     using namespace std::string_view_literals;
     ifaddrmsg header{};

@@ -78,7 +78,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"80", "scope \"80\": this is a rule", "interface name"},
         Bad{"80:3000", "this is a rule", ""}, Bad{"service:nginx", "this is a rule", "unit:NAME"},
         Bad{"cgroup:web.slice", "not absolute", "cgroup:/web.slice"},
-        Bad{"cgroup:", "not absolute", ""}, Bad{"/a/../b", "\"..\"", ""},
+        Bad{"cgroup:", "not absolute", ""}, Bad{"cgroup:a\n", "not absolute", "cgroup:/a\\n"}, Bad{"/a/../b", "\"..\"", ""},
         Bad{"unit:", "not the name of a systemd unit", "unit:nginx"},
         Bad{"unit:a/b", "not the name of a systemd unit", ""},
         Bad{"unit:backup.timer", "has no processes", ".service"},
@@ -87,6 +87,14 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"pid:0", "not a process id", ""}, Bad{"pid:-1", "not a process id", ""},
         Bad{"pid:012", "not a process id", ""}, Bad{"pid:12x", "not a process id", ""},
         Bad{"pid:4194305", "not a process id", "4194304"}));
+
+// systemd's limit is on the whole name, with the suffix that was left unsaid.
+TEST(Scope, LengthOfAUnit) {
+    EXPECT_TRUE(parse_scope("unit:" + std::string(247, 'u')));
+    EXPECT_FALSE(parse_scope("unit:" + std::string(248, 'u')));
+    EXPECT_TRUE(parse_scope("unit:" + std::string(249, 'u') + ".slice"));
+    EXPECT_FALSE(parse_scope("unit:" + std::string(250, 'u') + ".slice"));
+}
 
 TEST(Scope, KnowsWhatIsACgroup) {
     for (const char* text : {"/a", "unit:a", "container:a", "pid:1"})

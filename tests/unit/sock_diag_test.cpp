@@ -5,12 +5,16 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
+#include <libmnl/libmnl.h>
+#include <linux/inet_diag.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <memory>
 
@@ -205,6 +209,25 @@ TEST(StoredSockets, OfNoMapAreAnError) {
     auto found = stored_sockets(-1);
     ASSERT_FALSE(found);
     EXPECT_THAT(found.error().message, testing::StartsWith("connections on record: list tcp"));
+}
+
+// Found by fuzzing (a null pointer for memcpy, which only a sanitizer sees).
+TEST(ParseSockets, AnEmptyValueIsNone) {
+    std::array<char, 256> buffer{};
+    nlmsghdr* message = mnl_nlmsg_put_header(buffer.data());
+    message->nlmsg_type = SOCK_DIAG_BY_FAMILY;
+    auto* body =
+        static_cast<inet_diag_msg*>(mnl_nlmsg_put_extra_header(message, sizeof(inet_diag_msg)));
+    body->idiag_family = AF_INET6;
+    nlattr* storages = mnl_attr_nest_start(message, INET_DIAG_SK_BPF_STORAGES);
+    nlattr* storage = mnl_attr_nest_start(message, SK_DIAG_BPF_STORAGE);
+    mnl_attr_put(message, SK_DIAG_BPF_STORAGE_MAP_VALUE, 0, nullptr);
+    mnl_attr_nest_end(message, storage);
+    mnl_attr_nest_end(message, storages);
+    auto bytes = std::as_bytes(std::span(buffer.data(), message->nlmsg_len));
+    auto found = parse_sockets(bytes, Protocol::kTcp);
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_TRUE(found[0].value.empty());
 }
 
 TEST(ParseSockets, NeverReadsBeyondTheBytes) {

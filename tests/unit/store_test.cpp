@@ -152,9 +152,10 @@ TEST(StoreNames, AreReadAsTheyAreWritten) {
     EXPECT_TRUE(parse_tc_name(tc_name(4026531840, 17), tc));
     EXPECT_EQ(tc.netns, 4026531840);
     EXPECT_EQ(tc.ifindex, 17);
-    for (const char* other : {"", "netns-", "netns-1x", "netns--1", "tc-1-2", "netns-1-2"})
+    for (const char* other : {"", "netns-", "netns-1x", "netns--1", "tc-1-2", "netns-1-2", "netns-01"})
         EXPECT_FALSE(parse_instance_name(other, netns)) << other;
-    for (const char* other : {"", "tc-", "tc-1", "tc-1-", "tc--2", "tc-1-2x", "netns-1", "tc-1-2-3"})
+    for (const char* other : {"", "tc-", "tc-1", "tc-1-", "tc--2", "tc-1-2x", "netns-1", "tc-1-2-3",
+                              "tc-01-2", "tc-1-02"})
         EXPECT_FALSE(parse_tc_name(other, tc)) << other;
 }
 

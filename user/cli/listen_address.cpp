@@ -15,7 +15,7 @@ namespace bpfport {
 
 Result<ListenAddress> ListenAddress::parse(std::string_view text) {
     auto wrong = [&] {
-        return usage_error(fmt::format("{} is not an address to listen on", text),
+        return usage_error(fmt::format("{:?} is not an address to listen on", text),
                            "ADDR:PORT, such as 127.0.0.1:9880 or [::1]:9880");
     };
     auto colon = text.rfind(':');

@@ -12,43 +12,16 @@
 #include <sstream>
 
 #include <fmt/ostream.h>
-#include <nlohmann/json.hpp>
 
 #include "cli/cgroup_session.hpp"
 #include "cli/command.hpp"
+#include "cli/container_state.hpp"
 #include "kernel/cgroup.hpp"
 #include "kernel/netns.hpp"
 
 namespace bpfport {
 
 namespace {
-
-struct ContainerState {
-    std::string id;
-    pid_t pid = 0; // 0 once it has stopped
-    std::string publish, grant;
-};
-
-Result<ContainerState> read_state(std::istream& in) {
-    constexpr auto kHint = "a container runtime calls this; see docs/cgroup.md";
-    auto json = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false);
-    if (!json.is_object() || !json.contains("id") || !json["id"].is_string())
-        return usage_error("standard input holds no container state (OCI runtime JSON)", kHint);
-    ContainerState state;
-    state.id = json["id"];
-    if (json.contains("pid") && json["pid"].is_number_integer()) state.pid = json["pid"];
-    if (json.value("status", "") == "stopped") state.pid = 0;
-    auto annotations = json.contains("annotations") && json["annotations"].is_object()
-                           ? json["annotations"]
-                           : nlohmann::json::object();
-    auto text = [&](const char* name) -> std::string {
-        auto found = annotations.find(name);
-        return found != annotations.end() && found->is_string() ? found->get<std::string>() : "";
-    };
-    state.publish = text("bpfport.publish");
-    state.grant = text("bpfport.grant");
-    return state;
-}
 
 std::vector<std::string> words_of(std::string text) {
     std::ranges::replace(text, ',', ' ');
@@ -121,11 +94,12 @@ Result<void> end(const Session& session, const ContainerState& state) {
 }
 
 Result<void> oci_hook(const Session& session) {
-    auto state = read_state(std::cin);
+    const std::string input{std::istreambuf_iterator<char>(std::cin), {}};
+    auto state = parse_container_state(input);
     if (!state) return std::unexpected(state.error());
     if (state->publish.empty() && state->grant.empty()) return {};
     auto done = state->pid > 0 ? begin(session, *state) : end(session, *state);
-    if (!done) return context(fmt::format("container {}", state->id), done.error());
+    if (!done) return context(fmt::format("container {:?}", state->id), done.error());
     return {};
 }
 

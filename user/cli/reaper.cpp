@@ -56,7 +56,7 @@ void detach_from_caller(int pipe) {
         signal(number, SIG_IGN);
     int null = open("/dev/null", O_RDWR);
     for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
-        dup2(null, fd);
+        null < 0 ? close(fd) : dup2(null, fd);
     dup2(pipe, 3);
     syscall(SYS_close_range, 4U, ~0U, 0U); // others may wait for what the caller had open
 }
@@ -79,7 +79,7 @@ void detach_from_caller(int pipe) {
 
 } // namespace
 
-Result<Reaper> Reaper::start(fs::path root) {
+Result<Reaper> Reaper::start(const fs::path& root) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) return system_error("make a pipe");
     Fd reader(ends[0]), writer(ends[1]);

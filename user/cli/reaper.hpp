@@ -16,7 +16,7 @@ namespace bpfport {
 class Reaper {
   public:
     // Forks. To be called before any lock is taken: a child would hold it.
-    static Result<Reaper> start(std::filesystem::path root);
+    static Result<Reaper> start(const std::filesystem::path& root);
 
     // Which cgroup it is about. To be called before that is made.
     Result<void> watch(const std::filesystem::path& cgroup) const;

@@ -2,6 +2,8 @@
 #include "doctor/firewall.hpp"
 
 #include <algorithm>
+#include <map>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -50,20 +52,38 @@ bool family_matches(const FirewallChain& chain, const Arrival& arrival) {
     return chain.family == "inet";
 }
 
-const FirewallChain* find_chain(const Firewall& firewall, const FirewallChain& from,
-                                const std::string& name) {
-    auto found = std::ranges::find_if(firewall, [&](const FirewallChain& chain) {
-        return chain.family == from.family && chain.table == from.table && chain.name == name;
-    });
-    return found == firewall.end() ? nullptr : &*found;
+bool ends_chain(FirewallAction action) {
+    return action == FirewallAction::kReturn || action == FirewallAction::kGoto;
 }
 
-Outcome walk(const Firewall& firewall, const FirewallChain& chain, const Arrival& arrival,
-             unsigned depth);
+// One packet's way through the chains. What a chain does to it is found once, however many rules
+// jump there: the ways through a rule set are more than its rules by orders of magnitude.
+class Walk {
+  public:
+    Walk(const Firewall& firewall, const Arrival& arrival) : arrival_(arrival) {
+        for (const auto& chain : firewall)
+            chains_.emplace(name_of(chain, chain.name), &chain);
+    }
+
+    Outcome through(const FirewallChain& chain, unsigned depth = 0);
+
+  private:
+    using Name = std::tuple<std::string_view, std::string_view, std::string_view>;
+    static Name name_of(const FirewallChain& place, std::string_view name) {
+        return {place.family, place.table, name};
+    }
+
+    Outcome act(const FirewallChain& chain, const FirewallRule& rule, unsigned depth);
+    Outcome jump(const FirewallChain& from, const FirewallRule& rule, unsigned depth,
+                 const std::string& why);
+
+    const Arrival& arrival_;
+    std::map<Name, const FirewallChain*> chains_;
+    std::map<const FirewallChain*, Outcome> known_; // of chains that are reached by jumps
+};
 
 // What the rule's action does, once it matches.
-Outcome act(const Firewall& firewall, const FirewallChain& chain, const FirewallRule& rule,
-            const Arrival& arrival, unsigned depth) {
+Outcome Walk::act(const FirewallChain& chain, const FirewallRule& rule, unsigned depth) {
     std::string why = fmt::format("{}: {}", chain.to_string(), rule.text);
     switch (rule.action) {
     case FirewallAction::kAccept:
@@ -74,11 +94,8 @@ Outcome act(const Firewall& firewall, const FirewallChain& chain, const Firewall
     case FirewallAction::kUnknown:
         return {Fate::kCantTell, why};
     case FirewallAction::kJump:
-    case FirewallAction::kGoto: {
-        const FirewallChain* next = find_chain(firewall, chain, rule.chain);
-        if (!next || depth == kDeepest) return {Fate::kCantTell, why};
-        return walk(firewall, *next, arrival, depth + 1);
-    }
+    case FirewallAction::kGoto:
+        return jump(chain, rule, depth, why);
     case FirewallAction::kNothing:
     case FirewallAction::kReturn:
         return {};
@@ -86,18 +103,23 @@ Outcome act(const Firewall& firewall, const FirewallChain& chain, const Firewall
     return {};
 }
 
-bool ends_chain(FirewallAction action) {
-    return action == FirewallAction::kReturn || action == FirewallAction::kGoto;
+Outcome Walk::jump(const FirewallChain& from, const FirewallRule& rule, unsigned depth,
+                   const std::string& why) {
+    auto next = chains_.find(name_of(from, rule.chain));
+    if (next == chains_.end() || depth == kDeepest) return {Fate::kCantTell, why};
+    // Until its end is known: a chain that leads back to itself, which no kernel takes.
+    auto [known, is_new] = known_.try_emplace(next->second, Outcome{Fate::kCantTell, why});
+    if (is_new) known->second = through(*next->second, depth + 1);
+    return known->second;
 }
 
-Outcome walk(const Firewall& firewall, const FirewallChain& chain, const Arrival& arrival,
-             unsigned depth) {
+Outcome Walk::through(const FirewallChain& chain, unsigned depth) {
     std::vector<Outcome> possible; // if a rule that may match does
     Outcome last;
     for (const auto& rule : chain.rules) {
-        Match matched = match(rule, arrival);
+        Match matched = match(rule, arrival_);
         if (matched == Match::kNo) continue;
-        Outcome outcome = act(firewall, chain, rule, arrival, depth);
+        Outcome outcome = act(chain, rule, depth);
         bool decides = outcome.fate != Fate::kContinues || ends_chain(rule.action);
         if (!decides) continue;
         if (matched == Match::kYes) {
@@ -129,11 +151,12 @@ std::string FirewallChain::to_string() const {
 
 Judgement judge(const Firewall& firewall, const Arrival& arrival) {
     Judgement unsure;
+    Walk walk(firewall, arrival);
     for (std::string_view hook : kHooks)
         for (const auto& chain : firewall) {
             if (chain.hook != hook || !family_matches(chain, arrival)) continue;
             if (chain.type == "nat" && hook == "prerouting") continue; // see nat_rules()
-            Outcome outcome = walk(firewall, chain, arrival, 0);
+            Outcome outcome = walk.through(chain);
             if (outcome.fate == Fate::kDropped) return {FirewallVerdict::kDropped, outcome.why};
             if (outcome.fate == Fate::kCantTell && unsure.why.empty())
                 unsure = {FirewallVerdict::kCantTell, outcome.why};

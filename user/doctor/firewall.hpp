@@ -45,7 +45,6 @@ struct FirewallChain {
     std::string type;   // filter, nat, route; empty: no base chain
     std::string hook;   // input, prerouting, ingress ...; empty: reached by jumps only
     std::string device; // of a netdev chain
-    int priority = 0;
     bool drops = false; // its policy
     std::vector<FirewallRule> rules;
 

@@ -72,7 +72,8 @@ class RuleReader {
     void say(const std::string& words) { text_ += (text_.empty() ? "" : " ") + words; }
     void read(const Json& expression) {
         if (!expression.is_object() || expression.empty()) return;
-        const auto& [key, value] = *expression.items().begin();
+        const std::string& key = expression.begin().key();
+        const Json& value = *expression.begin();
         if (key == "match") {
             say(fmt::format("{}{} {}", field_text(value.value("left", Json())),
                             text_of(value, "op") == "!=" ? " !=" : "",
@@ -122,8 +123,12 @@ class RuleReader {
                 known = false;
                 return {};
             }
-            return members(named->second, known);
+            return listed(named->second);
         }
+        return listed(right);
+    }
+
+    static std::vector<Json> listed(const Json& right) {
         const Json& list = right.is_object() && right.contains("set") ? right["set"] : right;
         std::vector<Json> result;
         if (!list.is_array()) return {list};
@@ -133,14 +138,18 @@ class RuleReader {
         return result;
     }
 
+    static std::optional<std::uint16_t> port_number(const Json& value) {
+        constexpr std::uint64_t kLast = 65535;
+        if (!value.is_number_unsigned() || value.get<std::uint64_t>() > kLast) return std::nullopt;
+        return value.get<std::uint16_t>();
+    }
+
     static std::optional<PortRange> port(const Json& value) {
-        if (value.is_number_unsigned())
-            return PortRange{value.get<std::uint16_t>(), value.get<std::uint16_t>()};
-        if (value.is_object() && value.contains("range") && value["range"].size() == 2 &&
-            value["range"][0].is_number() && value["range"][1].is_number())
-            return PortRange{value["range"][0].get<std::uint16_t>(),
-                             value["range"][1].get<std::uint16_t>()};
-        return std::nullopt;
+        bool range = value.is_object() && value.contains("range") && value["range"].size() == 2;
+        auto first = port_number(range ? value["range"][0] : value);
+        auto last = range ? port_number(value["range"][1]) : first;
+        if (!first || !last || *first > *last) return std::nullopt;
+        return PortRange{*first, *last};
     }
 
     void match(FirewallRule& rule, const Json& left, const Json& right, bool negated) const {
@@ -232,13 +241,13 @@ class RuleReader {
             return;
         }
         for (const auto& entry : entries) {
-            if (!entry.is_array() || entry.size() != 2 || !entry[1].is_object()) continue;
+            if (!entry.is_array() || entry.size() != 2) continue;
+            if (!entry[1].is_object() || entry[1].empty()) continue;
             FirewallRule rule = rule_;
             Json value = entry[0];
             if (value.is_object() && value.contains("elem")) value = value["elem"]["val"];
             match(rule, key, value, false);
-            const auto& [verdict, details] = *entry[1].items().begin();
-            action(rule, verdict, details);
+            action(rule, entry[1].begin().key(), *entry[1].begin());
             made_.push_back(std::move(rule));
         }
     }
@@ -256,7 +265,6 @@ FirewallChain read_chain(const Json& json) {
     chain.type = text_of(json, "type");
     chain.hook = text_of(json, "hook");
     chain.device = text_of(json, "dev");
-    chain.priority = json.value("prio", 0);
     chain.drops = text_of(json, "policy") == "drop";
     return chain;
 }
@@ -287,14 +295,15 @@ Firewall read_ruleset(const Json& json) {
 } // namespace
 
 Result<Firewall> parse_nft(std::string_view text) {
+    constexpr auto kNone = "read the nft rule set: not the JSON of `nft -j list ruleset`";
     Json json = Json::parse(text, nullptr, false);
-    if (json.is_object() && json.contains("nftables") && json["nftables"].is_array()) {
-        try {
-            return read_ruleset(json);
-        } catch (const Json::exception&) { // a value of a type that the schema doesn't have
-        }
+    if (!json.is_object() || !json.contains("nftables") || !json["nftables"].is_array())
+        return failure(kNone);
+    try {
+        return read_ruleset(json);
+    } catch (const Json::exception&) { // a value of a type that the schema doesn't have
+        return failure(kNone);
     }
-    return failure("read the nft rule set: not the JSON of `nft -j list ruleset`");
 }
 
 } // namespace bpfport

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <fstream>
+#include <limits>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -54,15 +55,23 @@ Json read_json(const fs::path& path) {
     return Json::parse(file, nullptr, /*allow_exceptions=*/false);
 }
 
-template <typename T> T field(const Json& json, const char* name, T otherwise) {
-    if (!json.is_object()) return otherwise;
-    auto found = json.find(name);
-    if (found == json.end()) return otherwise;
-    if constexpr (std::is_same_v<T, std::string>) {
-        return found->is_string() ? found->get<T>() : otherwise;
-    } else {
-        return found->is_number_integer() ? found->get<T>() : otherwise;
-    }
+// null when there is none.
+const Json& field(const Json& json, const char* name) {
+    static const Json kNull;
+    auto found = json.find(name); // the end for what is no object
+    return found == json.end() ? kNull : *found;
+}
+
+std::string text_field(const Json& json, const char* name) {
+    const Json& value = field(json, name);
+    return value.is_string() ? value.get<std::string>() : std::string();
+}
+
+pid_t pid_field(const Json& json, const char* name) {
+    const Json& value = field(json, name);
+    if (!value.is_number_unsigned()) return 0;
+    auto pid = value.get<std::uint64_t>();
+    return pid <= std::numeric_limits<pid_t>::max() ? static_cast<pid_t>(pid) : 0;
 }
 
 std::vector<fs::path> folders(const fs::path& path) {
@@ -85,8 +94,8 @@ Note crun_note(const fs::path& root, std::string_view name) {
     for (const auto& place : places) {
         auto status = read_json(place / name / "status");
         if (status.is_object())
-            return ContainerNote{std::string(name), field<pid_t>(status, "pid", 0),
-                                 field<std::string>(status, "cgroup-path", {})};
+            return ContainerNote{std::string(name), pid_field(status, "pid"),
+                                 text_field(status, "cgroup-path")};
     }
     return std::nullopt;
 }
@@ -97,7 +106,7 @@ Note runc_note(const fs::path& root, std::string_view name) {
                               "run/containerd/runc/k8s.io", "run/containerd/runc/default"}) {
         auto state = read_json(root / place / name / "state.json");
         if (state.is_object())
-            return ContainerNote{std::string(name), field<pid_t>(state, "init_process_pid", 0), {}};
+            return ContainerNote{std::string(name), pid_field(state, "init_process_pid"), {}};
     }
     return std::nullopt;
 }
@@ -105,7 +114,7 @@ Note runc_note(const fs::path& root, std::string_view name) {
 Note containerd_note(const fs::path& root, std::string_view name) {
     for (const auto& space : folders(root / "run/containerd/io.containerd.runtime.v2.task")) {
         std::ifstream file(space / name / "init.pid");
-        if (pid_t pid = 0; file >> pid) return ContainerNote{std::string(name), pid, {}};
+        if (pid_t pid = 0; file >> pid && pid > 0) return ContainerNote{std::string(name), pid, {}};
     }
     return std::nullopt;
 }
@@ -113,9 +122,9 @@ Note containerd_note(const fs::path& root, std::string_view name) {
 Note docker_note(const fs::path& root, std::string_view name) {
     for (const auto& container : folders(root / "var/lib/docker/containers")) {
         auto config = read_json(container / "config.v2.json");
-        if (field<std::string>(config, "Name", {}) != fmt::format("/{}", name)) continue;
+        if (text_field(config, "Name") != fmt::format("/{}", name)) continue;
         return ContainerNote{container.filename(),
-                             field<pid_t>(config.value("State", Json::object()), "Pid", 0),
+                             pid_field(field(config, "State"), "Pid"),
                              {}};
     }
     return std::nullopt;
@@ -125,8 +134,8 @@ Note podman_note(const fs::path& root, std::string_view name) {
     auto list = read_json(root / "var/lib/containers/storage/overlay-containers/containers.json");
     if (!list.is_array()) return std::nullopt;
     for (const auto& container : list)
-        for (const auto& known : container.value("names", Json::array()))
-            if (known == name) return ContainerNote{field<std::string>(container, "id", {}), 0, {}};
+        for (const auto& known : field(container, "names"))
+            if (known == name) return ContainerNote{text_field(container, "id"), 0, {}};
     return std::nullopt;
 }
 

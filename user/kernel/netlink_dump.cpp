@@ -80,10 +80,13 @@ Result<std::vector<std::byte>> netlink_dump(int bus, nlmsghdr* request, std::str
 
 void for_each_message(std::span<const std::byte> messages,
                       const std::function<void(const nlmsghdr*)>& visit) {
-    int left = static_cast<int>(messages.size());
-    auto* message = reinterpret_cast<const nlmsghdr*>(messages.data());
-    for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left))
-        visit(message);
+    // Not mnl_nlmsg_ok(), which takes a length above INT_MAX for a negative one, and so for short.
+    while (auto header = value_of<nlmsghdr>(messages)) {
+        if (header->nlmsg_len < NLMSG_HDRLEN || header->nlmsg_len > messages.size()) return;
+        visit(reinterpret_cast<const nlmsghdr*>(messages.data()));
+        messages = messages.subspan(
+            std::min<std::size_t>(NLMSG_ALIGN(header->nlmsg_len), messages.size()));
+    }
 }
 
 std::span<const std::byte> attributes_of(const nlmsghdr* message, std::size_t header_size) {

@@ -81,8 +81,8 @@ std::vector<std::uint8_t> storage_value(Bytes storages) {
         if (type != SK_DIAG_BPF_STORAGE) return;
         for_each_attribute(storage, [&](std::uint16_t inner, Bytes payload) {
             if (inner != SK_DIAG_BPF_STORAGE_MAP_VALUE) return;
-            value.resize(payload.size());
-            std::memcpy(value.data(), payload.data(), payload.size());
+            auto* first = reinterpret_cast<const std::uint8_t*>(payload.data());
+            value.assign(first, first + payload.size());
         });
     });
     return value;

@@ -37,11 +37,11 @@ Result<std::vector<AutoRule>> parse_auto_rules(std::string_view word) {
     if (!listen || listen->size() != 1)
         return usage_error(fmt::format("rule {:?}: no listen port before :auto", word),
                            "write 80:auto");
-    // Any target of the right length will do to have the rest checked as in every rule.
-    unsigned target = listen->front().first < kFirst ? kFirst : 1;
-    std::string text =
-        fmt::format("{}:{}-{}{}", before, target, target + listen->front().size() - 1,
-                    word.substr(at + kAuto.size()));
+    // Any target of the right length beside it will do to have the rest checked as in every rule.
+    PortRange ports = listen->front();
+    unsigned target = ports.size() < ports.first ? 1 : ports.last + 1U;
+    std::string text = fmt::format("{}:{}-{}{}", before, target, target + ports.size() - 1,
+                                   word.substr(at + kAuto.size()));
     auto rules = parse_rules(text);
     if (!rules) return std::unexpected(rules.error());
     std::vector<AutoRule> result;

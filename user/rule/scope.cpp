@@ -61,7 +61,7 @@ Result<std::string> parse_interface(std::string_view name) {
 Result<std::string> parse_cgroup(std::string_view path) {
     if (!path.starts_with('/'))
         return usage_error(fmt::format("cgroup path {:?} is not absolute", path),
-                           fmt::format("write cgroup:/{}", path));
+                           fmt::format("write {:?}", fmt::format("cgroup:/{}", path)));
     if (path.find('\0') != path.npos)
         return usage_error("cgroup path holds a NUL byte", "write a path such as /web.slice");
     std::string result;
@@ -82,14 +82,15 @@ Result<std::string> parse_unit(std::string_view name) {
     constexpr std::array kWithoutCgroup{".timer", ".target", ".path", ".device", ".automount"};
     constexpr std::size_t kMaxLength = 255;
     auto ends = [&](const char* suffix) { return name.ends_with(suffix); };
-    if (name.empty() || name.size() > kMaxLength || name.front() == '.' ||
+    auto whole = fmt::format("{}{}", name, std::ranges::any_of(kWithCgroup, ends) ? "" : ".service");
+    if (name.empty() || whole.size() > kMaxLength || name.front() == '.' ||
         !has_only(name, ":-_.\\@"))
         return usage_error(fmt::format("{:?} is not the name of a systemd unit", name),
                            "write unit:nginx or unit:nginx.service");
     if (std::ranges::any_of(kWithoutCgroup, ends))
         return usage_error(fmt::format("unit {} has no processes", name),
                            "name the .service, .scope or .slice that they run in");
-    return fmt::format("{}{}", name, std::ranges::any_of(kWithCgroup, ends) ? "" : ".service");
+    return whole;
 }
 
 Result<std::string> parse_container(std::string_view id) {

@@ -42,7 +42,9 @@ Result<void> lock(const Fd& directory, Store::Access access) {
     return {};
 }
 
+// As fmt writes it: one number has one name.
 bool parse_number(std::string_view text, auto& out) {
+    if (text.size() > 1 && text.front() == '0') return false;
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
     return error == std::errc{} && end == text.data() + text.size();
 }
@@ -118,14 +120,14 @@ std::string tc_name(std::uint64_t netns, unsigned ifindex) {
 }
 
 bool parse_instance_name(std::string_view name, std::uint64_t& netns) {
-    constexpr std::string_view prefix = "netns-";
-    return name.starts_with(prefix) && parse_number(name.substr(prefix.size()), netns);
+    constexpr std::string_view kPrefix = "netns-";
+    return name.starts_with(kPrefix) && parse_number(name.substr(kPrefix.size()), netns);
 }
 
 bool parse_tc_name(std::string_view name, TcName& out) {
-    constexpr std::string_view prefix = "tc-";
-    if (!name.starts_with(prefix)) return false;
-    name.remove_prefix(prefix.size());
+    constexpr std::string_view kPrefix = "tc-";
+    if (!name.starts_with(kPrefix)) return false;
+    name.remove_prefix(kPrefix.size());
     auto dash = name.find('-');
     return dash != std::string_view::npos && parse_number(name.substr(0, dash), out.netns) &&
            parse_number(name.substr(dash + 1), out.ifindex);

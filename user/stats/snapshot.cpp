@@ -37,9 +37,9 @@ Result<std::vector<std::uint64_t>> sum_cpus(const Fd& map, std::uint32_t key, st
 Result<void> read_counters(const Instance& instance, Snapshot& snapshot) {
     auto counters = instance.open_pin(pins::kCounters);
     if (!counters) return std::unexpected(counters.error());
-    constexpr std::size_t words = sizeof(bp_counters) / sizeof(std::uint64_t);
+    constexpr std::size_t kWords = sizeof(bp_counters) / sizeof(std::uint64_t);
     for (auto& rule : snapshot.rules) {
-        auto sum = sum_cpus(*counters, rule.rule.id, words);
+        auto sum = sum_cpus(*counters, rule.rule.id, kWords);
         if (!sum) return std::unexpected(sum.error());
         std::memcpy(&rule.counters, sum->data(), sizeof(bp_counters));
     }

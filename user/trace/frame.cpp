@@ -107,7 +107,7 @@ std::optional<std::uint8_t> parse_flags(std::string_view text) {
 
 Result<PacketSpec> parse_packet_spec(std::string_view text) {
     auto wrong = [&](std::string_view what) {
-        return usage_error(fmt::format("{} in packet \"{}\"", what, text),
+        return usage_error(fmt::format("{} in packet {:?}", what, text),
                            fmt::format("a packet is {}", kPacketForm));
     };
     std::istringstream words{std::string(text)};
@@ -117,16 +117,16 @@ Result<PacketSpec> parse_packet_spec(std::string_view text) {
     if (protocol != "tcp" && protocol != "udp") return wrong("no protocol tcp or udp");
     spec.protocol = protocol == "tcp" ? Protocol::kTcp : Protocol::kUdp;
     if (!parse_endpoint(source, spec.source, spec.source_port))
-        return wrong(fmt::format("no address and port \"{}\"", source));
+        return wrong(fmt::format("no address and port {:?}", source));
     if (arrow != ">") return wrong("no \">\" between source and destination");
     if (!parse_endpoint(destination, spec.destination, spec.destination_port))
-        return wrong(fmt::format("no address and port \"{}\"", destination));
+        return wrong(fmt::format("no address and port {:?}", destination));
     if (spec.source.is_v4() != spec.destination.is_v4())
         return wrong("an IPv4 and an IPv6 address");
     if (!flags.empty()) {
         auto parsed = parse_flags(flags);
         if (!parsed || spec.protocol == Protocol::kUdp || !rest.empty())
-            return wrong(fmt::format("unknown \"{}\"", rest.empty() ? flags : rest));
+            return wrong(fmt::format("unknown {:?}", rest.empty() ? flags : rest));
         spec.flags = *parsed;
     }
     return spec;

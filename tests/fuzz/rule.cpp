@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// Rules: whatever is read is valid and is read back from what it prints; whatever is valid prints
+// as something that is read.
+#include "rule/rule.hpp"
+
+#include <cstring>
+
+#include "fuzz.hpp"
+#include "rule/scope.hpp"
+
+namespace bpfport {
+
+namespace {
+
+void require_valid(const Rule& rule) {
+    PortRange listen = rule.listen(), target = rule.target();
+    auto text = rule.to_string();
+    require(listen.first != 0 && target.first != 0, "no rule has port 0", text);
+    require(listen.first <= listen.last && target.first <= target.last, "ends are ordered", text);
+    require(listen.size() == target.size(), "a range maps one to one", text);
+    require(!listen.overlaps(target), "a port is never both", text);
+    require(rule.target_of(listen.last) == target.last, "the last port goes to the last", text);
+    require(!rule.local() || (!rule.local()->is_any() && !rule.local()->is_multicast()),
+            "a local address is one host's", text);
+    require(is_printable(text), "a rule is printable", text);
+    require(looks_like_rule(text), "a rule looks like one", text);
+    require(!parse_scope(text), "a rule is no scope", text);
+
+    auto again = parse_rules(text);
+    require(again && again->size() == 1 && again->front() == rule,
+            "what a rule prints is read as that rule", text);
+}
+
+void fuzz_text(std::string_view text) {
+    auto rules = parse_rules(text);
+    if (!rules) return require_usage_error(rules.error());
+    require(looks_like_rule(text), "what is read as a rule looks like one", text);
+    require(rules->size() == 1 || rules->size() == 2, "a text is one rule, or two", text);
+    for (const Rule& rule : *rules)
+        require_valid(rule);
+    if (rules->size() == 2) {
+        const Rule &tcp = rules->front(), &udp = rules->back();
+        require(tcp.protocol() == Protocol::kTcp && udp.protocol() == Protocol::kUdp &&
+                    tcp.listen() == udp.listen() && tcp.target() == udp.target() &&
+                    tcp.local() == udp.local(),
+                "two rules of one text differ by protocol only", text);
+    }
+}
+
+// The same bytes as a rule's fields, as they might stand in the kernel's table.
+void fuzz_fields(Bytes input) {
+    struct Fields {
+        std::uint16_t listen_first, listen_last, target_first, target_last;
+        std::uint8_t udp, has_local, is_v4, local[16];
+    } fields;
+    if (input.size() < sizeof fields) return;
+    std::memcpy(&fields, input.data(), sizeof fields);
+    std::optional<Address> local;
+    if (fields.has_local & 1)
+        local = fields.is_v4 & 1 ? Address::from_v4(fields.local) : Address::from_v6(fields.local);
+    auto rule = Rule::make(local, {fields.listen_first, fields.listen_last},
+                           {fields.target_first, fields.target_last},
+                           fields.udp & 1 ? Protocol::kUdp : Protocol::kTcp);
+    if (rule)
+        require_valid(*rule);
+    else
+        require_usage_error(rule.error());
+}
+
+} // namespace
+
+void fuzz(Bytes input) {
+    fuzz_text(text_of(input));
+    fuzz_fields(input);
+}
+
+} // namespace bpfport

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// The rule table in memory: rules that were written are read back, and whatever lies there, only
+// valid rules are read.
+#include "state/table.hpp"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "bpfport/meta.h"
+#include "fuzz.hpp"
+
+namespace bpfport {
+
+namespace {
+
+// A table and the same memory as bytes.
+struct Memory {
+    Memory() : fd(memfd_create("table", MFD_CLOEXEC)) {
+        constexpr std::size_t kSize = (sizeof(bp_table) / 4096 + 1) * 4096;
+        require(ftruncate(fd.get(), kSize) == 0, "make a memory file");
+        void* memory = mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+        require(memory != MAP_FAILED, "map the memory file");
+        raw = static_cast<bp_table*>(memory);
+    }
+    Fd fd;
+    bp_table* raw = nullptr;
+};
+
+void require_valid(const InstalledRule& rule) {
+    auto again = parse_rules(rule.rule.to_string());
+    require(again && again->size() == 1 && again->front() == rule.rule, "a rule is valid",
+            rule.rule.to_string());
+}
+
+void fuzz_raw(Memory& memory, Bytes input) {
+    Table table = std::move(*Table::open(memory.fd, true));
+    auto& rules = memory.raw->side[memory.raw->active & 1].rules;
+    std::memset(rules, 0, sizeof rules);
+    std::memcpy(&rules[1], input.data(), std::min(input.size(), sizeof rules - sizeof rules[0]));
+    auto found = table.rules();
+    for (const auto& rule : found)
+        require_valid(rule);
+    std::memset(rules, 0, sizeof rules);
+}
+
+// One rule a line.
+std::vector<InstalledRule> rules_of(std::string_view text) {
+    std::vector<InstalledRule> rules;
+    while (!text.empty()) {
+        auto line = text.substr(0, text.find('\n'));
+        text.remove_prefix(std::min(line.size() + 1, text.size()));
+        auto parsed = parse_rules(line);
+        if (!parsed) continue;
+        for (const Rule& rule : *parsed)
+            rules.push_back({0, rule, static_cast<unsigned>(rules.size() % 3), BP_ENGINE_TC,
+                             BP_RULE_NO_LOCAL, BP_ABSENT_RESET, 0});
+    }
+    return rules;
+}
+
+void fuzz_rules(Memory& memory, std::string_view text) {
+    Table table = std::move(*Table::open(memory.fd, true));
+    auto rules = rules_of(text);
+    if (rules.empty()) return;
+    require(table.number(rules).has_value(), "there are ids enough");
+    auto before = table.rules();
+    if (!table.replace(rules)) {
+        require(table.rules().size() == before.size(), "on error nothing has changed", text);
+        return;
+    }
+    auto found = table.rules();
+    std::ranges::sort(rules, {}, &InstalledRule::id);
+    require(std::ranges::equal(rules, found,
+                               [](const InstalledRule& a, const InstalledRule& b) {
+                                   return a.id == b.id && a.rule == b.rule &&
+                                          a.ifindex == b.ifindex && a.engine == b.engine &&
+                                          a.flags == b.flags && a.on_absent == b.on_absent;
+                               }),
+            "rules are read back", text);
+}
+
+} // namespace
+
+void fuzz(Bytes input) {
+    static Memory memory;
+    fuzz_rules(memory, text_of(input));
+    fuzz_raw(memory, input);
+}
+
+} // namespace bpfport

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# clang-tidy over user/ with the checks of .clang-tidy: tests/tidy.sh [FILE...]; every source file when unsaid. Exit
+# status 1 if it finds anything, 77 without clang-tidy-19. Each finding is printed once, whichever files include it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+command -v clang-tidy-19 >/dev/null || {
+    echo "tidy: no clang-tidy-19 (Debian: clang-tidy-19)"
+    exit 77
+}
+cmake --preset release >/dev/null
+# Headers that the build makes: the programs' skeletons.
+cmake --build --preset release --target bpf_objects >/dev/null 2>&1 || true
+files=("$@")
+((${#files[@]})) || mapfile -t files < <(find user -name '*.cpp' | sort)
+printf '%s\n' "${files[@]}" |
+    xargs -P "$(nproc)" -n 4 clang-tidy-19 -p build/release --quiet 2>/dev/null >build/tidy.log || true
+sort -u <(grep -E '^[^ ].*: (warning|error): ' build/tidy.log | sed "s|^$PWD/||") | tee build/tidy.found
+echo "tidy: ${#files[@]} files, $(wc -l <build/tidy.found) findings"
+[[ ! -s build/tidy.found ]]
