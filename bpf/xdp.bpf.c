@@ -143,7 +143,8 @@ static __always_inline int xdp_in_matched(struct xdp_md* xdp, const struct packe
     return XDP_PASS;
 }
 
-SEC("xdp.frags") int bp_xdp_in(struct xdp_md* xdp)
+/* The loader says xdp.frags where the kernel knows it: libbpf would insist. */
+SEC("xdp") int bp_xdp_in(struct xdp_md* xdp)
 {
     struct packet p = {};
     struct l4 l4 = {.header = 20}; /* never read so: for verifiers that forget a comparison */

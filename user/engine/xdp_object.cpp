@@ -31,7 +31,7 @@ Result<Fd> load(const std::filesystem::path& instance, std::span<const std::uint
     std::copy_n(address.begin(), std::min(address.size(), sizeof(device.address)), device.address);
     device.frags = frags;
     std::uint32_t flags = bpf_program__flags(skeleton->progs.bp_xdp_in);
-    if (!frags) flags &= ~static_cast<std::uint32_t>(BPF_F_XDP_HAS_FRAGS);
+    if (frags) flags |= BPF_F_XDP_HAS_FRAGS;
     bpf_program__set_flags(skeleton->progs.bp_xdp_in, flags);
     BP_TRY(use_instance_maps(skeleton->obj, instance), "load the xdp program");
     if (int error = xdp_bpf::load(skeleton.get()); error != 0)
