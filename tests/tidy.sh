@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # clang-tidy over user/ with the checks of .clang-tidy: tests/tidy.sh [FILE...]; every source file when unsaid. Exit
 # status 1 if it finds anything, 77 without clang-tidy-19. Each finding is printed once, whichever files include it.
+# Passed over: std::stable_sort of libstdc++ 12, which is deprecated to clang's eyes, and headers that bpftool writes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,11 +11,13 @@ command -v clang-tidy-19 >/dev/null || {
 }
 cmake --preset release >/dev/null
 # Headers that the build makes: the programs' skeletons.
-cmake --build --preset release --target bpf_objects >/dev/null 2>&1 || true
+mapfile -t skeletons < <(ninja -C build/release -t targets all | sed -n 's/^\(bpf/bpf_[a-z0-9_]*_skeleton\): phony$/\1/p')
+cmake --build --preset release --target "${skeletons[@]}" >/dev/null
 files=("$@")
 ((${#files[@]})) || mapfile -t files < <(find user -name '*.cpp' | sort)
 printf '%s\n' "${files[@]}" |
-    xargs -P "$(nproc)" -n 4 clang-tidy-19 -p build/release --quiet 2>/dev/null >build/tidy.log || true
-sort -u <(grep -E '^[^ ].*: (warning|error): ' build/tidy.log | sed "s|^$PWD/||") | tee build/tidy.found
+    xargs -P "$(nproc)" -n 4 clang-tidy-19 -p build/release --quiet --extra-arg=-Wno-deprecated-declarations \
+        --extra-arg=-Wno-nested-anon-types 2>/dev/null >build/tidy.log || true
+sort -u <(grep -E '^[^ ].*: (warning|error): ' build/tidy.log | grep -v '\.skel\.h:' | sed "s|^$PWD/||") | tee build/tidy.found
 echo "tidy: ${#files[@]} files, $(wc -l <build/tidy.found) findings"
 [[ ! -s build/tidy.found ]]

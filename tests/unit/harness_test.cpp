@@ -48,7 +48,7 @@ TEST(ProcessTest, StatusAndOutput) {
 }
 
 TEST(ProcessTest, TimeLimitEndsTheWholeGroup) {
-    const auto result = run({"sh", "-c", "sleep 60 & echo $!; wait"}, {.timeout = 200ms});
+    const auto result = run({"sh", "-c", "sleep 60 & echo $!; wait"}, {.timeout = 2s});
     EXPECT_TRUE(result.timed_out);
     const pid_t child = std::stoi(result.out);
     for (int tries = 0; tries < 100 && ::kill(child, 0) == 0; ++tries) {

@@ -22,12 +22,12 @@ std::string TextTable::to_string() const {
 }
 
 std::string human_bytes(std::uint64_t bytes) {
-    constexpr const char* units = "BKMGTPE";
+    constexpr const char* kUnits = "BKMGTPE";
     double value = static_cast<double>(bytes);
     int unit = 0;
     for (; value >= 1024 && unit < 6; unit++) value /= 1024;
     return unit == 0 ? fmt::format("{}B", bytes)
-                     : fmt::format("{:.{}f}{}", value, value < 10 ? 1 : 0, units[unit]);
+                     : fmt::format("{:.{}f}{}", value, value < 10 ? 1 : 0, kUnits[unit]);
 }
 
 } // namespace bpfport

@@ -18,7 +18,7 @@ Result<void> add_listeners(Protocol protocol, std::vector<Listener>& out) {
     auto list = sockets({protocol, protocol == Protocol::kTcp ? 1U << TCP_LISTEN : 1U << TCP_CLOSE,
                          std::nullopt});
     if (!list) return std::unexpected(list.error());
-    for (auto& socket : *list) out.push_back({std::move(socket), {}});
+    for (const auto& socket : *list) out.push_back({socket, {}});
     return {};
 }
 
