@@ -11,7 +11,7 @@ command -v clang-tidy-19 >/dev/null || {
 }
 cmake --preset release >/dev/null
 # Headers that the build makes: the programs' skeletons.
-mapfile -t skeletons < <(ninja -C build/release -t targets all | sed -n 's/^\(bpf/bpf_[a-z0-9_]*_skeleton\): phony$/\1/p')
+mapfile -t skeletons < <(ninja -C build/release -t targets all | sed -n "s|^\(bpf/bpf_[a-z0-9_]*_skeleton\): phony\$|\1|p")
 cmake --build --preset release --target "${skeletons[@]}" >/dev/null
 files=("$@")
 ((${#files[@]})) || mapfile -t files < <(find user -name '*.cpp' | sort)

@@ -20,6 +20,9 @@ command -v clang++-19 >/dev/null || {
 
 cmake --preset fuzz >/dev/null
 mkdir -p "$build/findings"
+TMPDIR=$(mktemp -d /dev/shm/bpfport-fuzz-XXXXXX) # in memory
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
 targets=("$@")
 ((${#targets[@]})) || mapfile -t targets < <(cd $here && grep -l '^void fuzz(Bytes' *.cpp | sed 's/\.cpp$//' | sort)
 cmake --build "$build" >"$build/build.log" 2>&1 || {

@@ -21,9 +21,9 @@ constexpr std::string_view kFiles[] = {
     "var/lib/containers/storage/overlay-containers/containers.json",
 };
 
-// A root directory for each of the files, in memory, gone when the process ends.
+// A root directory for each of the files, in TMPDIR, gone when the process ends (or with run.sh).
 struct Roots {
-    Roots() : base("/dev/shm/bpfport-fuzz-XXXXXX") {
+    Roots() : base(fs::temp_directory_path() / "runtime-XXXXXX") {
         require(mkdtemp(base.data()) != nullptr, "make a directory");
         for (std::size_t i = 0; i < std::size(kFiles); i++)
             fs::create_directories(path(i).parent_path());

@@ -66,7 +66,8 @@ std::uint64_t netns_cookie_by_program() {
     Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     sockaddr_in any{};
     any.sin_family = AF_INET;
-    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&any), sizeof(any)) != 0) return 0;
+    auto* address = reinterpret_cast<const sockaddr*>(&any);
+    if (!socket || ::bind(socket.get(), address, sizeof(any)) != 0) return 0;
     std::uint32_t zero = 0;
     std::uint64_t cookie = 0;
     return bpf_map_lookup_elem(map.get(), &zero, &cookie) == 0 ? cookie : 0;
