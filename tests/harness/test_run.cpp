@@ -19,8 +19,10 @@ Result<TestRun> test_run(int program, const Bytes& frame, const TestRunOptions& 
     LIBBPF_OPTS(bpf_test_run_opts, opts);
     opts.data_in = frame.data();
     opts.data_size_in = static_cast<__u32>(frame.size());
-    opts.data_out = run.frame.data();
-    opts.data_size_out = static_cast<__u32>(run.frame.size());
+    if ((options.flags & BPF_F_TEST_XDP_LIVE_FRAMES) == 0) { // those go where they go
+        opts.data_out = run.frame.data();
+        opts.data_size_out = static_cast<__u32>(run.frame.size());
+    }
     opts.repeat = static_cast<int>(options.repeat);
     opts.flags = options.flags;
     if (options.skb) {

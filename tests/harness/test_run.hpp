@@ -19,7 +19,8 @@ struct TestRunOptions {
     std::optional<__sk_buff> skb{};
     // XDP: ingress_ifindex and rx_queue_index. data and data_end are filled in.
     std::optional<xdp_md> xdp{};
-    // Each round works on the packet that the last one left.
+    // Each round works on the packet that the last one left. With BPF_F_TEST_XDP_LIVE_FRAMES (5.18)
+    // in flags, each is a frame that goes its way, and TestRun::frame stays empty.
     std::uint32_t repeat = 1;
     std::uint32_t flags = 0;
 };

@@ -9,7 +9,6 @@
 #include <fstream>
 #include <thread>
 
-#include <bpf/bpf.h>
 #include <fmt/format.h>
 
 #include "harness/packet.hpp"
@@ -99,17 +98,15 @@ class Flood : public NetTest, public testing::WithParamInterface<FloodCase> {
         ASSERT_EQ(flood_bpf::load(flood.get()), 0);
         const Bytes frame = first(ipv6);
         xdp_md context{};
-        context.data_end = static_cast<std::uint32_t>(frame.size());
         context.ingress_ifindex = net_->link.b.index();
-        LIBBPF_OPTS(bpf_test_run_opts, options);
-        options.data_in = frame.data();
-        options.data_size_in = static_cast<std::uint32_t>(frame.size());
-        options.ctx_in = &context;
-        options.ctx_size_in = sizeof(context);
-        options.flags = BPF_F_TEST_XDP_LIVE_FRAMES;
-        options.repeat = static_cast<int>(count);
         const int program = bpf_program__fd(flood->progs.bp_flood);
-        ASSERT_EQ(net_->server.run([&] { return bpf_prog_test_run_opts(program, &options); }), 0);
+        const auto sent = net_->server.run([&] {
+            return test_run(program, frame,
+                            {.xdp = context,
+                             .repeat = static_cast<std::uint32_t>(count),
+                             .flags = BPF_F_TEST_XDP_LIVE_FRAMES});
+        });
+        ASSERT_TRUE(sent) << sent.error().message;
         ASSERT_EQ(flood->bss->packets, count);
     }
 
