@@ -213,26 +213,22 @@ class Encoder {
     [[nodiscard]] std::uint16_t pseudo_header(std::uint8_t protocol, std::size_t length) const {
         if (network_ == nullptr) return 0;
         Bytes pseudo;
-        const Overload addresses{[&](const auto& ip) requires requires {ip.src;
-        ip.dst.bytes();
+        const auto add = [&pseudo](const auto& ip) {
+            put(pseudo, ip.src.bytes());
+            put(pseudo, ip.dst.bytes());
+        };
+        if (const auto* v4 = std::get_if<Ipv4>(network_)) add(*v4);
+        if (const auto* v6 = std::get_if<Ipv6>(network_)) add(*v6);
+        put32(pseudo, static_cast<std::uint32_t>(length));
+        put32(pseudo, protocol);
+        return add_up(pseudo);
     }
-    {
-        put(pseudo, ip.src.bytes());
-        put(pseudo, ip.dst.bytes());
-    }
-    , [](const auto&) {},
-};
-std::visit(addresses, *network_);
-put32(pseudo, static_cast<std::uint32_t>(length));
-put32(pseudo, protocol);
-return add_up(pseudo);
-} // namespace
 
-const Layer* network_;
-const Layer* next_;
-Bytes body_;
-Bytes out_;
-}; // namespace bpfport::test
+    const Layer* network_;
+    const Layer* next_;
+    Bytes body_;
+    Bytes out_;
+};
 
 } // namespace
 

@@ -74,6 +74,9 @@ class Flood : public NetTest, public testing::WithParamInterface<FloodCase> {
         net_->link.a.add_address("10.1.0.3/24").add_address("fd01::3/64");
         net_->server.ip("route add default via 10.1.0.1"); // to the strangers
         net_->server.ip("-6 route add default via fd01::1");
+        // What the newcomers leave behind themselves is not the flood's.
+        net_->client.sysctl("net/ipv4/tcp_max_tw_buckets", "100");
+        net_->server.sysctl("net/ipv4/tcp_max_tw_buckets", "100");
     }
 
     // The frame that all of the flood's are made of.
