@@ -95,6 +95,7 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
     q.proto = l4->proto;
     q.ifindex = skb->ifindex;
     q.slot = slot;
+    q.transport = p->transport;
 
     id = slot & BP_SLOT_SET ? find_rule_quickly(side, slot, q.ifindex) : 0;
     if (id == ASK_IN_FULL) id = ask(&q) ? bp_find_rule(slot) : 0;

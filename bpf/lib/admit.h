@@ -13,6 +13,7 @@
 #include "lib/flows.h"
 #include "lib/l4.h"
 #include "lib/owner.h"
+#include "lib/proof.h"
 #include "lib/rules.h"
 #include "lib/trace.h"
 
@@ -71,7 +72,8 @@ static __always_inline enum verdict admit_tcp(struct __sk_buff* skb, struct quer
         __be16 old = rule_old_target(rule, q->listen_port);
 
         tenure = tcp_owner(skb, old);
-        if (tenure.owner == OWNER_REDIRECTED && tenure.listen_port == q->listen_port) {
+        if ((tenure.owner == OWNER_REDIRECTED && tenure.listen_port == q->listen_port) ||
+            (tenure.owner == OWNER_UNKNOWN && bp_proof(skb, old) == PROVEN)) {
             q->target_port = old;
             return remember(q);
         }
@@ -81,11 +83,20 @@ static __always_inline enum verdict admit_tcp(struct __sk_buff* skb, struct quer
     if (tenure.owner == OWNER_REDIRECTED && tenure.listen_port == q->listen_port)
         return remember(q);
     if (tenure.owner >= OWNER_UNKNOWN) {
-        struct bp_flow* hint = flow_lookup(BP_TCP, &q->key);
+        if (tenure.owner == OWNER_UNKNOWN) {
+            struct bp_flow* hint = flow_lookup(BP_TCP, &q->key);
 
-        /* A handshake of ours: the SYN-ACK or the first data went through this hint. */
-        if (tenure.owner == OWNER_UNKNOWN && hint && hint->listen_port == q->listen_port)
-            return REDIRECT;
+            /* A handshake of ours: the SYN-ACK or the first data went through this hint. */
+            if (hint && hint->listen_port == q->listen_port) return REDIRECT;
+            switch (bp_proof(skb, q->target_port)) {
+            case PROVEN:
+                return remember(q);
+            case UNDECIDED:
+                /* TCP itself lets no wrong number end a handshake. A SYN might be another
+                 * client's: it comes again when this one is settled. */
+                return q->opens ? DISCARD : REDIRECT;
+            }
+        }
         note(BP_OUTCOME_OLDER_DIRECT);
         return q->opens ? REFUSE : LEAVE;
     }

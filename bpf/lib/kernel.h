@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
  * What the programs need of the kernel beyond its UAPI headers: constants that live in headers we
- * can't include next to <linux/bpf.h>, and the one kernel type read through CO-RE, spelled by hand.
+ * can't include next to <linux/bpf.h>.
  */
 #ifndef BPFPORT_LIB_KERNEL_H
 #define BPFPORT_LIB_KERNEL_H
@@ -31,6 +31,7 @@ enum socket_state {
     STATE_TIME_WAIT = BPF_TCP_TIME_WAIT,
     STATE_CLOSE = BPF_TCP_CLOSE,
     STATE_LISTEN = BPF_TCP_LISTEN,
+    STATE_NEW_SYN_RECV = BPF_TCP_NEW_SYN_RECV, /* a handshake: struct request_sock */
 };
 
 /* Keeps clang from merging two calls on two maps into one on a merged pointer, which the kernel

@@ -38,7 +38,8 @@ struct ports {
     __be16 destination;
 };
 
-#define TCP_FLAGS 13 /* offset in the TCP header */
+#define TCP_SEQUENCE 4 /* offsets in the TCP header; the acknowledgement follows */
+#define TCP_FLAGS 13
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
 #define TCP_RST 0x04

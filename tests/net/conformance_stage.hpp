@@ -130,6 +130,7 @@ class TcpPeer {
     bool hear(std::uint8_t flags);
     bool hear_bytes(std::size_t bytes);
     bool hear_answer(); // whatever it is
+    bool hear_again(std::size_t bytes); // data that came before, in one segment; patiently
 
     bool open(const Tcp& syn); // until the program has accepted
     bool open() { return open(segment(kSyn)); }
