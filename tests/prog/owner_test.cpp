@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // Sockets that exist when a packet comes: who listens, who holds its tuple. The older connection
 // always wins, and the newer is refused with a reset that its stack accepts.
+#include "harness/capture.hpp"
 #include "prog/decisions.hpp"
 
 namespace bpfport::test {
@@ -69,6 +70,54 @@ TEST_P(Owners, ConnectionsOfTheOldTarget) {
         EXPECT_EQ(port_in(opening(other)), 3001);
     }
     EXPECT_EQ(lab().outcomes(), "");
+}
+
+// A handshake that has no hint: its own packets are known by their numbers, where the program can
+// read those; where it can't, TCP judges, and a SYN waits.
+TEST_P(Owners, HandshakesWithoutAHint) {
+    const bool reads = GetParam() == TcObject::kDirect;
+    lab().netns().ip("neigh replace 192.0.2.9 lladdr 02:00:00:00:00:01 dev eth0");
+    lab().netns().ip("neigh replace 2001:db8::9 lladdr 02:00:00:00:00:01 dev eth0");
+    attach();
+    for (const bool ipv6 : {false, true}) {
+        SCOPED_TRACE(ipv6 ? "v6" : "v4");
+        auto listener = open_socket(lab().netns(), ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM,
+                                    {.source = Endpoint{Lab::address(ipv6), kTarget}});
+        ASSERT_TRUE(listener) << listener.error().message;
+        ASSERT_EQ(::listen(listener->get(), 1), 0);
+        Ends e = Ends::in(ipv6, false);
+        e.from = ipv6 ? "2001:db8::9" : "192.0.2.9";
+        const auto frame = [&](std::uint16_t port, std::uint32_t seq, std::uint32_t ack,
+                               std::uint8_t flags) {
+            const Tcp tcp{.sport = e.sport, .dport = port, .seq = seq, .ack = ack, .flags = flags};
+            return (Lab::ethernet() / ip(e) / tcp).build();
+        };
+        Capture wire(Interface(lab().netns(), "peer0"));
+        wire.send(frame(kTarget, 5000, 0, kSyn));
+        const auto answer = wire.next([&](const Captured& c) {
+            return !c.outgoing && c.view.packet && c.view.packet->dst == e.from &&
+                   c.view.packet->dport == e.sport;
+        });
+        ASSERT_TRUE(answer);
+        const std::size_t at = answer->view.packet->l4_offset + 4;
+        std::uint32_t isn = 0;
+        for (std::size_t i = 0; i < 4; ++i)
+            isn = isn << 8 | answer->frame[at + i];
+
+        EXPECT_EQ(port_in(frame(kListen, 5001, isn + 1, kAck)), kTarget);
+        lab().forget();
+        EXPECT_EQ(port_in(frame(kListen, 5001, isn + 2, kAck)), reads ? kListen : kTarget);
+        lab().forget();
+        if (reads)
+            EXPECT_EQ(port_in(frame(kListen, 5000, 0, kSyn)), kTarget) << "the same SYN again";
+        else
+            EXPECT_EQ(lab().in(frame(kListen, 5000, 0, kSyn)).action, kDrop);
+        lab().forget();
+        EXPECT_EQ(lab().in(frame(kListen, 4999, 0, kSyn)).action, reads ? kSentBack : kDrop)
+            << "another's SYN";
+        EXPECT_EQ(lab().outcomes(), reads ? "older_direct 1" : "");
+        lab().forget();
+    }
 }
 
 BOTH_OBJECTS(Owners);
