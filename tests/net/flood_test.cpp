@@ -2,8 +2,6 @@
 // Floods of spoofed packets, put into the server's receive path: whoever was connected before stays
 // connected, whoever comes while it lasts gets in, and the kernel keeps nothing of it.
 // BPFPORT_SOAK=1 makes each ten million packets.
-#include <linux/bpf.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
@@ -13,11 +11,8 @@
 
 #include <fmt/format.h>
 
-#include "harness/packet.hpp"
-#include "harness/test_run.hpp"
 #include "net/fixture.hpp"
-
-#include "flood.skel.h"
+#include "net/strangers.hpp"
 
 namespace bpfport::test {
 namespace {
@@ -50,10 +45,6 @@ std::vector<FloodCase> flood_cases() {
 std::uint64_t wanted() {
     return std::getenv("BPFPORT_SOAK") != nullptr ? 10'000'000 : 40'000;
 }
-
-struct Destroy {
-    void operator()(flood_bpf* skeleton) const { flood_bpf::destroy(skeleton); }
-};
 
 // What the kernel holds in objects and per CPU, but for the kinds that come and go with processes
 // and files: others on this machine start and end those. Of objects with a cache of their own, and
@@ -101,41 +92,14 @@ class Flood : public NetTest, public testing::WithParamInterface<FloodCase> {
         net_->server.sysctl("net/ipv4/tcp_max_tw_buckets", "100");
     }
 
-    // The frame that all of the flood's are made of.
-    Bytes first(bool ipv6) const {
-        const auto [kind, port, exclusive] = GetParam();
-        const Packet link = Ethernet{.dst = net_->link.b.mac(), .src = net_->link.a.mac()};
-        const Packet ip = ipv6 ? Packet(Ipv6{.src = "2001:db8::1", .dst = kServer(true)})
-                               : Packet(Ipv4{.src = "11.0.0.1", .dst = kServer(false)});
-        if (kind == Kind::kUdp)
-            return (link / ip / Udp{.sport = 1024, .dport = port} / Payload(20)).build();
-        return (link / ip /
-                Tcp{.sport = 1024,
-                    .dport = port,
-                    .seq = 1,
-                    .flags = kind == Kind::kAck ? kAck : kSyn})
-            .build();
-    }
-
     void send(bool ipv6, std::uint64_t count) const {
-        const std::unique_ptr<flood_bpf, Destroy> flood(flood_bpf::open());
-        flood->rodata->ipv6 = ipv6;
-        flood->rodata->udp = GetParam().kind == Kind::kUdp;
-        flood->rodata->port = GetParam().port;
-        flood->rodata->acknowledges = GetParam().kind == Kind::kSynThenAck;
-        ASSERT_EQ(flood_bpf::load(flood.get()), 0);
-        const Bytes frame = first(ipv6);
-        xdp_md context{};
-        context.ingress_ifindex = net_->link.b.index();
-        const int program = bpf_program__fd(flood->progs.bp_flood);
-        const auto sent = net_->server.run([&] {
-            return test_run(program, frame,
-                            {.xdp = context,
-                             .repeat = static_cast<std::uint32_t>(count),
-                             .flags = BPF_F_TEST_XDP_LIVE_FRAMES});
-        });
-        ASSERT_TRUE(sent) << sent.error().message;
-        ASSERT_EQ(flood->bss->packets, count);
+        const auto [kind, port, exclusive] = GetParam();
+        Strangers strangers(*net_, {.ipv6 = ipv6,
+                                    .udp = kind == Kind::kUdp,
+                                    .port = port,
+                                    .flags = kind == Kind::kAck ? kAck : kSyn,
+                                    .acknowledges = kind == Kind::kSynThenAck});
+        strangers.send(static_cast<std::uint32_t>(count));
     }
 
     std::vector<TcpClient> connect(std::uint16_t port, int count) const {
