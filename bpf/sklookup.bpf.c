@@ -14,6 +14,7 @@
 #include "lib/flows.h"
 #include "lib/listeners.h"
 #include "lib/rules.h"
+#include "lib/steer.h"
 
 #include "bpfport/meta.h"
 
@@ -30,95 +31,6 @@ struct {
 } bp_steered SEC(".maps");
 
 /* -- bp_lookup: which socket -- */
-
-enum steered {
-    STEERED,
-    NOBODY, /* no socket that may serve this packet */
-};
-
-/* Gives the packet to a socket bound to key->address; any member stands for its whole group, among
- * which the kernel then chooses as it always does. */
-static __always_inline enum steered steer_to(struct bpf_sk_lookup* ctx, __u32 ifindex,
-                                             struct bp_listener_key* key)
-{
-    __u32* slots;
-    __u32 end;
-
-    key->slot = 0;
-    slots = bpf_map_lookup_elem(&bp_groups, key);
-    if (!slots) return NOBODY;
-    end = *slots;
-    for (__u32 slot = 0; slot < BP_LISTENER_SLOTS; slot++) {
-        struct bpf_sock* sk;
-        long refused;
-
-        if (slot >= end) break;
-        key->slot = slot;
-        sk = bpf_map_lookup_elem(&bp_listeners, key);
-        if (!sk) continue;
-        /* SO_BINDTODEVICE; the wrong family (v6only) and connected sockets are refused below. */
-        if (sk->bound_dev_if && sk->bound_dev_if != ifindex)
-            refused = 1;
-        else
-            refused = bpf_sk_assign(ctx, sk, 0);
-        bpf_sk_release(sk);
-        if (!refused) return STEERED;
-    }
-    return NOBODY;
-}
-
-/* As the kernel would on the target port: the address itself, then the family's wildcard, then, for
- * IPv4, a dual-stack socket. */
-static __always_inline enum steered steer(struct bpf_sk_lookup* ctx, __u32 ifindex, __u8 proto,
-                                          const __u8* local, __be16 target)
-{
-    struct bp_listener_key key = {.port = target, .proto = proto};
-    bool v4 = address_is_v4(local);
-
-    copy_address(key.address, local);
-    if (steer_to(ctx, ifindex, &key) == STEERED) return STEERED;
-    __builtin_memset(key.address, 0, sizeof(key.address));
-    if (v4) {
-        map_v4(key.address, 0);
-        if (steer_to(ctx, ifindex, &key) == STEERED) return STEERED;
-        __builtin_memset(key.address, 0, sizeof(key.address));
-    }
-    return steer_to(ctx, ifindex, &key);
-}
-
-/* A datagram that was steered: tc gives its answer the listen port back (tc_out). */
-static __always_inline void remember_datagram(const struct bp_flow_key* key, __be16 listen_port,
-                                              __u16 rule)
-{
-    struct bp_flow flow = {listen_port, key->target_port, rule, 0};
-    struct bp_flow* known = flow_lookup(BP_UDP, key);
-
-    if (known && known->listen_port == listen_port && known->rule == rule) return;
-    if (!flow_store(BP_UDP, key, flow)) count_outcome(BP_OUTCOME_FLOW_LOST);
-    count_connection(rule);
-}
-
-static __always_inline void lookup_addresses(const struct bpf_sk_lookup* ctx,
-                                             struct bp_flow_key* key)
-{
-    if (ctx->family == FAMILY_V4) {
-        map_v4(key->peer, ctx->remote_ip4);
-        map_v4(key->local, ctx->local_ip4);
-        return;
-    }
-
-    __u32* peer = (__u32*)key->peer;
-    __u32* local = (__u32*)key->local;
-
-    peer[0] = ctx->remote_ip6[0];
-    peer[1] = ctx->remote_ip6[1];
-    peer[2] = ctx->remote_ip6[2];
-    peer[3] = ctx->remote_ip6[3];
-    local[0] = ctx->local_ip6[0];
-    local[1] = ctx->local_ip6[1];
-    local[2] = ctx->local_ip6[2];
-    local[3] = ctx->local_ip6[3];
-}
 
 SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
 {
@@ -165,18 +77,13 @@ SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
 
 /* -- bp_listen: who listens, who was connected -- */
 
-static __always_inline void ops_address(const struct bpf_sock_ops* ctx, __u8* address)
+static __always_inline void local_address(const struct bpf_sock_ops* ctx, __u8* address)
 {
-    __u32* words = (__u32*)address;
-
-    if (ctx->family == FAMILY_V4) {
+    if (ctx->family == FAMILY_V4)
         map_v4(address, ctx->local_ip4);
-        return;
-    }
-    words[0] = ctx->local_ip6[0];
-    words[1] = ctx->local_ip6[1];
-    words[2] = ctx->local_ip6[2];
-    words[3] = ctx->local_ip6[3];
+    else
+        put_address(address, ctx->local_ip6[0], ctx->local_ip6[1], ctx->local_ip6[2],
+                    ctx->local_ip6[3]);
 }
 
 /* This listener can't be steered to: from now on tc serves its port, where it stands by. */
@@ -219,7 +126,7 @@ static __always_inline void on_listen(struct bpf_sock_ops* ctx)
     if (!sk) return;
     key.port = bpf_htons(port);
     if (!(rules_slot(rules_side(), BP_TCP, key.port) & BP_SLOT_STEERED)) return;
-    ops_address(ctx, key.address);
+    local_address(ctx, key.address);
     error = keep_listener(ctx, &key);
     /* All slots taken: the group is served through those, this one included. */
     if (!error || error == -BP_EEXIST)
@@ -246,7 +153,7 @@ static __always_inline void on_established(struct bpf_sock_ops* ctx)
     record.listen_port = bpf_htons(port);
     slot = rules_slot(side, BP_TCP, record.listen_port);
     if (!(slot & BP_SLOT_SET)) return;
-    ops_address(ctx, local);
+    local_address(ctx, local);
     id = rules_find(side, slot, LOOPBACK_INDEX, local);
     if (!id || rules_get(side, id)->engine != BP_ENGINE_SKLOOKUP) return;
     record.rule = id;

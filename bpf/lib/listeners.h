@@ -10,8 +10,6 @@
 #include "bpfport/listener.h"
 #include "lib/packet.h"
 
-#define FAMILY_V4 2 /* AF_INET */
-
 struct {
     __uint(type, BPF_MAP_TYPE_SOCKHASH);
     __uint(max_entries, BP_MAX_LISTENERS);
@@ -48,16 +46,10 @@ static __always_inline void group_grow(__u32* slots, __u32 slot)
 
 static __always_inline void bound_address(const struct bpf_sock* sk, __u8* address)
 {
-    __u32* words = (__u32*)address;
-
-    if (sk->family == FAMILY_V4) {
+    if (sk->family == FAMILY_V4)
         map_v4(address, sk->src_ip4);
-        return;
-    }
-    words[0] = sk->src_ip6[0];
-    words[1] = sk->src_ip6[1];
-    words[2] = sk->src_ip6[2];
-    words[3] = sk->src_ip6[3];
+    else
+        put_address(address, sk->src_ip6[0], sk->src_ip6[1], sk->src_ip6[2], sk->src_ip6[3]);
 }
 
 /* Into the first free slot, which is left in key->slot. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
  * Packet: finds the ports of a packet, whatever lies before them. The only file that knows IPv4 from
- * IPv6: after parse_packet() a port has an offset, and addresses are 16 bytes.
+ * IPv6: after parse_packet() a port has an offset, and addresses are 16 bytes (lib/address.h).
  *
  * Works on any linear run of bytes [data, end), so for tc and XDP alike. Ethernet with up to two
  * VLAN tags in the frame, or no link-layer header; IPv4 options; IPv6 extension headers.
@@ -16,7 +16,7 @@
 #include <linux/ipv6.h>
 
 #include "bpfport/flow.h"
-#include "lib/kernel.h"
+#include "lib/address.h"
 
 /* An offset past this is no packet we translate; the bound also serves the verifier. */
 #define MAX_HEADERS 512
@@ -224,27 +224,6 @@ static __always_inline enum parsed packet_unpack(struct packet* p, __u64 packed)
     return packed & 3;
 }
 
-static __always_inline void map_v4(__u8* to, __be32 address)
-{
-    __u32* words = (__u32*)to;
-
-    words[0] = 0;
-    words[1] = 0;
-    words[2] = bpf_htonl(0xffff);
-    words[3] = address;
-}
-
-static __always_inline void copy_address(__u8* to, const void* from)
-{
-    const __u32* words = from;
-    __u32* out = (__u32*)to;
-
-    out[0] = words[0];
-    out[1] = words[1];
-    out[2] = words[2];
-    out[3] = words[3];
-}
-
 /* The addresses of a packet whose parse has succeeded, IPv4 as v4-mapped. False: no longer there. */
 static __always_inline bool packet_addresses(const struct packet* p, void* data, void* end,
                                              __u8* source, __u8* destination)
@@ -264,37 +243,6 @@ static __always_inline bool packet_addresses(const struct packet* p, void* data,
     copy_address(source, &ip->saddr);
     copy_address(destination, &ip->daddr);
     return true;
-}
-
-static __always_inline bool address_is_v4(const __u8* address)
-{
-    const __u32* words = (const __u32*)address;
-
-    return !words[0] && !words[1] && words[2] == bpf_htonl(0xffff);
-}
-
-static __always_inline bool address_is_loopback(const __u8* address)
-{
-    const __u32* words = (const __u32*)address;
-
-    if (address_is_v4(address)) return address[12] == 127;
-    return !words[0] && !words[1] && !words[2] && words[3] == bpf_htonl(1);
-}
-
-static __always_inline bool address_is_multicast(const __u8* address)
-{
-    const __u32* words = (const __u32*)address;
-
-    if (!address_is_v4(address)) return address[0] == 0xff;
-    return address[12] >> 4 == 0xe || words[3] == 0xffffffff;
-}
-
-static __always_inline bool address_equal(const __u8* left, const __u8* right)
-{
-    const __u32* a = (const __u32*)left;
-    const __u32* b = (const __u32*)right;
-
-    return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3];
 }
 
 /* The socket tuple of a flow whose local end has `local_port`; returns its size for the look-up. */
@@ -319,12 +267,12 @@ static __always_inline __u32 socket_tuple(struct bpf_sock_tuple* tuple,
 static __always_inline void route_query(struct bpf_fib_lookup* query, const struct bp_flow_key* key)
 {
     if (address_is_v4(key->local)) {
-        query->family = 2; /* AF_INET */
+        query->family = FAMILY_V4;
         query->ipv4_src = ((const __u32*)key->peer)[3];
         query->ipv4_dst = ((const __u32*)key->local)[3];
         return;
     }
-    query->family = 10; /* AF_INET6 */
+    query->family = FAMILY_V6;
     copy_address((__u8*)query->ipv6_src, key->peer);
     copy_address((__u8*)query->ipv6_dst, key->local);
 }

@@ -45,7 +45,7 @@ static __always_inline bool rule_matches(const struct bp_policy_rule* rule, cons
     if (call->port < rule->listen_first || call->port > rule->listen_last) return false;
     if (rule->proto != call->proto || rule->netns_cookie != netns_cookie) return false;
     if (use == FOR_CONNECT && (rule->flags & BP_POLICY_NO_LOCAL)) return false;
-    return !(rule->flags & BP_POLICY_ADDRESS) || same_address(rule->address, call->address);
+    return !(rule->flags & BP_POLICY_ADDRESS) || address_equal(rule->address, call->address);
 }
 
 /* A first look, without a helper call: whether any rule listens on the port. A free place has

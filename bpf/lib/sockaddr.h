@@ -8,7 +8,7 @@
 #define BPFPORT_LIB_SOCKADDR_H
 
 #include "bpfport/table.h"
-#include "lib/kernel.h"
+#include "lib/address.h"
 
 /* include/uapi/linux/in.h */
 enum ip_protocol {
@@ -33,42 +33,9 @@ struct call {
     __u8 proto;       /* enum bp_proto */
 };
 
-static __always_inline void copy_address(__u8* to, const __u8* from)
-{
-    __builtin_memcpy(to, from, 16);
-}
-
-static __always_inline bool same_address(const __u8* left, const __u8* right)
-{
-    const __u64 *l = (const __u64*)left, *r = (const __u64*)right;
-
-    return l[0] == r[0] && l[1] == r[1];
-}
-
-static __always_inline void map_v4(__u8* out, __be32 address)
-{
-    __u32* word = (__u32*)out;
-
-    word[0] = 0;
-    word[1] = 0;
-    word[2] = bpf_htonl(0xffff);
-    word[3] = address;
-}
-
-static __always_inline bool address_is_v4(const __u8* address)
-{
-    const __u32* word = (const __u32*)address;
-
-    return !word[0] && !word[1] && word[2] == bpf_htonl(0xffff);
-}
-
-/* 127.0.0.0/8, ::1; and 0.0.0.0 and ::, which connect() takes for them. */
 static __always_inline bool address_means_loopback(const __u8* address)
 {
-    const __u32* word = (const __u32*)address;
-
-    if (address_is_v4(address)) return address[12] == 127 || !word[3];
-    return !word[0] && !word[1] && !word[2] && (!word[3] || word[3] == bpf_htonl(1));
+    return address_is_loopback(address) || address_is_unspecified(address);
 }
 
 static __always_inline bool read_proto(__u32 protocol, __u8* proto)
@@ -87,12 +54,8 @@ static __always_inline bool read_call4(struct bpf_sock_addr* ctx, struct call* c
 
 static __always_inline bool read_call6(struct bpf_sock_addr* ctx, struct call* call)
 {
-    __u32* word = (__u32*)call->address;
-
-    word[0] = ctx->user_ip6[0];
-    word[1] = ctx->user_ip6[1];
-    word[2] = ctx->user_ip6[2];
-    word[3] = ctx->user_ip6[3];
+    put_address(call->address, ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2],
+                ctx->user_ip6[3]);
     call->port = bpf_ntohs(ctx->user_port);
     return read_proto(ctx->protocol, &call->proto);
 }

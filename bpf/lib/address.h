@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Address: 16 bytes in network order, IPv4 as v4-mapped, aligned to 4. What is done with it is done
+ * in words: contexts give IPv6 addresses a word at a time, and old verifiers take no other access.
+ */
+#ifndef BPFPORT_LIB_ADDRESS_H
+#define BPFPORT_LIB_ADDRESS_H
+
+#include "lib/kernel.h"
+
+#define FAMILY_V4 2 /* AF_INET */
+#define FAMILY_V6 10 /* AF_INET6 */
+
+static __always_inline void put_address(__u8* to, __u32 first, __u32 second, __u32 third,
+                                        __u32 fourth)
+{
+    __u32* words = (__u32*)to;
+
+    words[0] = first;
+    words[1] = second;
+    words[2] = third;
+    words[3] = fourth;
+}
+
+static __always_inline void map_v4(__u8* to, __be32 address)
+{
+    put_address(to, 0, 0, bpf_htonl(0xffff), address);
+}
+
+static __always_inline void copy_address(__u8* to, const void* from)
+{
+    const __u32* words = from;
+
+    put_address(to, words[0], words[1], words[2], words[3]);
+}
+
+static __always_inline bool address_equal(const __u8* left, const __u8* right)
+{
+    const __u32* a = (const __u32*)left;
+    const __u32* b = (const __u32*)right;
+
+    return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3];
+}
+
+static __always_inline bool address_is_v4(const __u8* address)
+{
+    const __u32* words = (const __u32*)address;
+
+    return !words[0] && !words[1] && words[2] == bpf_htonl(0xffff);
+}
+
+static __always_inline bool address_is_loopback(const __u8* address)
+{
+    const __u32* words = (const __u32*)address;
+
+    if (address_is_v4(address)) return address[12] == 127;
+    return !words[0] && !words[1] && !words[2] && words[3] == bpf_htonl(1);
+}
+
+/* 0.0.0.0 and ::, which connect() takes for the loopback. */
+static __always_inline bool address_is_unspecified(const __u8* address)
+{
+    const __u32* words = (const __u32*)address;
+
+    return !words[3] && !words[0] && !words[1] && (!words[2] || address_is_v4(address));
+}
+
+static __always_inline bool address_is_multicast(const __u8* address)
+{
+    const __u32* words = (const __u32*)address;
+
+    if (!address_is_v4(address)) return address[0] == 0xff;
+    return address[12] >> 4 == 0xe || words[3] == 0xffffffff;
+}
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Steer: gives what sk_lookup asks about to a socket that listens on the target port.
+ */
+#ifndef BPFPORT_LIB_STEER_H
+#define BPFPORT_LIB_STEER_H
+
+#include "lib/count.h"
+#include "lib/flows.h"
+#include "lib/listeners.h"
+
+enum steered {
+    STEERED,
+    NOBODY, /* no socket that may serve this packet */
+};
+
+/* Gives the packet to a socket bound to key->address; any member stands for its whole group, among
+ * which the kernel then chooses as it always does. */
+static __always_inline enum steered steer_to(struct bpf_sk_lookup* ctx, __u32 ifindex,
+                                             struct bp_listener_key* key)
+{
+    __u32* slots;
+    __u32 end;
+
+    key->slot = 0;
+    slots = bpf_map_lookup_elem(&bp_groups, key);
+    if (!slots) return NOBODY;
+    end = *slots;
+    for (__u32 slot = 0; slot < BP_LISTENER_SLOTS; slot++) {
+        struct bpf_sock* sk;
+        long refused;
+
+        if (slot >= end) break;
+        key->slot = slot;
+        sk = bpf_map_lookup_elem(&bp_listeners, key);
+        if (!sk) continue;
+        /* SO_BINDTODEVICE; the wrong family (v6only) and connected sockets are refused below. */
+        if (sk->bound_dev_if && sk->bound_dev_if != ifindex)
+            refused = 1;
+        else
+            refused = bpf_sk_assign(ctx, sk, 0);
+        bpf_sk_release(sk);
+        if (!refused) return STEERED;
+    }
+    return NOBODY;
+}
+
+/* As the kernel would on the target port: the address itself, then the family's wildcard, then, for
+ * IPv4, a dual-stack socket. */
+static __always_inline enum steered steer(struct bpf_sk_lookup* ctx, __u32 ifindex, __u8 proto,
+                                          const __u8* local, __be16 target)
+{
+    struct bp_listener_key key = {.port = target, .proto = proto};
+    bool v4 = address_is_v4(local);
+
+    copy_address(key.address, local);
+    if (steer_to(ctx, ifindex, &key) == STEERED) return STEERED;
+    __builtin_memset(key.address, 0, sizeof(key.address));
+    if (v4) {
+        map_v4(key.address, 0);
+        if (steer_to(ctx, ifindex, &key) == STEERED) return STEERED;
+        __builtin_memset(key.address, 0, sizeof(key.address));
+    }
+    return steer_to(ctx, ifindex, &key);
+}
+
+/* A datagram that was steered: tc gives its answer the listen port back (tc_out). */
+static __always_inline void remember_datagram(const struct bp_flow_key* key, __be16 listen_port,
+                                              __u16 rule)
+{
+    struct bp_flow flow = {listen_port, key->target_port, rule, 0};
+    struct bp_flow* known = flow_lookup(BP_UDP, key);
+
+    if (known && known->listen_port == listen_port && known->rule == rule) return;
+    if (!flow_store(BP_UDP, key, flow)) count_outcome(BP_OUTCOME_FLOW_LOST);
+    count_connection(rule);
+}
+
+static __always_inline void lookup_addresses(const struct bpf_sk_lookup* ctx,
+                                             struct bp_flow_key* key)
+{
+    if (ctx->family == FAMILY_V4) {
+        map_v4(key->peer, ctx->remote_ip4);
+        map_v4(key->local, ctx->local_ip4);
+        return;
+    }
+    put_address(key->peer, ctx->remote_ip6[0], ctx->remote_ip6[1], ctx->remote_ip6[2],
+                ctx->remote_ip6[3]);
+    put_address(key->local, ctx->local_ip6[0], ctx->local_ip6[1], ctx->local_ip6[2],
+                ctx->local_ip6[3]);
+}
+
+#endif
