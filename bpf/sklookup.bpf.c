@@ -79,11 +79,11 @@ SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
 
 static __always_inline void local_address(const struct bpf_sock_ops* ctx, __u8* address)
 {
-    if (ctx->family == FAMILY_V4)
+    if (ctx->family == FAMILY_V4) {
         map_v4(address, ctx->local_ip4);
-    else
-        put_address(address, ctx->local_ip6[0], ctx->local_ip6[1], ctx->local_ip6[2],
-                    ctx->local_ip6[3]);
+        return;
+    }
+    copy_words(address, ctx->local_ip6);
 }
 
 /* This listener can't be steered to: from now on tc serves its port, where it stands by. */

@@ -46,10 +46,11 @@ static __always_inline void group_grow(__u32* slots, __u32 slot)
 
 static __always_inline void bound_address(const struct bpf_sock* sk, __u8* address)
 {
-    if (sk->family == FAMILY_V4)
+    if (sk->family == FAMILY_V4) {
         map_v4(address, sk->src_ip4);
-    else
-        put_address(address, sk->src_ip6[0], sk->src_ip6[1], sk->src_ip6[2], sk->src_ip6[3]);
+        return;
+    }
+    copy_words(address, sk->src_ip6);
 }
 
 /* Into the first free slot, which is left in key->slot. */

@@ -54,8 +54,7 @@ static __always_inline bool read_call4(struct bpf_sock_addr* ctx, struct call* c
 
 static __always_inline bool read_call6(struct bpf_sock_addr* ctx, struct call* call)
 {
-    put_address(call->address, ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2],
-                ctx->user_ip6[3]);
+    copy_words(call->address, ctx->user_ip6);
     call->port = bpf_ntohs(ctx->user_port);
     return read_proto(ctx->protocol, &call->proto);
 }

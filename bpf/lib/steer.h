@@ -84,10 +84,8 @@ static __always_inline void lookup_addresses(const struct bpf_sk_lookup* ctx,
         map_v4(key->local, ctx->local_ip4);
         return;
     }
-    put_address(key->peer, ctx->remote_ip6[0], ctx->remote_ip6[1], ctx->remote_ip6[2],
-                ctx->remote_ip6[3]);
-    put_address(key->local, ctx->local_ip6[0], ctx->local_ip6[1], ctx->local_ip6[2],
-                ctx->local_ip6[3]);
+    copy_words(key->peer, ctx->remote_ip6);
+    copy_words(key->local, ctx->local_ip6);
 }
 
 #endif

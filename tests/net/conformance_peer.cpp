@@ -74,7 +74,7 @@ bool TcpPeer::hear_bytes(std::size_t bytes) {
 
 // The server's clock decides when: a fifth of a second after the first time, and so on.
 bool TcpPeer::hear_again(std::size_t bytes) {
-    for (int tries = 0; tries < 30; ++tries)
+    for (int tries = 0; tries < 150; ++tries)
         if (hear([&](const Captured& frame) { return data_size(frame) == bytes; })) return true;
     return false;
 }
