@@ -6,6 +6,10 @@ here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 own=$(mktemp -d "${TMPDIR:-/tmp}/vmtests-killed.XXXXXX")
 trap 'rm -rf "$own"' EXIT
 
+if ! command -v busybox >/dev/null; then
+    echo "[  SKIPPED ] needs busybox"
+    exit 77
+fi
 mkdir "$own"/{bin,build,tmp}
 : >"$own/kernel"
 cat >"$own/bin/qemu-system-x86_64" <<QEMU

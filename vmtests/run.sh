@@ -11,7 +11,7 @@
 #     --command STRING  run this in the guest's shell instead of tests; its exit status is run.sh's, the last kernel's
 #     --cgroup v2|mixed how control groups are mounted, instead of what kernels.txt says
 #     --accel kvm|tcg   instead of what works (KVM is tried once)
-#     --limit SECONDS   for each kernel (3600); a program may take what is left of it but a tenth for each that follows
+#     --limit SECONDS   for each kernel (5400); a program may take what is left of it but a tenth for each that follows
 #
 # The environment's BPFPORT_* are the guest's too. Under TCG, where a random frame takes 0.1 ms and more, BPFPORT_FRAMES
 # is 200000 when unsaid.
@@ -25,7 +25,7 @@ set -euo pipefail
 . "$vmtests/guard.bash"
 
 build=$repository/build/release
-kernel='' modules='' command='' cgroup='' accel='' limit=3600 boot=120
+kernel='' modules='' command='' cgroup='' accel='' limit=5400 boot=120
 tests=() with=() names=() arguments=()
 while (($#)); do
     case $1 in
