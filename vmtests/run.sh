@@ -113,7 +113,7 @@ awaited() {
 
 # guest NAME: boots it, shows what it prints, leaves console.log and output.log in its directory.
 guest() {
-    local name=$1 image=$kernel tree=$modules groups=$cgroup directory said try status=0
+    local name=$1 image=$kernel tree=$modules groups=$cgroup directory said try status
     if [[ -z $kernel ]]; then
         directory=$("$vmtests/fetch.sh" "$name") || return
         image=$directory/vmlinuz tree=$directory/modules
@@ -128,10 +128,11 @@ guest() {
     said="/^$token (end|done)/d; s/$token (end|done).*//"
     if [[ -n $command ]]; then said+="; /$token begin/d"; else said+="; s/$token begin (.*)/vmtests: $name: \\1/"; fi
     for try in once twice; do
+        status=0
         virtual_machine "$accel" $((limit + boot)) "$image" "$work/initrd" "$logs/console.log" "$work/qemu" |
             awaited "$work/qemu" | tee "$logs/output.log" | sed -uE "$said" || status=$?
         [[ ! -s $logs/output.log ]] || return "$status"
-        say "$name: booted $try, and not a word within $boot s"
+        say "$name: switched on $try without a word from it"
     done
     return 1
 }
