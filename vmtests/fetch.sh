@@ -9,6 +9,7 @@
 # configuration is read: the mirrors, so that no archive address is written here, and the Acquire settings (proxy).
 set -euo pipefail
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.bash"
+. "$vmtests/guard.bash"
 
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
@@ -114,10 +115,6 @@ if [[ -d $target && -z $update ]]; then
 fi
 [[ -r $keyring ]] || die 1 "$keyring not found" "apt-get install debian-archive-keyring"
 
-root=$(mktemp -d "${TMPDIR:-/tmp}/vmtests-fetch.XXXXXX")
-trap 'rm -rf "$root"' EXIT
-private_apt "$root"
-
 # download SERIES: the newest kernel of the lists that is really there, into ROOT/archives; its version on stdout.
 # An index may name a package that the pool has lost (a security archive after the end of support), so the next
 # older one is tried.
@@ -142,35 +139,43 @@ download() {
     return 1
 }
 
-own=$(mirrors)
-[[ -n $own ]] || die 1 "apt names no Debian archive for this machine's release" "set VMTESTS_MIRRORS to one or more"
-say "$name: looking in ${suites//,/, }"
-export APT_CONFIG=$root/apt.conf
-list "$suites" <<<"$own"
-if ! version=$(download "$series"); then
-    list "$suites" < <(siblings <<<"$own")
+fetch() {
+    root=$TMPDIR
+    private_apt "$root"
+    own=$(mirrors)
+    [[ -n $own ]] || die 1 "apt names no Debian archive for this machine's release" "set VMTESTS_MIRRORS to one or more"
+    say "$name: looking in ${suites//,/, }"
+    export APT_CONFIG=$root/apt.conf
+    list "$suites" <<<"$own"
     if ! version=$(download "$series"); then
-        cat "$root/log" >&2
-        die 1 "no linux-image-$series*-cloud-amd64 to be had from $suites" \
-            "did the suite move? see kernels.txt and VMTESTS_MIRRORS in README.md"
+        list "$suites" < <(siblings <<<"$own")
+        if ! version=$(download "$series"); then
+            cat "$root/log" >&2
+            die 1 "no linux-image-$series*-cloud-amd64 to be had from $suites" \
+                "did the suite move? see kernels.txt and VMTESTS_MIRRORS in README.md"
+        fi
     fi
-fi
-for deb in "$root"/archives/*.deb; do
-    dpkg-deb -x "$deb" "$root/tree"
-done
+    for deb in "$root"/archives/*.deb; do
+        dpkg-deb -x "$deb" "$root/tree"
+    done
 
-mkdir -p "$cache/kernels"
-staging=$(mktemp -d "$cache/kernels/.$name.XXXXXX")
-trap 'rm -rf "$root" "$staging"' EXIT
-find "$root/tree" -name 'vmlinuz*' -type f -exec cp {} "$staging/vmlinuz" \;
-find "$root/tree" \( -name "config-$version" -o -path "*/$version/config" \) -exec cp {} "$staging/config" \;
-tree=$(find "$root/tree" -path "*lib/modules/$version" -type d)
-[[ -s $staging/vmlinuz && -d $tree/kernel ]] || die 1 "$version: no kernel or no modules in it"
-cp -a "$tree" "$staging/modules"
-rm -f "$staging/modules/vmlinuz" "$staging/modules/"{build,source}
-echo "$version" >"$staging/version"
-chmod 755 "$staging"
-rm -rf "$target"
-mv "$staging" "$target"
-say "$name: $version"
-echo "$target"
+    mkdir -p "$cache/kernels"
+    # What a killed one left, but for another that is at it.
+    find "$cache/kernels" -maxdepth 1 -name '.*.??????' -mmin +60 -exec rm -rf {} +
+    staging=$(mktemp -d "$cache/kernels/.$name.XXXXXX")
+    trap 'rm -rf "$staging"' EXIT
+    find "$root/tree" -name 'vmlinuz*' -type f -exec cp {} "$staging/vmlinuz" \;
+    find "$root/tree" \( -name "config-$version" -o -path "*/$version/config" \) -exec cp {} "$staging/config" \;
+    tree=$(find "$root/tree" -path "*lib/modules/$version" -type d)
+    [[ -s $staging/vmlinuz && -d $tree/kernel ]] || die 1 "$version: no kernel or no modules in it"
+    cp -a "$tree" "$staging/modules"
+    rm -f "$staging/modules/vmlinuz" "$staging/modules/"{build,source}
+    echo "$version" >"$staging/version"
+    chmod 755 "$staging"
+    rm -rf "$target"
+    mv "$staging" "$target"
+    say "$name: $version"
+    echo "$target"
+}
+
+guarded fetch

@@ -14,10 +14,11 @@ set -euo pipefail
 # its own ip, mount and timeout whatever the PATH.
 programs=(sh bash env setpriv su timeout nsenter unshare mount umount ip tc ss bridge ethtool nft iptables ip6tables
     iptables-nft iptables-legacy ip6tables-nft ip6tables-legacy {iptables,ip6tables}-{nft,legacy}-save
-    xtables-nft-multi xtables-legacy-multi conntrack sysctl ping curl nginx iperf3 dnsmasq socat tcpdump wg crun bpftool strace)
+    xtables-nft-multi xtables-legacy-multi conntrack sysctl ping curl nginx iperf3 dnsmasq socat tcpdump wg crun bpftool strace
+    python3 script tmux ps)
 # Read by those programs, or opened by name and so not seen by ldd.
 data=(/etc/protocols /etc/services /etc/ethertypes /etc/nsswitch.conf /etc/iproute2 /usr/share/iproute2
-    /etc/nginx/mime.types /etc/ssl/openssl.cnf /usr/lib/x86_64-linux-gnu/xtables /usr/lib/tc)
+    /etc/nginx/mime.types /etc/ssl/openssl.cnf /lib/terminfo /usr/lib/locale/C.utf8 /usr/lib/x86_64-linux-gnu/xtables /usr/lib/tc)
 # The parts of a modules tree that networking, its cryptography and the guest itself may ask for.
 module_dirs=(kernel/net kernel/lib kernel/crypto kernel/arch/x86/crypto kernel/drivers/net kernel/fs/overlayfs)
 # Never: what no guest of ours has, and what is large.
@@ -48,6 +49,14 @@ libraries() {
     { ldd "$@" 2>/dev/null || true; } | sed -nE 's,^[^/]*[[:space:]](/[^ ]+) \(0x.*,\1,p'
 }
 
+# python_modules MODULE…: the files that they are made of. All of Python's would be as large as everything else.
+python_modules() {
+    local import
+    import=$(IFS=,; echo "$*")
+    /usr/bin/python3 -c "import $import, sys
+for module in sys.modules.values(): print(getattr(module, '__file__', None) or '')" 2>/dev/null | sed '/^$/d' || true
+}
+
 base() {
     local out=$1 program path files=() item
     shift
@@ -56,6 +65,8 @@ base() {
         path=$(PATH=/usr/sbin:/usr/bin:/sbin:/bin command -v "$program" || true)
         [[ -z $path ]] || files+=("$path")
     done
+    mapfile -t -O "${#files[@]}" files < <(python_modules argparse contextlib encodings.idna http.server mimetypes pwd \
+        runpy select socket)
     files+=("$@")
     for item in "${data[@]}"; do
         [[ ! -e $item ]] || files+=("$item")

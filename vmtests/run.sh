@@ -11,7 +11,10 @@
 #     --command STRING  run this in the guest's shell instead of tests; its exit status is run.sh's, the last kernel's
 #     --cgroup v2|mixed how control groups are mounted, instead of what kernels.txt says
 #     --accel kvm|tcg   instead of what works (KVM is tried once)
-#     --limit SECONDS   for each kernel (1200)
+#     --limit SECONDS   for each kernel (5400); a program may take what is left of it but a tenth for each that follows
+#
+# The environment's BPFPORT_* are the guest's too. Under TCG, where a random frame takes 0.1 ms and more, BPFPORT_FRAMES
+# is 200000 when unsaid.
 #
 # Promises: exit status 0 only if every kernel was booted, every program ran to its end without a failed test, and no
 # kernel complained (splats.txt); a guest that says nothing has failed. One line for each kernel at the end, then
@@ -19,9 +22,10 @@
 set -euo pipefail
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.bash"
 . "$vmtests/vm.bash"
+. "$vmtests/guard.bash"
 
 build=$repository/build/release
-kernel='' modules='' command='' cgroup='' accel='' limit=1200
+kernel='' modules='' command='' cgroup='' accel='' limit=5400 boot=120
 tests=() with=() names=() arguments=()
 while (($#)); do
     case $1 in
@@ -59,14 +63,12 @@ for program in qemu-system-x86_64 busybox; do
 done
 
 if [[ -z $command && ${#tests[@]} == 0 ]]; then
-    for program in prog net unit; do
+    for program in prog unit net; do
         tests+=("$build/tests/${program}_tests")
         [[ -x ${tests[-1]} ]] || die 1 "${tests[-1]} not found" "cmake --preset release && cmake --build --preset release"
     done
 fi
 
-work=$(mktemp -d "${TMPDIR:-/tmp}/vmtests.XXXXXX")
-trap 'rm -rf "$work"' EXIT
 token=vmtests-$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
 
 # Of the build directory, what runs or is loaded: programs and BPF objects, not what they were made from.
@@ -74,30 +76,44 @@ built=()
 if [[ -d $build ]]; then
     mapfile -t built < <(find "$build" -type f \( -name '*.bpf.o' -o -perm -u+x \) -not -path '*/CMakeFiles/*')
 fi
-"$vmtests/mkroot.sh" base "$work/base" "${built[@]}" "${tests[@]}" "${with[@]}"
 
 # job CGROUP OUT: what this run wants of a guest.
 job() {
-    local share=$((limit / (${#tests[@]} + (${#tests[@]} == 0)))) test
+    local following=${#tests[@]} name test
     rm -rf "$work/root"
     mkdir -p "$work/root/job"
     echo "$token" >"$work/root/job/token"
     echo "$1" >"$work/root/job/cgroup"
-    # From where the guest's programs are run, here and there.
-    echo "mkdir -p ${repository@Q}; cd ${repository@Q} || return" >"$work/root/job/script"
-    if [[ -n $command ]]; then
-        echo "program command $share sh -c ${command@Q}"
-    else
-        for test in "${tests[@]}"; do
-            echo "program ${test##*/} $share ${test@Q} ${arguments[*]@Q}"
+    {
+        # From where the guest's programs are run, here and there.
+        echo "mkdir -p ${repository@Q}; cd ${repository@Q} || return; limit=$limit"
+        [[ $accel != tcg ]] || echo "export BPFPORT_FRAMES=200000"
+        for name in "${!BPFPORT_@}"; do
+            echo "export $name=${!name@Q}"
         done
-    fi >>"$work/root/job/script"
+        [[ -z $command ]] || echo "program command 0 sh -c ${command@Q}"
+        for test in "${tests[@]}"; do
+            echo "program ${test##*/} $((--following)) ${test@Q} ${arguments[*]@Q}"
+        done
+    } >"$work/root/job/script"
     (cd "$work/root" && find . | busybox cpio -o -H newc 2>/dev/null) >"$2"
+}
+
+# awaited PIDFILE: stdin as it comes, but a guest that is silent for too long after it was switched on is switched off: a
+# kernel may hang at boot under TCG when the host is busy, and boots when tried again.
+awaited() {
+    local first
+    if IFS= read -r -t "$boot" first; then
+        printf '%s\n' "$first"
+        cat
+    else
+        kill "$(cat "$1")" 2>/dev/null || true
+    fi
 }
 
 # guest NAME: boots it, shows what it prints, leaves console.log and output.log in its directory.
 guest() {
-    local name=$1 image=$kernel tree=$modules groups=$cgroup directory said
+    local name=$1 image=$kernel tree=$modules groups=$cgroup directory said try status
     if [[ -z $kernel ]]; then
         directory=$("$vmtests/fetch.sh" "$name") || return
         image=$directory/vmlinuz tree=$directory/modules
@@ -111,8 +127,14 @@ guest() {
     # The marks are for results.awk. One may follow on a line that a program left unfinished.
     said="/^$token (end|done)/d; s/$token (end|done).*//"
     if [[ -n $command ]]; then said+="; /$token begin/d"; else said+="; s/$token begin (.*)/vmtests: $name: \\1/"; fi
-    virtual_machine "$accel" $((limit + 60)) "$image" "$work/initrd" "$logs/console.log" |
-        tee "$logs/output.log" | sed -uE "$said"
+    for try in once twice; do
+        status=0
+        virtual_machine "$accel" $((limit + boot)) "$image" "$work/initrd" "$logs/console.log" "$work/qemu" |
+            awaited "$work/qemu" | tee "$logs/output.log" | sed -uE "$said" || status=$?
+        [[ ! -s $logs/output.log ]] || return "$status"
+        say "$name: switched on $try without a word from it"
+    done
+    return 1
 }
 
 # complaints NAME: prints what the kernel's console holds of splats.txt; fails if it does.
@@ -124,45 +146,52 @@ complaints() {
     return 1
 }
 
-status=0 total_passed=0 total_failed=0 total_skipped=0 lines=()
-for name in "${names[@]}"; do
-    logs=$repository/build/vmtests/$name
-    rm -rf "$logs" && mkdir -p "$logs"
-    : >"$logs/output.log" && : >"$logs/console.log"
-    started=$SECONDS
-    guest "$name" || say "$name: QEMU ended with status $?"
-    verdict=ok
+all() {
+    local work=$TMPDIR status=0 total_passed=0 total_failed=0 total_skipped=0 lines=() name
+    "$vmtests/mkroot.sh" base "$work/base" "${built[@]}" "${tests[@]}" "${with[@]}" "$repository"/{docs,packaging}
+    for name in "${names[@]}"; do
+        logs=$repository/build/vmtests/$name
+        rm -rf "$logs" && mkdir -p "$logs"
+        : >"$logs/output.log" && : >"$logs/console.log"
+        started=$SECONDS
+        guest "$name" || say "$name: QEMU ended with status $?"
+        verdict=ok
 
-    if [[ -n $command ]]; then
-        status=$(sed -n "s/.*$token end command //p" "$logs/output.log")
-        complaints "$name" || true
-        if [[ -z $status ]]; then
-            say "$name: the guest ended before the command did; the end of its console:"
-            tail -n 20 "$logs/console.log" >&2
-            status=1
+        if [[ -n $command ]]; then
+            status=$(sed -n "s/.*$token end command //p" "$logs/output.log")
+            complaints "$name" || true
+            if [[ -z $status ]]; then
+                say "$name: the guest ended before the command did; the end of its console:"
+                tail -n 20 "$logs/console.log" >&2
+                status=1
+            fi
+            continue
         fi
-        continue
-    fi
 
-    mapfile -t result < <(awk -v token="$token" -f "$vmtests/results.awk" "$logs/output.log")
-    read -r passed failed skipped <<<"${result[0]}"
-    for problem in "${result[@]:1}"; do
-        say "$name: $problem"
+        mapfile -t result < <(awk -v token="$token" -f "$vmtests/results.awk" "$logs/output.log")
+        read -r passed failed skipped <<<"${result[0]}"
+        for problem in "${result[@]:1}"; do
+            say "$name: $problem"
+        done
+        complaints "$name" || failed=$((failed + 1))
+        if ((failed)); then
+            verdict=FAILED status=1
+            say "$name: see ${logs#"$repository"/}/"
+        fi
+        if ((${#result[@]} > 1)); then
+            say "$name: the end of its console:"
+            tail -n 20 "$logs/console.log" >&2
+        fi
+        lines+=("$name: $verdict, $passed passed, $failed failed, $skipped skipped, $((SECONDS - started)) s under ${accel:-nothing}")
+        total_passed=$((total_passed + passed)) total_failed=$((total_failed + failed)) total_skipped=$((total_skipped + skipped))
     done
-    complaints "$name" || failed=$((failed + 1))
-    if ((failed)); then
-        verdict=FAILED status=1
-        say "$name: see ${logs#"$repository"/}/"
-    fi
-    if ((${#result[@]} > 1)); then
-        say "$name: the end of its console:"
-        tail -n 20 "$logs/console.log" >&2
-    fi
-    lines+=("$name: $verdict, $passed passed, $failed failed, $skipped skipped, $((SECONDS - started)) s under ${accel:-nothing}")
-    total_passed=$((total_passed + passed)) total_failed=$((total_failed + failed)) total_skipped=$((total_skipped + skipped))
-done
 
-[[ -z $command ]] || exit "$status"
-printf '%s\n' "${lines[@]}"
-echo "$total_passed passed, $total_failed failed, $total_skipped skipped"
-exit "$status"
+    [[ -z $command ]] || exit "$status"
+    (cd "$repository/build/vmtests" && awk -f "$vmtests/verifier.awk" "${names[@]/%//output.log}")
+    printf '%s\n' "${lines[@]}"
+    echo "$total_passed passed, $total_failed failed, $total_skipped skipped"
+    exit "$status"
+}
+
+# One line: the shell reads on when the first half has run, and a run is long enough for this file to have changed.
+guarded all; exit

@@ -2,13 +2,13 @@
 # shellcheck disable=SC2154 # $cache is lib.bash's
 # Boots a kernel under QEMU with an initramfs: under KVM where that works, else under TCG, which works everywhere.
 
-# virtual_machine ACCEL SECONDS KERNEL INITRD CONSOLE: the guest's second serial line on stdout, its first, the
+# virtual_machine ACCEL SECONDS KERNEL INITRD CONSOLE PIDFILE: the guest's second serial line on stdout, its first, the
 # kernel's console, into the file CONSOLE. Fails with 124 when it takes longer.
 virtual_machine() {
     # loglevel=5: warnings reach the console, so that a splat is on record even if the guest dies of it.
     # oops=panic, panic=-1: what an oops leaves locked would only make the rest hang; -no-reboot ends QEMU then.
     # The watchdogs are told to be patient: under TCG on a busy host a vCPU may wait seconds for its turn.
-    timeout --foreground -k 5 "$2" qemu-system-x86_64 -accel "$1" -cpu max -smp 2 -m 2048 \
+    timeout --foreground -k 5 "$2" qemu-system-x86_64 -accel "$1" -cpu max -smp 2 -m 2048 -pidfile "$6" \
         -nodefaults -no-user-config -display none -nic none -no-reboot \
         -serial "file:$5" -chardev stdio,id=out,signal=off -serial chardev:out \
         -kernel "$3" -initrd "$4" -append "console=ttyS0,115200 loglevel=5 printk.time=1 oops=panic panic=-1 \
@@ -25,7 +25,7 @@ kvm_works() {
     printf '#!/bin/busybox sh\nbusybox mount -t devtmpfs dev /dev\necho init >/dev/ttyS1\nbusybox reboot -f\n' >"$try/root/init"
     chmod 755 "$try/root/init"
     (cd "$try/root" && find . | busybox cpio -o -H newc 2>/dev/null) >"$try/initrd"
-    virtual_machine kvm 10 "$1" "$try/initrd" "$try/console" >"$try/out" 2>/dev/null || true
+    virtual_machine kvm 10 "$1" "$try/initrd" "$try/console" "$try/pid" >"$try/out" 2>/dev/null || true
     local result=1
     ! grep -q init "$try/out" || result=0
     rm -rf "$try"

@@ -101,6 +101,13 @@ void remove_pins(unsigned long number) {
     }
 }
 
+void kill_processes_in_cgroup(const std::string& path) {
+    if (std::ofstream(path + "/cgroup.kill") << "1" << std::flush) return; // 5.14
+    std::ifstream processes(path + "/cgroup.procs");
+    for (pid_t pid = 0; processes >> pid;)
+        if (pid > 1 && pid != ::getpid()) ::kill(pid, SIGKILL);
+}
+
 void begin_once() {
     static const bool begun = [] {
         hold_own_lock();
@@ -153,7 +160,7 @@ void remove_netns(const std::string& name) {
 }
 
 void remove_cgroup(const std::string& path) {
-    std::ofstream(path + "/cgroup.kill") << "1"; // 5.14; the kernel ends what is inside
+    kill_processes_in_cgroup(path);
     for (const auto& child : entries(path))
         if (fs::is_directory(child)) remove_cgroup(child);
     if (const auto number = inode(path)) remove_pins(*number);

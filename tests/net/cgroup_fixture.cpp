@@ -38,7 +38,7 @@ ProcessResult CgroupTest::bp(std::vector<std::string> arguments,
 }
 
 void CgroupTest::must(std::vector<std::string> arguments) const {
-    auto result = bp(arguments);
+    auto result = bp(arguments, {.timeout = std::chrono::seconds(90)}); // on emulated machines
     EXPECT_EQ(result.status, 0) << testing::PrintToString(arguments) << "\n" << result.err;
 }
 

@@ -15,6 +15,8 @@
 namespace bpfport::test {
 namespace {
 
+constexpr std::chrono::seconds kStart{60}; // a runtime, its hook and a server, on emulated machines
+
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
 
@@ -77,7 +79,8 @@ class CgroupOci : public CgroupTest {
     // in a mount namespace of its own.
     [[nodiscard]] std::vector<std::string> crun(const std::string& words) const {
         return {"unshare", "-m", "sh", "-c",
-                fmt::format("mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec crun --root {}/state "
+                fmt::format("[ $(stat -f -c %t /sys/fs/cgroup) = 63677270 ] || "
+                            "mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec crun --root {}/state "
                             "--cgroup-manager=cgroupfs {}",
                             directory_, words)};
     }
@@ -105,9 +108,9 @@ TEST_F(CgroupOci, TwoContainersOnTheHostNetworkBothListenOn80) {
     std::ofstream(directory_ + "/root/www/index.html") << "hello\n";
     const std::string one = unique_name(), two = unique_name();
     Process first = start(one, bundle(one, "bpfport.publish", "80:3001"));
-    ASSERT_TRUE(wait_for_port(*netns, 3001)) << errors() << first.stop().err;
+    ASSERT_TRUE(wait_for_port(*netns, 3001, false, kStart)) << errors() << first.stop().err;
     Process second = start(two, bundle(two, "bpfport.publish", "80:3002"));
-    ASSERT_TRUE(wait_for_port(*netns, 3002)) << errors() << second.stop().err;
+    ASSERT_TRUE(wait_for_port(*netns, 3002, false, kStart)) << errors() << second.stop().err;
     EXPECT_EQ(page(3001), "200");
     EXPECT_EQ(page(3002), "200");
     EXPECT_THAT(status(), HasSubstr("container:" + one));
@@ -123,7 +126,7 @@ TEST_F(CgroupOci, AGrant) {
     std::ofstream(directory_ + "/root/www/index.html") << "hello\n";
     const std::string name = unique_name();
     Process container = start(name, bundle(name, "bpfport.grant", "80,443"));
-    ASSERT_TRUE(wait_for_port(*netns, 80)) << errors() << container.stop().err;
+    ASSERT_TRUE(wait_for_port(*netns, 80, false, kStart)) << errors() << container.stop().err;
     EXPECT_EQ(page(80), "200");
     stop(name);
     container.wait();

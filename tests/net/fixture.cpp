@@ -102,10 +102,13 @@ testing::AssertionResult alive(TcpClient& connection, std::size_t bytes) {
 }
 
 ProcessResult tool(const Netns& netns, const std::string& words) {
+    // Beside bulk transfers on an emulated machine, an attach takes more than 30 s.
+    const ProcessOptions patient{.timeout = 90s};
     if (!words.starts_with("attach") || words.find("--engine") != std::string::npos)
-        return bpfport(netns, split(words));
+        return bpfport(netns, split(words), patient);
     const char* engine = std::getenv("BPFPORT_TEST_ENGINE");
-    return bpfport(netns, split(words + " --engine " + (engine != nullptr ? engine : "tc")));
+    return bpfport(netns, split(words + " --engine " + (engine != nullptr ? engine : "tc")),
+                   patient);
 }
 
 testing::AssertionResult works(const Netns& netns, const std::string& words) {

@@ -97,7 +97,8 @@ TEST_F(XdpSwitch, TheEngineIsShownForEachRule) {
     auto now = status(net.server);
     EXPECT_EQ(now.at("rules").at(0).at("engine"), "xdp");
     EXPECT_EQ(now.at("rules").at(1).at("engine"), "tc");
-    EXPECT_THAT(tool(net.server, "status").out, HasSubstr("eth0 (tcx, xdp native)"));
+    const char* hooks = kernel_at_least(6, 6) ? "eth0 (tcx, xdp native)" : "eth0 (clsact, xdp native)";
+    EXPECT_THAT(tool(net.server, "status").out, HasSubstr(hooks));
     ASSERT_TRUE(works(net.server, "detach eth0 80:3000"));
     now = status(net.server);
     for (const auto& hook : now.at("hooks")) EXPECT_EQ(hook.at("xdp"), "");
