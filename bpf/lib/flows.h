@@ -66,7 +66,9 @@ static __always_inline void flow_assign(struct bp_flow* flow, struct bp_flow val
     *(volatile __u64*)flow = whole.word;
 }
 
-/* Makes or changes a flow. False: the map could not take it. */
+/* Makes or changes a flow. False: the map could not take it. A new one is looked up once: an LRU map
+ * that is full evicts first what nobody has looked up, which is what came in this very moment, and
+ * of a batch of SYNs some would lose their hint before the answer to them is on its way. */
 static __always_inline bool flow_store(__u8 proto, const struct bp_flow_key* key,
                                        struct bp_flow value)
 {
@@ -79,11 +81,11 @@ static __always_inline bool flow_store(__u8 proto, const struct bp_flow_key* key
     if (proto == BP_UDP) {
         if (bpf_map_update_elem(&bp_udp_flows, key, &value, BPF_ANY)) return false;
         count_stored(BP_FLOWS_UDP);
-        return true;
+        return flow_lookup(proto, key);
     }
     if (bpf_map_update_elem(&bp_hints, key, &value, BPF_ANY)) return false;
     count_stored(BP_FLOWS_HINTS);
-    return true;
+    return flow_lookup(proto, key);
 }
 
 static __always_inline bool forward_store(__u8 proto, const struct bp_flow_key* key,
@@ -98,11 +100,11 @@ static __always_inline bool forward_store(__u8 proto, const struct bp_flow_key* 
     if (proto == BP_UDP) {
         if (bpf_map_update_elem(&bp_forward_udp, key, &value, BPF_ANY)) return false;
         count_stored(BP_FLOWS_FORWARD_UDP);
-        return true;
+        return forward_lookup(proto, key);
     }
     if (bpf_map_update_elem(&bp_forward_tcp, key, &value, BPF_ANY)) return false;
     count_stored(BP_FLOWS_FORWARD_TCP);
-    return true;
+    return forward_lookup(proto, key);
 }
 
 #endif
