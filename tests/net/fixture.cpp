@@ -76,6 +76,10 @@ std::string mode_name(const testing::TestParamInfo<Mode>& info) {
     return engine + info.param.hook + (info.param.tx_checksum ? "TxOn" : "TxOff");
 }
 
+void PrintTo(const Mode& mode, std::ostream* out) {
+    *out << mode.options() << (mode.tx_checksum ? ", tx checksum on" : ", tx checksum off");
+}
+
 std::string Mode::options() const {
     return std::string("--hook ") + hook + " --engine " + engine;
 }

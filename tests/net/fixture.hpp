@@ -9,6 +9,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <ostream>
 #include <string>
 
 #include <nlohmann/json.hpp>
@@ -58,6 +59,7 @@ struct Mode {
     [[nodiscard]] bool steers() const { return test::steers(engine); }
 };
 std::string mode_name(const testing::TestParamInfo<Mode>& info);
+void PrintTo(const Mode& mode, std::ostream* out);
 // Skips the test when the kernel has no such hook or engine.
 #define REQUIRE_HOOK(hook)                                                                         \
     do {                                                                                           \

@@ -27,10 +27,18 @@ struct FloodCase {
     bool exclusive;
 };
 
-std::string flood_name(const testing::TestParamInfo<FloodCase>& info) {
+std::string text(const FloodCase& one) {
     constexpr const char* kKinds[] = {"Syn", "SynThenAck", "Ack", "Udp"};
-    return fmt::format("{}To{}{}", kKinds[static_cast<int>(info.param.kind)], info.param.port,
-                       info.param.exclusive ? "Exclusive" : "");
+    return fmt::format("{}To{}{}", kKinds[static_cast<int>(one.kind)], one.port,
+                       one.exclusive ? "Exclusive" : "");
+}
+
+std::string flood_name(const testing::TestParamInfo<FloodCase>& tested) {
+    return text(tested.param);
+}
+
+void PrintTo(const FloodCase& one, std::ostream* out) {
+    *out << text(one);
 }
 
 std::vector<FloodCase> flood_cases() {
