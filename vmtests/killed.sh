@@ -30,8 +30,8 @@ left() {
 attempt() {
     local process tries remains
     rm -f "$own/booted"
-    # A shell that was started in the background is deaf to SIGINT.
-    TMPDIR=$own/tmp PATH=$own/bin:$PATH env --default-signal=INT "$here/run.sh" --kernel "$own/kernel" \
+    # A shell that was started in the background is deaf to SIGINT, one under nohup to SIGHUP.
+    TMPDIR=$own/tmp PATH=$own/bin:$PATH env --default-signal=TERM,INT,HUP "$here/run.sh" --kernel "$own/kernel" \
         --build "$own/build" --accel tcg --command true >"$own/said" 2>&1 &
     process=$!
     if [[ $2 == booted ]]; then
