@@ -46,6 +46,16 @@ attempt() {
         echo "$2, SIG$1: run.sh had ended: $(cat "$own/said")"
         failed=1
     fi
+    # Again where it came before run.sh could hear it: what counts is that it ends, and what is left then.
+    for ((tries = 0; tries < 300; tries++)); do
+        kill -0 "$process" 2>/dev/null || break
+        sleep 0.1
+        ((tries % 50 != 49)) || kill -s "$1" "$process" 2>/dev/null || true
+    done
+    if kill -KILL "$process" 2>/dev/null; then
+        echo "$2, SIG$1: run.sh did not end"
+        failed=1
+    fi
     wait "$process" 2>/dev/null || true
     for ((tries = 0; tries < 100; tries++)); do
         remains=$(left)
