@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "bpfport/meta.h"
 #include "cli/listen_address.hpp"
 #include "cli/top_view.hpp"
@@ -98,6 +100,11 @@ TEST(FamilyChannel, CarriesEverything) {
     EXPECT_EQ(metrics_text(*decoded), metrics_text(metrics.families()));
     EXPECT_FALSE(decode("nonsense"));
     EXPECT_FALSE(decode(""));
+    // What is no kind of metric: a number beyond every integer, one beyond the enumerators, a word.
+    for (const nlohmann::json& type : {nlohmann::json(-4e39), nlohmann::json(77), nlohmann::json("x")}) {
+        const auto bytes = nlohmann::json::to_cbor({{"name", "help", type, nlohmann::json::array()}});
+        EXPECT_FALSE(decode(std::string(bytes.begin(), bytes.end()))) << type;
+    }
 }
 
 Sample sample(std::vector<RuleStatus> rules, int second) {

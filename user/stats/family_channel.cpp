@@ -51,6 +51,13 @@ double value_of(const prometheus::MetricFamily& family, const prometheus::Client
                                                           : metric.gauge.value;
 }
 
+// The kinds that are sent; whatever else the number is, it is no enumerator.
+Result<prometheus::MetricType> type_of(const json& number) {
+    for (const auto type : {prometheus::MetricType::Counter, prometheus::MetricType::Gauge})
+        if (number == static_cast<int>(type)) return type;
+    return failure("decode metrics: a family that is neither counters nor gauges");
+}
+
 } // namespace
 
 std::string encode(const Families& families) {
@@ -74,7 +81,9 @@ Result<Families> decode(const std::string& bytes) {
     try {
         Families families;
         for (const auto& one : json::from_cbor(bytes)) {
-            prometheus::MetricFamily family{one.at(0), one.at(1), one.at(2), {}};
+            const auto type = type_of(one.at(2));
+            if (!type) return std::unexpected(type.error());
+            prometheus::MetricFamily family{one.at(0), one.at(1), *type, {}};
             for (const auto& series : one.at(3)) {
                 prometheus::ClientMetric metric;
                 if (family.type == prometheus::MetricType::Counter)
