@@ -6,6 +6,8 @@
 # Begins with the inputs of corpus/TARGET and with what earlier runs found. What is new goes to build/fuzz/new, an input
 # that breaks something to build/fuzz/findings; nothing is written to the source tree. Exit status: 0, all went well;
 # 1, something was found; 77, there is no clang-19.
+#
+# BPFPORT_FUZZ_SEED=N draws the same inputs each time: what is run for every change must judge the change, not luck.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -48,7 +50,7 @@ run() { # TARGET; writes its line of the table to build/fuzz/NAME.result
     mkdir -p "$build/seeds/$name"
     seed "$name" "$build/seeds/$name"
     # A frame may be as long as 64 KiB and a listing longer; what is found there is found in less.
-    "$build/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -max_len=4096 -timeout=20 -rss_limit_mb=2048 \
+    "$build/tests/fuzz/fuzz_$name" -seed="${BPFPORT_FUZZ_SEED:-0}" -max_total_time="$seconds" -max_len=4096 -timeout=20 -rss_limit_mb=2048 \
         -print_final_stats=1 -artifact_prefix="$build/findings/$name-" \
         "$build/new/$name" "$build/seeds/$name" >"$log" 2>&1 || status=$?
     if ((status == 0)); then word=ok; else word=FAILED; fi
