@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // Many flows at once, each to be remembered: connections that processes hold open, and UDP peers
 // that are written to long after they wrote. BPFPORT_SOAK=1 makes it a million of each.
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "net/fixture.hpp"
+#include "net/soak.hpp"
 #include "net/strangers.hpp"
 
 namespace bpfport::test {
@@ -24,7 +23,7 @@ namespace {
 std::uint32_t wanted() {
     if (const char* said = std::getenv("BPFPORT_CONNECTIONS"))
         return std::stoul(said) / 1000 * 1000;
-    return std::getenv("BPFPORT_SOAK") != nullptr ? 1'000'000 : 20'000;
+    return quick_or_full(20'000, 1'000'000);
 }
 
 // Processes that accept connections, greet each with a byte and keep it open. One after another,
@@ -94,8 +93,6 @@ class Holders {
     }
 
     [[noreturn]] void hold() {
-        rlimit files{};
-        ::getrlimit(RLIMIT_NOFILE, &files);
         std::vector<int> open;
         bool full = false;
         for (std::uint32_t round = count_->rounds;;) {
@@ -131,8 +128,6 @@ class Concurrent : public NetTest {
         if (IsSkipped()) return;
         REQUIRE_KERNEL(5, 18); // live frames
         net_.emplace(false);
-        net_->server.ip("route add default via 10.1.0.1"); // to the strangers
-        net_->server.ip("-6 route add default via fd01::1");
         responder_.emplace(*net_);
     }
 

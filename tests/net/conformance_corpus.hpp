@@ -27,6 +27,10 @@ struct Conversation {
     Families families = Families::kBoth;
 };
 
+inline constexpr auto kFirstAddress =
+    "the redirect changes the address too, to the interface's first, and the program never learns "
+    "which one was asked";
+
 // By what they are about; each of a file of its own.
 std::vector<Conversation> tcp_conversations();     // as programs have them
 std::vector<Conversation> segment_conversations(); // single segments, right and wrong

@@ -2,7 +2,6 @@
 #include <netinet/in.h>
 
 #include "net/conformance_stage.hpp"
-#include "net/conformance_wire.hpp"
 
 namespace bpfport::test {
 

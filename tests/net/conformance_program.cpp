@@ -55,42 +55,44 @@ struct Letter {
     in6_pktinfo to{};
 };
 
-std::optional<Letter> receive(const Fd& socket) {
-    Letter letter;
-    iovec data{letter.text.data(), letter.text.size()};
+// What sendmsg and recvmsg take of a letter: its peer, a text, and room for the address.
+struct Envelope {
+    iovec data;
     alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(in6_pktinfo))> control{};
     msghdr message{};
-    message.msg_name = letter.from.get();
-    message.msg_namelen = letter.from.size;
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    const ssize_t size = ::recvmsg(socket.get(), &message, 0);
+
+    Envelope(Letter& letter, std::string& text) : data{text.data(), text.size()} {
+        message.msg_name = letter.from.get();
+        message.msg_namelen = letter.from.size;
+        message.msg_iov = &data;
+        message.msg_iovlen = 1;
+        message.msg_control = control.data();
+        message.msg_controllen = control.size();
+    }
+    Envelope(const Envelope&) = delete;
+    Envelope& operator=(const Envelope&) = delete;
+};
+
+std::optional<Letter> receive(const Fd& socket) {
+    Letter letter;
+    Envelope envelope(letter, letter.text);
+    const ssize_t size = ::recvmsg(socket.get(), &envelope.message, 0);
     if (size < 0) return {};
     letter.text.resize(static_cast<std::size_t>(size));
-    letter.from.size = message.msg_namelen;
-    if (const cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr)
+    letter.from.size = envelope.message.msg_namelen;
+    if (const cmsghdr* header = CMSG_FIRSTHDR(&envelope.message); header != nullptr)
         std::memcpy(&letter.to, CMSG_DATA(header), sizeof(letter.to));
     return letter;
 }
 
 void answer(const Fd& socket, Letter& letter, std::string text) {
-    iovec data{text.data(), text.size()};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(in6_pktinfo))> control{};
-    msghdr message{};
-    message.msg_name = letter.from.get();
-    message.msg_namelen = letter.from.size;
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    Envelope envelope(letter, text);
+    cmsghdr* header = CMSG_FIRSTHDR(&envelope.message);
     header->cmsg_level = IPPROTO_IPV6;
     header->cmsg_type = IPV6_PKTINFO;
     header->cmsg_len = CMSG_LEN(sizeof(in6_pktinfo));
     std::memcpy(CMSG_DATA(header), &letter.to, sizeof(letter.to));
-    static_cast<void>(::sendmsg(socket.get(), &message, 0));
+    static_cast<void>(::sendmsg(socket.get(), &envelope.message, 0));
 }
 
 Endpoint local_of(const Letter& letter) {

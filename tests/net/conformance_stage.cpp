@@ -8,7 +8,6 @@
 
 #include <fmt/format.h>
 
-#include "net/conformance_wire.hpp"
 #include "net/fixture.hpp"
 
 namespace bpfport::test {
@@ -83,7 +82,11 @@ void Stage::stop_redirecting() {
 }
 
 Packet Stage::ethernet() const {
-    return Ethernet{.dst = kServerMac, .src = kClientMac};
+    return ethernet(kServerMac);
+}
+
+Packet Stage::ethernet(const Mac& to) const {
+    return Ethernet{.dst = to, .src = kClientMac};
 }
 
 Packet Stage::network_to(const Address& address) const {
@@ -126,28 +129,41 @@ bool Stage::of_this_conversation(const Captured& frame) const {
     return frame.view.packet->dst == client() && port.value_or(first_port_) >= first_port_;
 }
 
+bool Stage::is_fence(const Captured& frame) const {
+    return frame.view.packet->dst == fence_address(ipv6_);
+}
+
+std::optional<Captured> Stage::next(std::chrono::milliseconds patience) {
+    return wire_.next(
+        [&](const Captured& frame) {
+            return !frame.outgoing && frame.view.packet &&
+                   (is_fence(frame) || of_this_conversation(frame));
+        },
+        patience);
+}
+
+Captured Stage::next_before_the_fence_is_answered() {
+    auto frame = next(std::chrono::seconds(10));
+    if (!frame) throw std::runtime_error("the program does not answer");
+    return std::move(*frame);
+}
+
 std::optional<Captured> Stage::hear(const FrameFilter& wanted) {
-    const Address fence = fence_address(ipv6_);
-    const FrameFilter ours = [&](const Captured& frame) {
-        return !frame.outgoing && frame.view.packet &&
-               (frame.view.packet->dst == fence || of_this_conversation(frame));
-    };
-    for (bool fenced = false;;) {
-        const auto patience = std::chrono::milliseconds(fenced ? 10'000 : 100);
-        const auto frame = wire_.next(ours, patience);
-        if (!frame && fenced) throw std::runtime_error("the program does not answer");
-        if (!frame) {
-            send_fence();
-            fenced = true;
-            continue;
+    bool fenced = false;
+    for (;;) {
+        std::optional<Captured> frame;
+        if (!fenced) {
+            frame = next(std::chrono::milliseconds(100));
+            if (!frame) send_fence();
+            fenced = !frame;
         }
-        if (frame->view.packet->dst == fence) break;
+        if (!frame) frame = next_before_the_fence_is_answered();
+        if (is_fence(*frame)) break;
         const bool is_it = wanted(*frame);
         if (is_it || worth_a_line(*frame)) write_down(*frame);
         if (!is_it) continue;
         if (fenced) // its answer is still to come
-            wire_.next(
-                [&](const Captured& c) { return c.view.packet && c.view.packet->dst == fence; });
+            wire_.next([&](const Captured& c) { return c.view.packet && is_fence(c); });
         return frame;
     }
     note("nothing came");
@@ -203,19 +219,10 @@ std::string Stage::caller(const ProgramLine& line) {
 }
 
 Transcript Stage::end() {
-    const Address fence = fence_address(ipv6_);
     send_fence();
-    for (;;) {
-        const auto frame = wire_.next(
-            [&](const Captured& c) {
-                return !c.outgoing && c.view.packet &&
-                       (c.view.packet->dst == fence || of_this_conversation(c));
-            },
-            std::chrono::seconds(10));
-        if (!frame) throw std::runtime_error("the program does not answer");
-        if (frame->view.packet->dst == fence) break;
-        if (worth_a_line(*frame)) write_down(*frame);
-    }
+    for (auto frame = next_before_the_fence_is_answered(); !is_fence(frame);
+         frame = next_before_the_fence_is_answered())
+        if (worth_a_line(frame)) write_down(frame);
     for (const ProgramLine& line : program_.take())
         note(fmt::format("program: {}{} {}: {}", caller(line), line.datagram ? " to" : ", at",
                          named(line.datagram ? Endpoint{line.local.address, 0} : line.local),

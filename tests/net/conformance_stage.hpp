@@ -9,6 +9,8 @@
 // script waits for one.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -22,6 +24,7 @@
 #include "harness/packet.hpp"
 #include "harness/topology.hpp"
 #include "net/conformance_program.hpp"
+#include "net/conformance_wire.hpp"
 
 namespace bpfport::test {
 
@@ -39,6 +42,9 @@ struct Way {
     std::string attach;
 };
 
+inline std::string way_name(const testing::TestParamInfo<Way>& tested) {
+    return tested.param.name;
+}
 inline void PrintTo(const Way& way, std::ostream* out) {
     *out << way.name;
 }
@@ -70,7 +76,8 @@ class Stage {
         return next_port_++;
     } // of the client, never used before
     [[nodiscard]] const Program& program() const { return program_; }
-    [[nodiscard]] Packet ethernet() const;
+    [[nodiscard]] Packet ethernet() const; // to the server
+    [[nodiscard]] Packet ethernet(const Mac& to) const;
     [[nodiscard]] Packet network_to(const Address& address) const; // an IP header from the client
     [[nodiscard]] Packet network() const { return network_to(server()); }
 
@@ -89,6 +96,10 @@ class Stage {
 
   private:
     void send_fence() const;
+    [[nodiscard]] bool is_fence(const Captured& frame) const;
+    // The next frame that is the conversation's or the fence's.
+    [[nodiscard]] std::optional<Captured> next(std::chrono::milliseconds patience);
+    [[nodiscard]] Captured next_before_the_fence_is_answered(); // or the fence's
     [[nodiscard]] bool of_this_conversation(const Captured& frame) const;
     [[nodiscard]] Bytes without_chance(const Captured& frame) const;
     [[nodiscard]] bool worth_a_line(const Captured& frame) const;
@@ -153,10 +164,5 @@ class TcpPeer {
     bool over_ = true;      // nothing was sent yet, or it was reset
     Packet network_;
 };
-
-// The bytes that follow the transport header.
-std::size_t data_size(const Captured& frame);
-// TCP: of an ordinary frame; 0 when it is none.
-std::uint8_t tcp_flags(const Captured& frame);
 
 } // namespace bpfport::test

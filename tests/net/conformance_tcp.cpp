@@ -48,13 +48,18 @@ void several_requests(Stage& stage) {
     }
 }
 
-void the_server_closes(Stage& stage) {
-    TcpPeer client(stage, 80);
+// TIME_WAIT is the server's then.
+void let_the_server_close(TcpPeer& client) {
     if (!client.open()) return;
     client.say("close hello");
     client.hear(kFin);
     client.finish();
     client.hear(kAck);
+}
+
+void the_server_closes(Stage& stage) {
+    TcpPeer client(stage, 80);
+    let_the_server_close(client);
 }
 
 void the_client_resets(Stage& stage) {
@@ -137,28 +142,12 @@ void syn_cookies(Stage& stage) {
     stage.host().sysctl("net/ipv4/tcp_syncookies", "1");
 }
 
-// TIME_WAIT is the server's; the client's port is used again at once.
-void the_port_is_used_again(Stage& stage) {
+// At once, for a connection to the listen port and then one to kSecond.
+template <std::uint16_t kSecond> void the_port_is_used_again(Stage& stage) {
     const std::uint16_t port = stage.new_port();
-    for (const std::uint32_t isn : {1000U, 2'000'000U}) {
-        TcpPeer client(stage, 80, port, isn);
-        if (!client.open()) return;
-        client.say("close hello");
-        client.hear(kFin);
-        client.finish();
-        client.hear(kAck);
-    }
-}
-
-void the_port_is_used_again_for_the_target(Stage& stage) {
-    const std::uint16_t port = stage.new_port();
-    for (const auto& [to, isn] : {std::pair{std::uint16_t{80}, 1000U}, {3000, 2'000'000U}}) {
+    for (const auto& [to, isn] : {std::pair{std::uint16_t{80}, 1000U}, {kSecond, 2'000'000U}}) {
         TcpPeer client(stage, to, port, isn);
-        if (!client.open()) return;
-        client.say("close hello");
-        client.hear(kFin);
-        client.finish();
-        client.hear(kAck);
+        let_the_server_close(client);
     }
 }
 
@@ -180,9 +169,9 @@ std::vector<Conversation> tcp_conversations() {
         {"explicit congestion notification", explicit_congestion_notification},
         {"the request comes with the handshake", the_request_comes_with_the_handshake},
         {"SYN cookies", syn_cookies},
-        {"the client's port is used again", the_port_is_used_again},
+        {"the client's port is used again", the_port_is_used_again<80>},
         {"the client's port is used again for the target port",
-         the_port_is_used_again_for_the_target,
+         the_port_is_used_again<3000>,
          {{"tc xdp sklookup",
            "conntrack still holds the first connection and gives the second another source port",
            {"- program: client from another port", "+ program: client, asked on 3000"}}}},

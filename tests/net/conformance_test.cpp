@@ -107,10 +107,6 @@ class Conformance : public NetTest, public testing::WithParamInterface<Way> {
     }
 };
 
-std::string way_name(const testing::TestParamInfo<Way>& tested) {
-    return tested.param.name;
-}
-
 INSTANTIATE_TEST_SUITE_P(, Conformance,
                          testing::Values(Way{"tcx", "attach eth0 --engine tc --hook tcx"},
                                          Way{"clsact", "attach eth0 --engine tc --hook clsact"},

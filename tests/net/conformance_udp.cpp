@@ -17,8 +17,8 @@ void send(Stage& stage, const Packet& network, const Udp& udp, const std::string
     stage.send(stage.ethernet() / network / udp / Payload(text));
 }
 
-void hear(Stage& stage, const Udp& udp) {
-    stage.hear([&](const Captured& frame) {
+std::optional<Captured> hear(Stage& stage, const Udp& udp) {
+    return stage.hear([&](const Captured& frame) {
         return frame.view.packet->protocol == IPPROTO_UDP && frame.view.packet->dport == udp.sport;
     });
 }
@@ -123,15 +123,26 @@ template <std::uint16_t kFirst, std::uint16_t kSecond> void one_socket_two_ports
 void a_narrow_path(Stage& stage) {
     const Udp udp = to(stage, 80);
     send(stage, stage.network(), udp, "send 1400\n");
-    const auto reply = stage.hear([&](const Captured& frame) {
-        return frame.view.packet->protocol == IPPROTO_UDP && frame.view.packet->dport == udp.sport;
-    });
+    const auto reply = hear(stage, udp);
     if (!reply) return;
     stage.send_too_big(*reply);
     send(stage, stage.network(), udp, "send 1400\n");
     for (int part = 0; part < 2; ++part)
         stage.hear([&](const Captured& frame) { return frame.view.packet->fragment; });
     stage.forget_paths();
+}
+
+void the_second_address(Stage& stage) {
+    const Udp udp = to(stage, 80);
+    send(stage, stage.network_to(stage.second_server_address()), udp, "echo hello\n");
+    hear(stage, udp);
+}
+
+void to_everybody(Stage& stage) {
+    const Mac mac =
+        stage.ipv6() ? Mac{0x33, 0x33, 0, 0, 0, 1} : Mac{0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    stage.send(stage.ethernet(mac) / stage.network_to(stage.everybody()) / to(stage, 80) /
+               Payload("echo hello\n"));
 }
 
 } // namespace
@@ -147,8 +158,7 @@ std::vector<Conversation> udp_conversations() {
          bytes_behind_the_datagram,
          {{"tc xdp sklookup",
            "conntrack sums up what lies behind the datagram and calls the checksum wrong; sockets "
-           "go by "
-           "the datagram's own length",
+           "go by the datagram's own length",
            {"- client > server:80: ICMP", "- nothing came", "+ server:80 > client udp 11 bytes",
             "+ program: datagram from client to server: read 'echo hello/'"}}}},
         {"udp: a length beyond the packet", a_wrong_length<200>},
@@ -163,6 +173,18 @@ std::vector<Conversation> udp_conversations() {
         {"udp: one socket, the listen port and the target port", one_socket_two_ports<80, 3000>},
         {"udp: one socket, the target port and the listen port", one_socket_two_ports<3000, 80>},
         {"udp: a narrow path", a_narrow_path},
+        {"udp: the second address",
+         the_second_address,
+         {{"tc xdp sklookup",
+           kFirstAddress,
+           {"- program: datagram from client to server",
+            "+ program: datagram from client to second address"}}}},
+        {"udp: to everybody",
+         to_everybody,
+         {{"tc xdp sklookup",
+           "the redirect takes broadcast and multicast, and the answer comes from an address that "
+           "is no host's; here nobody listens on the listen port",
+           {"- everybody:80 > client udp", "- program: datagram from client to"}}}},
     };
 }
 

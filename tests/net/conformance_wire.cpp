@@ -3,9 +3,10 @@
 
 #include <netinet/in.h>
 
-#include <fmt/format.h>
+#include <algorithm>
+#include <utility>
 
-#include "net/conformance_stage.hpp"
+#include <fmt/format.h>
 
 namespace bpfport::test {
 namespace {

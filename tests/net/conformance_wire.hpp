@@ -17,6 +17,8 @@ Bytes without_chance(const Captured& frame, std::optional<std::uint32_t> server_
 // " [S.] 5 bytes", " port unreachable"; without addresses and ports.
 std::string in_words(const Captured& frame);
 
+std::size_t data_size(const Captured& frame);     // the bytes that follow the transport header
+std::uint8_t tcp_flags(const Captured& frame);    // SYN, FIN, RST, ACK; 0 when it is not TCP
 std::uint32_t sequence_of(const Captured& frame); // TCP
 
 } // namespace bpfport::test

@@ -15,6 +15,7 @@
 
 #include "net/fixture.hpp"
 #include "net/nginx.hpp"
+#include "net/soak.hpp"
 
 namespace bpfport::test {
 namespace {
@@ -23,7 +24,7 @@ constexpr auto kServer = ClientServer::server_address;
 constexpr auto kRequest = "GET /small HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
 unsigned wanted() {
-    return std::getenv("BPFPORT_SOAK") != nullptr ? 100000 : 5000;
+    return quick_or_full(5000, 100'000);
 }
 
 // How requests ended, by what was seen: "200", "refused", ...

@@ -58,7 +58,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Way{"tcx", "attach eth0 --engine tc --hook tcx --hints 1024"},
                     Way{"clsact", "attach eth0 --engine tc --hook clsact --hints 1024"},
                     Way{"xdp", "attach eth0 --engine xdp --hints 1024"}),
-    [](const auto& tested) { return tested.param.name; });
+    way_name);
 
 TEST_P(Evicted, BetweenSynAckAndTheAnswerToIt) {
     for_both([&] {

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "net/fixture.hpp"
+#include "net/soak.hpp"
 #include "net/strangers.hpp"
 
 namespace bpfport::test {
@@ -50,8 +51,8 @@ std::vector<FloodCase> flood_cases() {
     return cases;
 }
 
-std::uint64_t wanted() {
-    return std::getenv("BPFPORT_SOAK") != nullptr ? 10'000'000 : 40'000;
+std::uint32_t wanted() {
+    return quick_or_full(40'000, 10'000'000);
 }
 
 // What the kernel holds in objects and per CPU, but for the kinds that come and go with processes
@@ -59,12 +60,11 @@ std::uint64_t wanted() {
 // of those by size.
 long kernel_memory_kb() {
     static constexpr std::string_view kOthers[] = {
-        "task_",      "mm_struct",   "vm_area",   "anon_vma",    "maple_node", "signal_",
-        "sighand",    "files_",      "fs_cache",  "cred",        "pid",        "filp",
-        "dentry",     "inode",       "_inode",    "ext4",        "radix_tree", "buffer_head",
-        "kmalloc-cg", "kmalloc-rcl", "vmap_area", "names_cache", "btrfs",      "kernfs",
-        "seq_file",   "file_lock",   "bio",       "blkdev",      "taskstats",  "perf_event",
-        "stack_"};
+        "task_",       "mm_struct", "vm_area",     "anon_vma",   "maple_node",  "signal_",
+        "sighand",     "files_",    "fs_cache",    "cred",       "pid",         "filp",
+        "dentry",      "inode",     "ext4",        "radix_tree", "buffer_head", "kmalloc-cg",
+        "kmalloc-rcl", "vmap_area", "names_cache", "btrfs",      "kernfs",      "seq_file",
+        "file_lock",   "bio",       "blkdev",      "taskstats",  "perf_event",  "stack_"};
     std::ifstream slabs("/proc/slabinfo");
     long pages = 0;
     for (std::string line; std::getline(slabs, line);) {
@@ -93,21 +93,19 @@ class Flood : public NetTest, public testing::WithParamInterface<FloodCase> {
         net_.emplace();
         // Direct clients have an address of their own: no tuple is claimed twice by chance.
         net_->link.a.add_address("10.1.0.3/24").add_address("fd01::3/64");
-        net_->server.ip("route add default via 10.1.0.1"); // to the strangers
-        net_->server.ip("-6 route add default via fd01::1");
         // What the newcomers leave behind themselves is not the flood's.
         net_->client.sysctl("net/ipv4/tcp_max_tw_buckets", "100");
         net_->server.sysctl("net/ipv4/tcp_max_tw_buckets", "100");
     }
 
-    void send(bool ipv6, std::uint64_t count) const {
+    void send(bool ipv6, std::uint32_t count) const {
         const auto [kind, port, exclusive] = GetParam();
         Strangers strangers(*net_, {.ipv6 = ipv6,
                                     .udp = kind == Kind::kUdp,
                                     .port = port,
                                     .flags = kind == Kind::kAck ? kAck : kSyn,
                                     .acknowledges = kind == Kind::kSynThenAck});
-        strangers.send(static_cast<std::uint32_t>(count));
+        strangers.send(count);
     }
 
     std::vector<TcpClient> connect(std::uint16_t port, int count) const {

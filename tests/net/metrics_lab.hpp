@@ -7,7 +7,6 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
-#include <cstdlib>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,14 +16,9 @@
 #include "harness/kernel_state.hpp"
 #include "harness/servers.hpp"
 #include "harness/topology.hpp"
+#include "net/soak.hpp"
 
 namespace bpfport::test {
-
-// BPFPORT_SOAK=1: the full numbers instead of those for every CI run.
-inline unsigned quick_or_full(unsigned quick, unsigned full) {
-    const char* soak = std::getenv("BPFPORT_SOAK");
-    return soak && *soak == '1' ? full : quick;
-}
 
 // The sum of the series whose name and labels hold all of these texts; nullopt: there is none.
 std::optional<double> metric(const std::string& text, const std::string& name,

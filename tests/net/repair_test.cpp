@@ -13,6 +13,7 @@
 
 #include "harness/sweep.hpp"
 #include "net/fixture.hpp"
+#include "net/soak.hpp"
 
 namespace bpfport::test {
 namespace {
@@ -24,7 +25,7 @@ using Clock = std::chrono::steady_clock;
 
 // How often commands are killed.
 int rounds() {
-    return std::getenv("BPFPORT_SOAK") != nullptr ? 300 : 8;
+    return static_cast<int>(quick_or_full(8, 300));
 }
 
 std::vector<std::string> split(const std::string& words) {

@@ -39,6 +39,8 @@ Strangers::Strangers(const ClientServer& net, const StrangersSay& what)
     program_->rodata->acknowledges = what.acknowledges;
     if (flood_bpf::load(program_.get()) != 0)
         throw std::runtime_error("strangers: load: " + error_text(errno));
+    net.server.ip(fmt::format("{} route replace default via {}", what.ipv6 ? "-6" : "-4",
+                              ClientServer::client_address(what.ipv6).text()));
 }
 
 Strangers::~Strangers() = default;

@@ -25,7 +25,7 @@ struct StrangersSay {
 // Needs live frames (Linux 5.18).
 class Strangers {
   public:
-    // Routes to them through the client's host are the test's to make. Throws std::runtime_error.
+    // The server's default route is to them, by the client's host. Throws std::runtime_error.
     Strangers(const ClientServer& net, const StrangersSay& what);
     ~Strangers();
 
