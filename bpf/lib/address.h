@@ -2,10 +2,12 @@
 /*
  * Address: 16 bytes in network order, IPv4 as v4-mapped, aligned to 4. What is done with it is done
  * in words: contexts give IPv6 addresses a word at a time, and old verifiers take no other access.
+ * Last, a flow's two addresses as the kernel's look-ups want them.
  */
 #ifndef BPFPORT_LIB_ADDRESS_H
 #define BPFPORT_LIB_ADDRESS_H
 
+#include "bpfport/flow.h"
 #include "lib/kernel.h"
 
 #define FAMILY_V4 2 /* AF_INET */
@@ -75,6 +77,38 @@ static __always_inline bool address_is_multicast(const __u8* address)
 
     if (!address_is_v4(address)) return address[0] == 0xff;
     return address[12] >> 4 == 0xe || words[3] == 0xffffffff;
+}
+
+/* The socket tuple of a flow whose local end has `local_port`; returns its size for the look-up. */
+static __always_inline __u32 socket_tuple(struct bpf_sock_tuple* tuple,
+                                          const struct bp_flow_key* key, __be16 local_port)
+{
+    if (address_is_v4(key->local)) {
+        tuple->ipv4.saddr = ((const __u32*)key->peer)[3];
+        tuple->ipv4.daddr = ((const __u32*)key->local)[3];
+        tuple->ipv4.sport = key->peer_port;
+        tuple->ipv4.dport = local_port;
+        return sizeof(tuple->ipv4);
+    }
+    copy_address((__u8*)tuple->ipv6.saddr, key->peer);
+    copy_address((__u8*)tuple->ipv6.daddr, key->local);
+    tuple->ipv6.sport = key->peer_port;
+    tuple->ipv6.dport = local_port;
+    return sizeof(tuple->ipv6);
+}
+
+/* Fills what a route look-up for the flow's way in needs. */
+static __always_inline void route_query(struct bpf_fib_lookup* query, const struct bp_flow_key* key)
+{
+    if (address_is_v4(key->local)) {
+        query->family = FAMILY_V4;
+        query->ipv4_src = ((const __u32*)key->peer)[3];
+        query->ipv4_dst = ((const __u32*)key->local)[3];
+        return;
+    }
+    query->family = FAMILY_V6;
+    copy_address((__u8*)query->ipv6_src, key->peer);
+    copy_address((__u8*)query->ipv6_dst, key->local);
 }
 
 #endif

@@ -82,21 +82,21 @@ static __always_inline enum verdict admit_tcp(struct __sk_buff* skb, struct quer
     tenure = tcp_owner(skb, q->target_port);
     if (tenure.owner == OWNER_REDIRECTED && tenure.listen_port == q->listen_port)
         return remember(q);
-    if (tenure.owner >= OWNER_UNKNOWN) {
-        if (tenure.owner == OWNER_UNKNOWN) {
-            struct bp_flow* hint = flow_lookup(BP_TCP, &q->key);
+    if (tenure.owner == OWNER_UNKNOWN) {
+        struct bp_flow* hint = flow_lookup(BP_TCP, &q->key);
 
-            /* A handshake of ours: the SYN-ACK or the first data went through this hint. */
-            if (hint && hint->listen_port == q->listen_port) return REDIRECT;
-            switch (bp_proof(skb, q->target_port)) {
-            case PROVEN:
-                return remember(q);
-            case UNDECIDED:
-                /* TCP itself lets no wrong number end a handshake. A SYN might be another
-                 * client's: it comes again when this one is settled. */
-                return q->opens ? DISCARD : REDIRECT;
-            }
+        /* A handshake of ours: the SYN-ACK or the first data went through this hint. */
+        if (hint && hint->listen_port == q->listen_port) return REDIRECT;
+        switch (bp_proof(skb, q->target_port)) {
+        case PROVEN:
+            return remember(q);
+        case UNDECIDED:
+            /* TCP itself lets no wrong number end a handshake. A SYN might be another client's:
+             * it comes again when this one is settled. */
+            return q->opens ? DISCARD : REDIRECT;
         }
+    }
+    if (tenure.owner >= OWNER_UNKNOWN) {
         note(BP_OUTCOME_OLDER_DIRECT);
         return q->opens ? REFUSE : LEAVE;
     }

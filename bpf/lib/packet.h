@@ -15,7 +15,6 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 
-#include "bpfport/flow.h"
 #include "lib/address.h"
 
 /* An offset past this is no packet we translate; the bound also serves the verifier. */
@@ -243,38 +242,6 @@ static __always_inline bool packet_addresses(const struct packet* p, void* data,
     copy_address(source, &ip->saddr);
     copy_address(destination, &ip->daddr);
     return true;
-}
-
-/* The socket tuple of a flow whose local end has `local_port`; returns its size for the look-up. */
-static __always_inline __u32 socket_tuple(struct bpf_sock_tuple* tuple,
-                                          const struct bp_flow_key* key, __be16 local_port)
-{
-    if (address_is_v4(key->local)) {
-        tuple->ipv4.saddr = ((const __u32*)key->peer)[3];
-        tuple->ipv4.daddr = ((const __u32*)key->local)[3];
-        tuple->ipv4.sport = key->peer_port;
-        tuple->ipv4.dport = local_port;
-        return sizeof(tuple->ipv4);
-    }
-    copy_address((__u8*)tuple->ipv6.saddr, key->peer);
-    copy_address((__u8*)tuple->ipv6.daddr, key->local);
-    tuple->ipv6.sport = key->peer_port;
-    tuple->ipv6.dport = local_port;
-    return sizeof(tuple->ipv6);
-}
-
-/* Fills what a route look-up for the flow's way in needs. */
-static __always_inline void route_query(struct bpf_fib_lookup* query, const struct bp_flow_key* key)
-{
-    if (address_is_v4(key->local)) {
-        query->family = FAMILY_V4;
-        query->ipv4_src = ((const __u32*)key->peer)[3];
-        query->ipv4_dst = ((const __u32*)key->local)[3];
-        return;
-    }
-    query->family = FAMILY_V6;
-    copy_address((__u8*)query->ipv6_src, key->peer);
-    copy_address((__u8*)query->ipv6_dst, key->local);
 }
 
 /* RFC 792; <linux/icmp.h> draws in libc's headers. */
