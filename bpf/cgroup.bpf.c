@@ -80,7 +80,7 @@ static __always_inline void pending_write(struct bpf_sock* sk, struct pending va
 static __always_inline int on_bind(struct bpf_sock_addr* ctx, const struct call* call)
 {
     const struct bp_policy_side* side = policy_side();
-    struct bpf_sock* sk = ctx->sk;
+    struct bpf_sock* sk = READ(ctx, sk);
     struct pending pending = {.asked = call->port, .bound = call->port};
 
     if (!sk) return CALL_ALLOW;
@@ -113,7 +113,7 @@ static __always_inline int on_post_bind(struct bpf_sock* sk, struct call* call)
     struct happening what = {.cgroup = bp_policy.cgroup};
 
     if (!pending || !(pending->rule || pending->grant)) return CALL_ALLOW;
-    read_proto(sk->protocol, &call->proto);
+    read_proto(READ(sk, protocol), &call->proto);
     what.listen = pending->asked;
     what.target = pending->bound;
     if (pending->rule) {
@@ -135,7 +135,7 @@ static __always_inline int on_post_bind(struct bpf_sock* sk, struct call* call)
 
 static __always_inline int on_getsockname(struct bpf_sock_addr* ctx, const struct call* call)
 {
-    struct bpf_sock* sk = ctx->sk;
+    struct bpf_sock* sk = READ(ctx, sk);
     struct bp_bound* bound;
 
     if (!sk) return CALL_ALLOW;
@@ -149,7 +149,7 @@ static __always_inline int on_send(struct bpf_sock_addr* ctx, const struct call*
                                    enum policy_count count)
 {
     const struct bp_policy_side* side = policy_side();
-    struct bpf_sock* sk = ctx->sk;
+    struct bpf_sock* sk = READ(ctx, sk);
     struct happening what = {.cgroup = bp_policy.cgroup, .kind = BP_EVENT_CONNECT};
     __u64 netns_cookie;
     __u16 rule;
@@ -189,19 +189,15 @@ SEC("cgroup/post_bind4") int bp_post_bind4(struct bpf_sock* sk)
 {
     struct call call = {};
 
-    map_v4(call.address, sk->src_ip4);
+    map_v4(call.address, READ(sk, src_ip4));
     return on_post_bind(sk, &call);
 }
 
 SEC("cgroup/post_bind6") int bp_post_bind6(struct bpf_sock* sk)
 {
     struct call call = {};
-    __u32* word = (__u32*)call.address;
 
-    word[0] = sk->src_ip6[0];
-    word[1] = sk->src_ip6[1];
-    word[2] = sk->src_ip6[2];
-    word[3] = sk->src_ip6[3];
+    READ_ADDRESS(call.address, sk, src_ip6);
     return on_post_bind(sk, &call);
 }
 

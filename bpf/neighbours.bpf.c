@@ -37,14 +37,14 @@ static __always_inline struct bp_claim* claim_on(const struct call* call, __u64 
  * named that peer, with the port that connect() was given in truth. */
 static __always_inline bool goes_to_peer(const struct bpf_sock* sk, const struct call* call)
 {
-    return sk->state == STATE_ESTABLISHED && sk->dst_port == bpf_htons(call->port);
+    return READ(sk, state) == STATE_ESTABLISHED && READ(sk, dst_port) == bpf_htons(call->port);
 }
 
 static __always_inline int on_send(struct bpf_sock_addr* ctx, const struct call* call,
                                    bool datagram)
 {
     struct happening what = {.kind = BP_EVENT_CONNECT};
-    struct bpf_sock* sk = ctx->sk;
+    struct bpf_sock* sk = READ(ctx, sk);
     struct bp_claim* claim;
     __u64 netns_cookie;
 
@@ -71,7 +71,7 @@ static __always_inline int on_send(struct bpf_sock_addr* ctx, const struct call*
 
 static __always_inline int on_name(struct bpf_sock_addr* ctx, const struct call* call)
 {
-    struct bpf_sock* sk = ctx->sk;
+    struct bpf_sock* sk = READ(ctx, sk);
     __u16 asked = sk ? asked_for(sk, call->port) : 0;
 
     /* A datagram from elsewhere may bear the same port. */

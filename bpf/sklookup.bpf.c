@@ -35,10 +35,10 @@ struct {
 SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
 {
     const struct bp_table_side* side = rules_side();
-    __u8 proto = ctx->protocol == IPPROTO_UDP ? BP_UDP : BP_TCP;
-    __be16 listen_port = bpf_htons(ctx->local_port);
+    __u8 proto = READ(ctx, protocol) == IPPROTO_UDP ? BP_UDP : BP_TCP;
+    __be16 listen_port = bpf_htons(READ(ctx, local_port));
     __u16 slot = rules_slot(side, proto, listen_port);
-    __u32 ifindex = bp_has_ifindex ? ctx->ingress_ifindex : 0;
+    __u32 ifindex = bp_has_ifindex ? READ(ctx, ingress_ifindex) : 0;
     struct bp_flow_key key = {};
     const struct bp_rule* rule;
     __u16 id;
@@ -53,7 +53,7 @@ SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
         count_outcome(BP_OUTCOME_DRAINING);
         return SK_PASS;
     }
-    key.peer_port = ctx->remote_port;
+    key.peer_port = READ(ctx, remote_port);
     key.target_port = rule_target(rule, listen_port);
     if (steer(ctx, ifindex, proto, key.local, key.target_port) == STEERED) {
         if (proto == BP_UDP)
@@ -79,11 +79,11 @@ SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
 
 static __always_inline void local_address(const struct bpf_sock_ops* ctx, __u8* address)
 {
-    if (ctx->family == FAMILY_V4) {
-        map_v4(address, ctx->local_ip4);
+    if (READ(ctx, family) == FAMILY_V4) {
+        map_v4(address, READ(ctx, local_ip4));
         return;
     }
-    copy_words(address, ctx->local_ip6);
+    READ_ADDRESS(address, ctx, local_ip6);
 }
 
 /* This listener can't be steered to: from now on tc serves its port, where it stands by. */
@@ -119,8 +119,8 @@ static __always_inline void mark_listener(struct bpf_sock* sk, __u32 port)
 static __always_inline void on_listen(struct bpf_sock_ops* ctx)
 {
     struct bp_listener_key key = {.proto = BP_TCP};
-    __u32 port = ctx->local_port;
-    struct bpf_sock* sk = ctx->sk;
+    __u32 port = READ(ctx, local_port);
+    struct bpf_sock* sk = READ(ctx, sk);
     long error;
 
     if (!sk) return;
@@ -140,8 +140,8 @@ static __always_inline void on_listen(struct bpf_sock_ops* ctx)
 static __always_inline void on_established(struct bpf_sock_ops* ctx)
 {
     const struct bp_table_side* side = rules_side();
-    struct bpf_sock* sk = ctx->sk;
-    __u32 port = ctx->local_port;
+    struct bpf_sock* sk = READ(ctx, sk);
+    __u32 port = READ(ctx, local_port);
     struct bp_record record = {};
     __u8 local[16] = {};
     __u32* target;
@@ -163,7 +163,7 @@ static __always_inline void on_established(struct bpf_sock_ops* ctx)
 
 SEC("sockops") int bp_listen(struct bpf_sock_ops* ctx)
 {
-    __u32 op = ctx->op;
+    __u32 op = READ(ctx, op);
 
     /* `reply` is left as it is: it may be another program's answer. */
     if (op != BPF_SOCK_OPS_TCP_LISTEN_CB && op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) return 1;
@@ -220,7 +220,9 @@ SEC("tc") int bp_find(struct __sk_buff* skb)
     find.error = 0;
     sk = find_socket(skb, &find);
     if (sk) {
-        if (find.proto == BP_UDP ? !sk->dst_port : sk->state == STATE_LISTEN) keep_for_loader(sk, &find);
+        bool listens = find.proto == BP_UDP ? !READ(sk, dst_port) : READ(sk, state) == STATE_LISTEN;
+
+        if (listens) keep_for_loader(sk, &find);
         bpf_sk_release(sk);
     }
     bpf_skb_store_bytes(skb, ETH_HEADER_LEN, &find, sizeof(find), 0);

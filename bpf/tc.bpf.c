@@ -19,7 +19,7 @@
 
 /* Tells who watches of a packet that is no query: its addresses are read for this alone. `ports` are
  * bp_event's peer, listen and target port, 16 bits each. */
-__noinline int bp_tell(struct __sk_buff* skb, __u64 packed, __u64 ports, __u32 rule, __u32 what)
+GLOBAL int bp_tell(struct __sk_buff* skb, __u64 packed, __u64 ports, __u32 rule, __u32 what)
 {
     struct query q = {};
     struct packet p;
@@ -34,7 +34,7 @@ __noinline int bp_tell(struct __sk_buff* skb, __u64 packed, __u64 ports, __u32 r
     q.listen_port = ports >> 16;
     q.target_port = ports >> 32;
     q.rule = rule;
-    q.ifindex = skb->ifindex;
+    q.ifindex = READ(skb, ifindex);
     return ask(&q) ? bp_trace(what) : 0;
 }
 
@@ -76,7 +76,7 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
     __u32 header_length;
     __u32 id;
 
-    if (ethernet && skb->pkt_type != PACKET_FOR_HOST) {
+    if (ethernet && READ(skb, pkt_type) != PACKET_FOR_HOST) {
         count_outcome(BP_OUTCOME_OTHER_HOST);
         if (watched())
             bp_tell(skb, packet_pack(p, PARSED),
@@ -85,7 +85,7 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
         return TC_NEXT;
     }
     if (!header || !(header_length = l4_header_length(l4, p, header)) ||
-        p->transport + p->claimed > skb->len)
+        p->transport + p->claimed > READ(skb, len))
         return not_parsed(skb, PARSED_MALFORMED);
     q.opens = l4_opens(l4, header);
     if (!packet_addresses(p, skb_data(skb), skb_end(skb), q.key.peer,
@@ -93,7 +93,7 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
         return not_parsed(skb, PARSED_MALFORMED);
     q.key.peer_port = ports->source;
     q.proto = l4->proto;
-    q.ifindex = skb->ifindex;
+    q.ifindex = READ(skb, ifindex);
     q.slot = slot;
     q.transport = p->transport;
 
@@ -118,7 +118,7 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
     const struct bp_rule* rule = rules_get(side, id);
 
     if (!(rule->flags & BP_RULE_VLAN) &&
-        (p->tagged || (skb->vlan_present && (skb->vlan_tci & 0x0fff)))) {
+        (p->tagged || (READ(skb, vlan_present) && (READ(skb, vlan_tci) & 0x0fff)))) {
         q.listen_port = ports->destination;
         note_query(&q, BP_OUTCOME_TAGGED);
         return TC_NEXT;
@@ -148,7 +148,7 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
 
     if (rewrite_port(skb, l4, &change)) {
         mark(skb);
-        count_in(id, weigh(skb->len, skb->gso_segs, p->transport + header_length));
+        count_in(id, weigh(READ(skb, len), READ(skb, gso_segs), p->transport + header_length));
     } else {
         note_query(&q, BP_OUTCOME_WRITE_FAILED);
     }
@@ -165,7 +165,7 @@ static __always_inline int tc_in(struct __sk_buff* skb, __u32 link_header)
 
     if (parsed != PARSED) return not_parsed(skb, parsed);
     if (packet_is_icmp(&p)) {
-        if (link_header && skb->pkt_type != PACKET_FOR_HOST) return TC_NEXT;
+        if (link_header && READ(skb, pkt_type) != PACKET_FOR_HOST) return TC_NEXT;
         return translated(bp_icmp_in(skb, packet_pack(&p, PARSED)));
     }
     slot = rules_slot(rules_side(), l4.proto, ports.destination);
@@ -178,7 +178,7 @@ static __always_inline int tc_in(struct __sk_buff* skb, __u32 link_header)
  * connection. */
 static __always_inline struct bpf_sock* sender(struct __sk_buff* skb, const struct l4* l4)
 {
-    struct bpf_sock* sk = skb->sk;
+    struct bpf_sock* sk = READ(skb, sk);
 
     if (l4->proto != BP_TCP || !sk) return NULL;
     return bpf_sk_fullsock(sk);
@@ -186,7 +186,7 @@ static __always_inline struct bpf_sock* sender(struct __sk_buff* skb, const stru
 
 static __always_inline bool is_connection(const struct bpf_sock* sk, __be16 port)
 {
-    return sk->src_port == bpf_ntohs(port) && sk->state != STATE_LISTEN;
+    return READ(sk, src_port) == bpf_ntohs(port) && READ(sk, state) != STATE_LISTEN;
 }
 
 /* The flow a packet from a target port belongs to; false: it is not on record. */
@@ -196,19 +196,20 @@ static __always_inline bool flow_of_reply(struct __sk_buff* skb, const struct pa
 {
     struct bp_flow_key key = {};
     struct bp_flow* flow;
+    bool forwarded = READ(skb, ingress_ifindex);
 
     if (!packet_addresses(p, skb_data(skb), skb_end(skb), key.local,
                           key.peer))
         return false;
     key.peer_port = ports->destination;
     key.target_port = ports->source;
-    flow = skb->ingress_ifindex ? forward_lookup(l4->proto, &key) : flow_lookup(l4->proto, &key);
+    flow = forwarded ? forward_lookup(l4->proto, &key) : flow_lookup(l4->proto, &key);
     if (flow && flow->target_port == ports->source) {
         *out = *flow;
         return true;
     }
     /* --exclusive on UDP: who we wrote to first may answer (admit_direct). */
-    if (!flow && l4->proto == BP_UDP && !skb->ingress_ifindex && (slot & BP_SLOT_ANY_EXCLUSIVE))
+    if (!flow && l4->proto == BP_UDP && !forwarded && (slot & BP_SLOT_ANY_EXCLUSIVE))
         flow_store(BP_UDP, &key, (struct bp_flow){0, ports->source, 0, 0});
     return false;
 }
@@ -231,7 +232,7 @@ static __always_inline int tc_out_matched(struct __sk_buff* skb, struct packet* 
     struct bp_flow flow = {};
     __u8* header;
 
-    if (skb->ingress_ifindex) {
+    if (READ(skb, ingress_ifindex)) {
         if (!(slot & BP_SLOT_FORWARDED)) return TC_NEXT; /* another host's, or a container's */
     } else {
         sk = sender(skb, l4);
@@ -265,7 +266,7 @@ static __always_inline int tc_out_matched(struct __sk_buff* skb, struct packet* 
     __u32 headers = p->transport + l4_header_length(l4, p, header);
 
     if (rewrite_port(skb, l4, &change))
-        count_out(flow.rule, weigh(skb->len, skb->gso_segs, headers));
+        count_out(flow.rule, weigh(READ(skb, len), READ(skb, gso_segs), headers));
     else
         write_failed(skb, p, tell_ports(ports->destination, flow.listen_port, ports->source));
     return TC_NEXT;

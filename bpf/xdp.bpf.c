@@ -27,17 +27,17 @@ const volatile struct {
 
 static __always_inline void* xdp_data(const struct xdp_md* xdp)
 {
-    void* data = (void*)(long)xdp->data;
+    void* data;
 
-    asm volatile("" : "+r"(data));
+    READ_AS("u32", data, xdp, offsetof(struct xdp_md, data));
     return data;
 }
 
 static __always_inline void* xdp_end(const struct xdp_md* xdp)
 {
-    void* end = (void*)(long)xdp->data_end;
+    void* end;
 
-    asm volatile("" : "+r"(end));
+    READ_AS("u32", end, xdp, offsetof(struct xdp_md, data_end));
     return end;
 }
 
@@ -67,7 +67,7 @@ static __always_inline __u8* transport(struct xdp_md* xdp, const struct packet* 
 
     if (at > MAX_HEADERS) return NULL;
 
-    __u8* header = xdp_data(xdp) + at;
+    __u8* header = xdp_data(xdp) + bounded(at, HEADERS_MASK);
 
     return (void*)(header + l4->header) <= end ? header : NULL;
 }
@@ -81,7 +81,7 @@ static __always_inline int direct_datagram(struct xdp_md* xdp, const struct bp_f
 
     if (!flow || !flow->listen_port) return XDP_PASS;
     if (slot & BP_SLOT_ANY_EXCLUSIVE) {
-        struct query q = {.key = *key, .ifindex = xdp->ingress_ifindex, .proto = BP_UDP};
+        struct query q = {.key = *key, .ifindex = READ(xdp, ingress_ifindex), .proto = BP_UDP};
 
         note_query(&q, BP_OUTCOME_EXCLUSIVE);
         return XDP_DROP;
@@ -118,7 +118,7 @@ static __always_inline int xdp_in_matched(struct xdp_md* xdp, const struct packe
     if (!for_this_host(xdp_data(xdp), xdp_end(xdp))) return XDP_PASS;
     if (!packet_addresses(p, xdp_data(xdp), xdp_end(xdp), key.peer, key.local)) return XDP_PASS;
     key.peer_port = ports->source;
-    id = find_rule(side, slot, xdp->ingress_ifindex, &key);
+    id = find_rule(side, slot, READ(xdp, ingress_ifindex), &key);
     if (!id) {
         if (l4->proto != BP_UDP || !(slot & BP_SLOT_TARGET)) return XDP_PASS;
         key.target_port = ports->destination;

@@ -13,21 +13,26 @@
 #define FAMILY_V4 2 /* AF_INET */
 #define FAMILY_V6 10 /* AF_INET6 */
 
-/* A macro, to be spelled out where it stands: handed over as values, clang would read two words of a
- * context at once, or both families' through one computed pointer, and verifiers take neither. */
-#define copy_words(to, from)                                                                       \
+/* An IPv6 address of a context or of a struct bpf_sock: four fields of 32 bits (see READ). */
+#define READ_ADDRESS(to, object, field)                                                            \
     do {                                                                                           \
         __u32* words_to = (__u32*)(to);                                                            \
                                                                                                    \
-        words_to[0] = (from)[0];                                                                   \
-        words_to[1] = (from)[1];                                                                   \
-        words_to[2] = (from)[2];                                                                   \
-        words_to[3] = (from)[3];                                                                   \
+        words_to[0] = READ(object, field[0]);                                                      \
+        words_to[1] = READ(object, field[1]);                                                      \
+        words_to[2] = READ(object, field[2]);                                                      \
+        words_to[3] = READ(object, field[3]);                                                      \
     } while (0)
 
 static __always_inline void copy_address(__u8* to, const void* from)
 {
-    copy_words(to, (const __u32*)from);
+    __u32* words = (__u32*)to;
+    const __u32* source = from;
+
+    words[0] = source[0];
+    words[1] = source[1];
+    words[2] = source[2];
+    words[3] = source[3];
 }
 
 static __always_inline void map_v4(__u8* to, __be32 address)

@@ -124,7 +124,7 @@ static __always_inline enum verdict admit_udp(struct __sk_buff* skb, struct quer
 }
 
 /* Decides about the query's packet to a listen port; returns enum verdict. */
-__noinline int bp_admit(struct __sk_buff* skb)
+GLOBAL int bp_admit(struct __sk_buff* skb)
 {
     struct query* q = query();
     const struct bp_rule* rule;
@@ -148,7 +148,7 @@ __noinline int bp_admit(struct __sk_buff* skb)
 /* A packet straight to a target port: a direct client. Its replies must not be translated, and it
  * must not disturb a redirected connection with the same tuple, which would otherwise answer its
  * SYN with a challenge ACK that this client can't match: it would hang until it times out. */
-__noinline int bp_admit_direct(struct __sk_buff* skb)
+GLOBAL int bp_admit_direct(struct __sk_buff* skb)
 {
     struct query* q = query();
     struct bp_flow* flow;

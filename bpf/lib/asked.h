@@ -43,7 +43,7 @@ static __always_inline void asked_write(struct bp_asked* asked, __u16 port, __u1
     for (__u32 i = 0; i < BP_ASKED_PAIRS; i++)
         if (asked->pairs[i].target == target) place = i;
     if (place == asked->next) asked->next = (place + 1) % BP_ASKED_PAIRS;
-    place %= BP_ASKED_PAIRS;
+    place = bounded(place, BP_ASKED_PAIRS - 1);
     asked->pairs[place].asked = port;
     asked->pairs[place].target = target;
 }

@@ -47,7 +47,7 @@ static __always_inline bool read_quote(struct __sk_buff* skb, const struct packe
     if (parse_ip(skb, &q->packet, error->transport + ICMP_ERROR_HEADER) != PARSED) return false;
     if (q->packet.version != error->version) return false;
     if (!l4_of(&q->l4, q->packet.protocol)) return false;
-    q->end = error->claimed ? error->transport + error->claimed : skb->len;
+    q->end = error->claimed ? error->transport + error->claimed : READ(skb, len);
     header = quoted(skb, q, QUOTED_PORTS);
     if (!header) return false;
     q->ports = *(struct ports*)header;
@@ -101,13 +101,14 @@ static __always_inline __be16 quoted_target(struct __sk_buff* skb, struct bp_flo
 #define NO_OUTCOME (-1) /* an error about a flow that is not ours */
 
 /* Both return the enum bp_outcome to count, or NO_OUTCOME. */
-__noinline int bp_icmp_in(struct __sk_buff* skb, __u64 packed_error)
+GLOBAL int bp_icmp_in(struct __sk_buff* skb, __u64 packed_error)
 {
     struct packet error;
     struct quote q = {};
     struct query* query_slot = query();
     struct bp_flow_key* key;
     const struct bp_table_side* side = rules_side();
+    const __u16* set;
     __u16 slot;
 
     if (!query_slot || packet_unpack(&error, packed_error) != PARSED) return NO_OUTCOME;
@@ -115,11 +116,12 @@ __noinline int bp_icmp_in(struct __sk_buff* skb, __u64 packed_error)
     if (!read_quote(skb, &error, &q, key->local, key->peer)) return NO_OUTCOME;
     slot = rules_slot(side, q.l4.proto, q.ports.source);
     if (!(slot & BP_SLOT_SET)) return NO_OUTCOME;
+    set = rules_set(side, slot);
     key->peer_port = q.ports.destination;
 
     /* The error may come in by another interface than the flow: every rule of the port is asked. */
     for (int i = 0; i < BP_SET_SIZE; i++) {
-        __u16 id = side->sets[slot & BP_SLOT_SET][i] & (BP_MAX_RULES - 1);
+        __u16 id = set[i];
         __be16 target;
 
         if (!id) break;
@@ -132,7 +134,7 @@ __noinline int bp_icmp_in(struct __sk_buff* skb, __u64 packed_error)
     return NO_OUTCOME;
 }
 
-__noinline int bp_icmp_out(struct __sk_buff* skb, __u64 packed_error)
+GLOBAL int bp_icmp_out(struct __sk_buff* skb, __u64 packed_error)
 {
     struct packet error;
     struct quote q = {};
@@ -149,7 +151,7 @@ __noinline int bp_icmp_out(struct __sk_buff* skb, __u64 packed_error)
     if (!(slot & BP_SLOT_TARGET)) return NO_OUTCOME;
     key->peer_port = q.ports.source;
     key->target_port = q.ports.destination;
-    flow = skb->ingress_ifindex ? NULL : flow_lookup(q.l4.proto, key);
+    flow = READ(skb, ingress_ifindex) ? NULL : flow_lookup(q.l4.proto, key);
     if (!flow && (slot & BP_SLOT_FORWARDED)) flow = forward_lookup(q.l4.proto, key);
     if (!flow || !flow->listen_port || flow->target_port != q.ports.destination)
         return NO_OUTCOME;

@@ -34,25 +34,65 @@ enum socket_state {
     STATE_NEW_SYN_RECV = BPF_TCP_NEW_SYN_RECV, /* a handshake: struct request_sock */
 };
 
+/*
+ * Three idioms keep what the compiler emits within what every verifier follows, whatever the compiler
+ * can prove or merge. Use them for every such access: what loads today as one clang compiles it would
+ * else be refused as the next one does.
+ *
+ * READ(object, field)    A field of a context or of a struct bpf_sock. clang 15 and later merge the
+ *                        loads of two branches into one at a computed offset, which the verifier
+ *                        refuses ("dereference of modified ctx ptr", "pointer arithmetic on sock
+ *                        prohibited"). Here the load is spelled with its offset as an immediate.
+ * bounded(value, mask)   An index or offset. clang drops a mask where it can prove the bound by facts
+ *                        that the verifier does not track ("unbounded memory access"). Here the mask
+ *                        is an instruction.
+ * GLOBAL                 A function that the verifier checks once and by itself (5.6 and later). It
+ *                        takes the context and numbers; before 5.13 no pointers. It is weak, so that
+ *                        clang assumes nothing of its result: the verifier assumes nothing either.
+ */
+#define READ(object, field)                                                                        \
+    ({                                                                                             \
+        __u64 read_value;                                                                          \
+                                                                                                   \
+        _Static_assert(sizeof((object)->field) != 1, "no such field in any context");              \
+        if (sizeof((object)->field) == 2)                                                          \
+            READ_AS("u16", read_value, object, offsetof(typeof(*(object)), field));                \
+        else if (sizeof((object)->field) == 4)                                                     \
+            READ_AS("u32", read_value, object, offsetof(typeof(*(object)), field));                \
+        else                                                                                       \
+            READ_AS("u64", read_value, object, offsetof(typeof(*(object)), field));                \
+        (typeof((object)->field))read_value;                                                       \
+    })
+
+#define READ_AS(type, value, object, offset)                                                       \
+    asm volatile("%0 = *(" type " *)(%1 + %2)" : "=r"(value) : "r"(object), "i"(offset))
+
+static __always_inline __u32 bounded(__u64 value, const __u32 mask)
+{
+    asm volatile("%0 &= %1" : "+r"(value) : "i"(mask));
+    return value;
+}
+
+#define GLOBAL __weak __noinline
+
 /* Keeps clang from merging two calls on two maps into one on a merged pointer, which the kernel
  * could then no longer inline. */
 #define barrier() asm volatile("" ::: "memory")
 
-/* The packet's bytes. The barrier keeps clang from treating the 32-bit context field as a number,
- * which would cost the verifier its knowledge that this is a packet pointer. */
+/* The packet's bytes. The context holds 32 bits, the verifier makes a pointer of them. */
 static __always_inline void* skb_data(const struct __sk_buff* skb)
 {
-    void* data = (void*)(long)skb->data;
+    void* data;
 
-    asm volatile("" : "+r"(data));
+    READ_AS("u32", data, skb, offsetof(struct __sk_buff, data));
     return data;
 }
 
 static __always_inline void* skb_end(const struct __sk_buff* skb)
 {
-    void* end = (void*)(long)skb->data_end;
+    void* end;
 
-    asm volatile("" : "+r"(end));
+    READ_AS("u32", end, skb, offsetof(struct __sk_buff, data_end));
     return end;
 }
 

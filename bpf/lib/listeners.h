@@ -46,11 +46,11 @@ static __always_inline void group_grow(__u32* slots, __u32 slot)
 
 static __always_inline void bound_address(const struct bpf_sock* sk, __u8* address)
 {
-    if (sk->family == FAMILY_V4) {
-        map_v4(address, sk->src_ip4);
+    if (READ(sk, family) == FAMILY_V4) {
+        map_v4(address, READ(sk, src_ip4));
         return;
     }
-    copy_words(address, sk->src_ip6);
+    READ_ADDRESS(address, sk, src_ip6);
 }
 
 /* Into the first free slot, which is left in key->slot. */

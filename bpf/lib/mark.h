@@ -18,7 +18,7 @@ const volatile __u16 bp_mark = 0;
 
 static __always_inline bool is_marked(const struct __sk_buff* skb)
 {
-    return bp_mark && skb->tc_index == bp_mark;
+    return bp_mark && READ(skb, tc_index) == bp_mark;
 }
 
 static __always_inline void mark(struct __sk_buff* skb)

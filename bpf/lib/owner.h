@@ -29,21 +29,23 @@ struct tenure {
 
 /* Who holds the query's tuple (peer, local:local_port)? In one number: enum owner, and above it the
  * listen port of a redirected one. Checked by the verifier alone, see lib/query.h. */
-__noinline __u32 bp_tcp_owner(struct __sk_buff* skb, __u32 local_port)
+GLOBAL __u32 bp_tcp_owner(struct __sk_buff* skb, __u32 local_port)
 {
     struct query* q = query();
     struct bpf_sock_tuple tuple = {};
     enum owner owner = OWNER_UNKNOWN;
     __be16 listen_port = 0;
     struct bpf_sock* sk;
+    __u32 state;
 
     if (!q) return OWNER_UNKNOWN;
     sk = bpf_skc_lookup_tcp(skb, &tuple, socket_tuple(&tuple, &q->key, local_port),
                             BPF_F_CURRENT_NETNS, 0);
     if (!sk) return OWNER_NONE;
-    if (sk->state == STATE_LISTEN) {
+    state = READ(sk, state);
+    if (state == STATE_LISTEN) {
         owner = OWNER_LISTENER;
-    } else if (sk->state == STATE_TIME_WAIT) {
+    } else if (state == STATE_TIME_WAIT) {
         owner = OWNER_CLOSED;
     } else {
         struct bpf_sock* full = bpf_sk_fullsock(sk);
@@ -66,7 +68,7 @@ static __always_inline struct tenure tcp_owner(struct __sk_buff* skb, __be16 loc
 }
 
 /* The same for UDP: a socket connected to exactly this peer owns its datagrams (OWNER_UNKNOWN). */
-__noinline __u32 bp_udp_owner(struct __sk_buff* skb, __u32 local_port)
+GLOBAL __u32 bp_udp_owner(struct __sk_buff* skb, __u32 local_port)
 {
     struct query* q = query();
     struct bpf_sock_tuple tuple = {};
@@ -77,7 +79,7 @@ __noinline __u32 bp_udp_owner(struct __sk_buff* skb, __u32 local_port)
     sk = bpf_sk_lookup_udp(skb, &tuple, socket_tuple(&tuple, &q->key, local_port),
                            BPF_F_CURRENT_NETNS, 0);
     if (!sk) return OWNER_NONE;
-    owner = sk->dst_port ? OWNER_UNKNOWN : OWNER_LISTENER;
+    owner = READ(sk, dst_port) ? OWNER_UNKNOWN : OWNER_LISTENER;
     bpf_sk_release(sk);
     return owner;
 }
@@ -90,7 +92,7 @@ enum locality {
 
 /* What the kernel will do with a packet of the query's flow. A device that doesn't forward delivers
  * locally or drops, so what arrives there and is not dropped is ours. */
-__noinline __u32 bp_locality(struct __sk_buff* skb)
+GLOBAL __u32 bp_locality(struct __sk_buff* skb)
 {
     struct query* q = query();
     struct bpf_fib_lookup route = {};

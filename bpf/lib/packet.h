@@ -19,6 +19,7 @@
 
 /* An offset past this is no packet we translate; the bound also serves the verifier. */
 #define MAX_HEADERS 512
+#define HEADERS_MASK 0x3ff /* for bounded(): every offset up to MAX_HEADERS */
 #define MAX_EXTENSIONS 6
 
 enum parsed {
@@ -85,9 +86,8 @@ static __always_inline enum parsed parse_extensions(struct packet* p, void* data
     for (int i = 0; i < MAX_EXTENSIONS; i++) {
         if (!is_extension(next)) break;
         if (at > MAX_HEADERS) return PARSED_OTHER;
-        /* Not needed, but it makes the states that lead here alike, so that they are pruned. */
-        asm volatile("" : "+r"(at));
-        at &= 0x3ff;
+        /* Also makes the states that lead here alike, so that the verifier prunes them. */
+        at = bounded(at, HEADERS_MASK);
 
         struct extension_header* ext = data + at;
 
@@ -218,8 +218,8 @@ static __always_inline enum parsed packet_unpack(struct packet* p, __u64 packed)
     p->version = packed >> 4 & 0xf;
     p->protocol = packed >> 8 & 0xff;
     p->claimed = packed >> 16 & 0xffff;
-    p->network = packed >> 32 & 0x3ff;
-    p->transport = packed >> 48 & 0x3ff;
+    p->network = bounded(packed >> 32, HEADERS_MASK);
+    p->transport = bounded(packed >> 48, HEADERS_MASK);
     return packed & 3;
 }
 

@@ -15,8 +15,8 @@
 #define PULL_BYTES 192 /* linear bytes asked for when headers lie beyond them */
 
 /* Parses what is linear now. link_header: ETH_HEADER_LEN, with `at` 0; or 0, and the IP header is at
- * `at`. Returns packet_pack(). Not static: that is what makes the verifier check it alone. */
-__noinline __u64 bp_parse_linear(struct __sk_buff* skb, __u32 at, __u32 link_header)
+ * `at`. Returns packet_pack(). */
+GLOBAL __u64 bp_parse_linear(struct __sk_buff* skb, __u32 at, __u32 link_header)
 {
     void* data = skb_data(skb);
     void* end = skb_end(skb);
@@ -24,8 +24,7 @@ __noinline __u64 bp_parse_linear(struct __sk_buff* skb, __u32 at, __u32 link_hea
     enum parsed parsed;
 
     if (at > MAX_HEADERS) return PARSED_OTHER;
-    asm volatile("" : "+r"(at)); /* the bound once more, where verifiers see it */
-    at &= 0x3ff;
+    at = bounded(at, HEADERS_MASK);
     if (link_header) {
         parsed = parse_packet(&p, ETH_HEADER_LEN, data, end);
     } else {
@@ -43,7 +42,7 @@ static __always_inline __u8* transport(struct __sk_buff* skb, const struct packe
 
     if (at > MAX_HEADERS) return NULL;
 
-    __u8* header = skb_data(skb) + at;
+    __u8* header = skb_data(skb) + bounded(at, HEADERS_MASK);
 
     return (void*)(header + length) <= end ? header : NULL;
 }
@@ -62,17 +61,18 @@ static __always_inline bool is_linear(struct __sk_buff* skb, const struct packet
 }
 
 /* The same, with what lies beyond the linear bytes made linear. */
-__noinline __u64 bp_parse(struct __sk_buff* skb, __u32 at, __u32 link_header)
+GLOBAL __u64 bp_parse(struct __sk_buff* skb, __u32 at, __u32 link_header)
 {
     __u64 packed = bp_parse_linear(skb, at, link_header);
     __u32 linear = skb_end(skb) - skb_data(skb);
+    __u32 length = READ(skb, len);
     struct packet p;
     enum parsed parsed = packet_unpack(&p, packed);
 
     if (parsed != PARSED && parsed != PARSED_SHORT) return packed;
     if (parsed == PARSED && is_linear(skb, &p)) return packed;
-    if (skb->len <= linear || linear >= PULL_BYTES) return packed;
-    if (bpf_skb_pull_data(skb, skb->len < PULL_BYTES ? skb->len : PULL_BYTES)) return packed;
+    if (length <= linear || linear >= PULL_BYTES) return packed;
+    if (bpf_skb_pull_data(skb, length < PULL_BYTES ? length : PULL_BYTES)) return packed;
     return bp_parse_linear(skb, at, link_header);
 }
 

@@ -83,7 +83,7 @@ static __always_inline __u16 policy_rule(const struct bp_policy_side* side, cons
 static __always_inline __u16 policy_target(const struct bp_policy_side* side, __u16 rule,
                                            __u16 port)
 {
-    const struct bp_policy_rule* found = &side->rules[(rule - 1) & (BP_POLICY_RULES - 1)];
+    const struct bp_policy_rule* found = &side->rules[bounded(rule - 1, BP_POLICY_RULES - 1)];
 
     return port - found->listen_first + found->target_first;
 }

@@ -13,9 +13,9 @@ struct bp_ports bp_ports SEC(".data.ports");
 
 static __always_inline bool port_is_known(const struct call* call)
 {
-    __u32 port = call->port;
+    __u32 port = bounded(call->port, 0xffff);
 
-    return bp_ports.bits[call->proto & 1][port >> 6] & (1ULL << (port & 63));
+    return bp_ports.bits[bounded(call->proto, 1)][port >> 6] & (1ULL << (port & 63));
 }
 
 #endif

@@ -63,7 +63,7 @@ static __always_inline enum proof of_connection(struct bpf_sock* sk, const struc
 }
 
 /* What the query's packet proves about the socket at (peer, local:local_port); enum proof. */
-__noinline __u32 bp_proof(struct __sk_buff* skb, __u32 local_port)
+GLOBAL __u32 bp_proof(struct __sk_buff* skb, __u32 local_port)
 {
     struct query* q = query();
     struct bpf_sock_tuple tuple = {};
@@ -78,7 +78,7 @@ __noinline __u32 bp_proof(struct __sk_buff* skb, __u32 local_port)
     sk = bpf_skc_lookup_tcp(skb, &tuple, socket_tuple(&tuple, &q->key, local_port),
                             BPF_F_CURRENT_NETNS, 0);
     if (!sk) return DISPROVEN;
-    if (sk->state == STATE_NEW_SYN_RECV) {
+    if (READ(sk, state) == STATE_NEW_SYN_RECV) {
         proof = of_handshake(sk, q->opens, &packet);
     } else if (!q->opens) {
         struct bpf_sock* full = bpf_sk_fullsock(sk);

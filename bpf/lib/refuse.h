@@ -52,14 +52,14 @@ static __always_inline bool reverse_transport(struct __sk_buff* skb, const struc
 }
 
 /* Returns the program's verdict. When the packet can't be changed it is dropped: the peer retries. */
-__noinline int bp_refuse(struct __sk_buff* skb, __u64 packed_packet)
+GLOBAL int bp_refuse(struct __sk_buff* skb, __u64 packed_packet)
 {
     struct packet packet, *p = &packet;
 
     if (packet_unpack(p, packed_packet) != PARSED) return TC_DROP;
     if (p->network >= ETH_HEADER_LEN && !reverse_link(skb)) return TC_DROP;
     if (!reverse_network(skb, p) || !reverse_transport(skb, p)) return TC_DROP;
-    return bpf_redirect(skb->ifindex, 0);
+    return bpf_redirect(READ(skb, ifindex), 0);
 }
 
 #endif

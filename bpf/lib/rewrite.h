@@ -35,7 +35,7 @@ static __always_inline bool rewrite_port(struct __sk_buff* skb, const struct l4*
 
     if (at > MAX_HEADERS) return false;
 
-    __u8* header = skb_data(skb) + at;
+    __u8* header = skb_data(skb) + bounded(at, HEADERS_MASK);
 
     if (header + l4->header > (__u8*)end) return false;
     *(__be16*)(header + change->port) = change->to;

@@ -27,20 +27,26 @@ static __always_inline const struct bp_table_side* rules_side(void)
     return &bp_table.side[*(volatile __u32*)&bp_table.active & 1];
 }
 
-/* A port as an index. Verifiers before 6.14 don't know that a swap to 16 bits is bounded, and clang
- * does and would drop the mask. */
+/* A port as an index. Verifiers before 6.14 don't know that a swap to 16 bits is bounded. */
 static __always_inline __u32 port_index(__be16 port)
 {
-    __u32 index = bpf_ntohs(port);
+    return bounded(bpf_ntohs(port), 0xffff);
+}
 
-    asm volatile("" : "+r"(index));
-    return index & 0xffff;
+static __always_inline const __u16* rules_set(const struct bp_table_side* side, __u16 slot)
+{
+    return side->sets[bounded(slot, BP_SLOT_SET)];
+}
+
+static __always_inline const struct bp_rule* rules_get(const struct bp_table_side* side, __u16 id)
+{
+    return &side->rules[bounded(id, BP_MAX_RULES - 1)];
 }
 
 /* BP_SLOT_* of a port; 0 for nearly all of them. */
 static __always_inline __u16 rules_slot(const struct bp_table_side* side, __u8 proto, __be16 port)
 {
-    return side->ports[proto & 1][port_index(port)];
+    return side->ports[bounded(proto, 1)][port_index(port)];
 }
 
 /* The interface whose rules a packet for `local` takes when it arrives on lo; 0: those all agree on. */
@@ -68,20 +74,20 @@ static __always_inline bool rule_covers(const struct bp_rule* rule, __u32 ifinde
 static __always_inline __u32 rules_find(const struct bp_table_side* side, __u32 slot, __u32 ifindex,
                                         const __u8* local)
 {
-    const __u16* set = side->sets[slot & BP_SLOT_SET];
+    const __u16* set = rules_set(side, slot);
     __u32 owner = ifindex == LOOPBACK_INDEX ? rules_owner(local) : 0;
 
     for (int i = 0; i < BP_SET_SIZE; i++) {
-        __u16 id = set[i] & (BP_MAX_RULES - 1);
+        __u16 id = set[i];
 
         if (!id) break;
-        if (rule_covers(&side->rules[id], ifindex, owner, local)) return id;
+        if (rule_covers(rules_get(side, id), ifindex, owner, local)) return id;
     }
     return 0;
 }
 
 /* The same for the query's packet. */
-__noinline __u32 bp_find_rule(__u32 slot)
+GLOBAL __u32 bp_find_rule(__u32 slot)
 {
     struct query* q = query();
 
@@ -95,17 +101,12 @@ __noinline __u32 bp_find_rule(__u32 slot)
 static __always_inline __u32 find_rule_quickly(const struct bp_table_side* side, __u16 slot,
                                                __u32 ifindex)
 {
-    const __u16* set = side->sets[slot & BP_SLOT_SET];
-    __u16 id = set[0] & (BP_MAX_RULES - 1);
-    const struct bp_rule* rule = &side->rules[id];
+    const __u16* set = rules_set(side, slot);
+    __u16 id = set[0];
+    const struct bp_rule* rule = rules_get(side, id);
 
     if (set[1] || ifindex == LOOPBACK_INDEX || (rule->flags & BP_RULE_ADDRESS)) return ASK_IN_FULL;
     return !rule->ifindex || rule->ifindex == ifindex ? id : 0;
-}
-
-static __always_inline const struct bp_rule* rules_get(const struct bp_table_side* side, __u16 id)
-{
-    return &side->rules[id & (BP_MAX_RULES - 1)];
 }
 
 /* The target of a listen port that the rule covers. */

@@ -47,16 +47,16 @@ static __always_inline bool read_proto(__u32 protocol, __u8* proto)
 /* False: not a call we have to do with. */
 static __always_inline bool read_call4(struct bpf_sock_addr* ctx, struct call* call)
 {
-    map_v4(call->address, ctx->user_ip4);
-    call->port = bpf_ntohs(ctx->user_port);
-    return read_proto(ctx->protocol, &call->proto);
+    map_v4(call->address, READ(ctx, user_ip4));
+    call->port = bpf_ntohs(READ(ctx, user_port));
+    return read_proto(READ(ctx, protocol), &call->proto);
 }
 
 static __always_inline bool read_call6(struct bpf_sock_addr* ctx, struct call* call)
 {
-    copy_words(call->address, ctx->user_ip6);
-    call->port = bpf_ntohs(ctx->user_port);
-    return read_proto(ctx->protocol, &call->proto);
+    READ_ADDRESS(call->address, ctx, user_ip6);
+    call->port = bpf_ntohs(READ(ctx, user_port));
+    return read_proto(READ(ctx, protocol), &call->proto);
 }
 
 static __always_inline void write_port(struct bpf_sock_addr* ctx, __u16 port)

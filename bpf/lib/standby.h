@@ -31,7 +31,7 @@ static __always_inline bool stands_in(struct query* q, const struct bp_rule* rul
 
 /* The sk_lookup program can't look for sockets, so it is done here, on the query's datagram a moment
  * earlier: the server's group must have a living member for it to steer to. */
-__noinline int bp_keep_udp(struct __sk_buff* skb)
+GLOBAL int bp_keep_udp(struct __sk_buff* skb)
 {
     struct query* q = query();
     struct bp_listener_key key = {.proto = BP_UDP};
@@ -48,7 +48,7 @@ __noinline int bp_keep_udp(struct __sk_buff* skb)
                            0);
     if (!sk) return 0;
     bound_address(sk, key.address);
-    if (!sk->dst_port && !group_lives(&key)) error = keep_found(sk, &key);
+    if (!READ(sk, dst_port) && !group_lives(&key)) error = keep_found(sk, &key);
     bpf_sk_release(sk);
     return error;
 }

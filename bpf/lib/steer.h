@@ -28,6 +28,7 @@ static __always_inline enum steered steer_to(struct bpf_sk_lookup* ctx, __u32 if
     end = *slots;
     for (__u32 slot = 0; slot < BP_LISTENER_SLOTS; slot++) {
         struct bpf_sock* sk;
+        __u32 device;
         long refused;
 
         if (slot >= end) break;
@@ -35,7 +36,8 @@ static __always_inline enum steered steer_to(struct bpf_sk_lookup* ctx, __u32 if
         sk = bpf_map_lookup_elem(&bp_listeners, key);
         if (!sk) continue;
         /* SO_BINDTODEVICE; the wrong family (v6only) and connected sockets are refused below. */
-        if (sk->bound_dev_if && sk->bound_dev_if != ifindex)
+        device = READ(sk, bound_dev_if);
+        if (device && device != ifindex)
             refused = 1;
         else
             refused = bpf_sk_assign(ctx, sk, 0);
@@ -79,13 +81,13 @@ static __always_inline void remember_datagram(const struct bp_flow_key* key, __b
 static __always_inline void lookup_addresses(const struct bpf_sk_lookup* ctx,
                                              struct bp_flow_key* key)
 {
-    if (ctx->family == FAMILY_V4) {
-        map_v4(key->peer, ctx->remote_ip4);
-        map_v4(key->local, ctx->local_ip4);
+    if (READ(ctx, family) == FAMILY_V4) {
+        map_v4(key->peer, READ(ctx, remote_ip4));
+        map_v4(key->local, READ(ctx, local_ip4));
         return;
     }
-    copy_words(key->peer, ctx->remote_ip6);
-    copy_words(key->local, ctx->local_ip6);
+    READ_ADDRESS(key->peer, ctx, remote_ip6);
+    READ_ADDRESS(key->local, ctx, local_ip6);
 }
 
 #endif

@@ -32,8 +32,7 @@ static __always_inline __u32 happening(__u8 kind, __u8 outcome) {
     return kind | outcome << 8;
 }
 
-/* Not static, so that the verifier checks it alone. */
-__noinline int bp_trace(__u32 what) {
+GLOBAL int bp_trace(__u32 what) {
     struct query* q = query();
     __u64 now = bpf_ktime_get_ns();
     struct bp_event* event;
