@@ -30,6 +30,12 @@ struct {
     __type(value, __u32);
 } bp_steered SEC(".maps");
 
+/* rules_find() for the two programs that ask. It takes a pointer: sk_lookup needs 5.15 anyway. */
+GLOBAL __u32 bp_rule_for(const struct bp_flow_key* key, __u32 slot, __u32 ifindex)
+{
+    return key ? rules_find(rules_side(), slot, ifindex, key->local) : 0;
+}
+
 /* -- bp_lookup: which socket -- */
 
 SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
@@ -45,7 +51,7 @@ SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
 
     if (!(slot & BP_SLOT_SET)) return SK_PASS;
     lookup_addresses(ctx, &key);
-    id = rules_find(side, slot, ifindex, key.local);
+    id = bp_rule_for(&key, slot, ifindex);
     if (!id) return SK_PASS;
     rule = rules_get(side, id);
     if (rule->engine != BP_ENGINE_SKLOOKUP) return SK_PASS; /* tc has had it, or left it alone */
@@ -143,7 +149,7 @@ static __always_inline void on_established(struct bpf_sock_ops* ctx)
     struct bpf_sock* sk = READ(ctx, sk);
     __u32 port = READ(ctx, local_port);
     struct bp_record record = {};
-    __u8 local[16] = {};
+    struct bp_flow_key key = {};
     __u32* target;
     __u16 slot, id;
 
@@ -153,8 +159,8 @@ static __always_inline void on_established(struct bpf_sock_ops* ctx)
     record.listen_port = bpf_htons(port);
     slot = rules_slot(side, BP_TCP, record.listen_port);
     if (!(slot & BP_SLOT_SET)) return;
-    local_address(ctx, local);
-    id = rules_find(side, slot, LOOPBACK_INDEX, local);
+    local_address(ctx, key.local);
+    id = bp_rule_for(&key, slot, LOOPBACK_INDEX);
     if (!id || rules_get(side, id)->engine != BP_ENGINE_SKLOOKUP) return;
     record.rule = id;
     if (bpf_sk_storage_get(&bp_records, sk, &record, BPF_SK_STORAGE_GET_F_CREATE))

@@ -77,13 +77,17 @@ static __always_inline bool rewrite_quote(struct __sk_buff* skb, const struct qu
     return !bpf_skb_store_bytes(skb, port, &to, sizeof(to), 0);
 }
 
-/* The target of `listen_port` in the flow that `key` (without its target) names; 0: not ours. */
-static __always_inline __be16 quoted_target(struct __sk_buff* skb, struct bp_flow_key* key,
-                                            __u8 proto, const struct bp_rule* rule,
-                                            __be16 listen_port)
+/* The target of `listen_port` by a rule, in the flow that the query's key (without its target) names;
+ * 0: not ours. */
+GLOBAL __u32 bp_quoted_target(struct __sk_buff* skb, __u32 id, __u32 proto, __u32 listen_port)
 {
+    const struct bp_rule* rule = rules_get(rules_side(), id);
+    struct query* q = query();
+    struct bp_flow_key* key;
     struct bp_flow* flow;
 
+    if (!q) return 0;
+    key = &q->key;
     key->target_port = rule_target(rule, listen_port);
     flow = flow_lookup(proto, key);
     if (flow && flow->listen_port == listen_port) return flow->target_port;
@@ -125,7 +129,7 @@ GLOBAL int bp_icmp_in(struct __sk_buff* skb, __u64 packed_error)
         __be16 target;
 
         if (!id) break;
-        target = quoted_target(skb, key, q.l4.proto, rules_get(side, id), q.ports.source);
+        target = bp_quoted_target(skb, id, q.l4.proto, q.ports.source);
         if (!target) continue;
         if (!rewrite_quote(skb, &q, SOURCE_PORT, q.ports.source, target))
             return BP_OUTCOME_WRITE_FAILED;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Packet: finds the ports of a packet, whatever lies before them. The only file that knows IPv4 from
- * IPv6: after parse_packet() a port has an offset, and addresses are 16 bytes (lib/address.h).
+ * Packet: finds the ports of a packet, whatever lies before them. With lib/parse.h the only file that
+ * knows IPv4 from IPv6: once parsed, a port has an offset, and addresses are 16 bytes (lib/address.h).
  *
  * Works on any linear run of bytes [data, end), so for tc and XDP alike. Ethernet with up to two
- * VLAN tags in the frame, or no link-layer header; IPv4 options; IPv6 extension headers.
+ * VLAN tags in the frame, or no link-layer header; IPv4 options. IPv6 extension headers: lib/parse.h.
  */
 #ifndef BPFPORT_LIB_PACKET_H
 #define BPFPORT_LIB_PACKET_H
@@ -78,42 +78,6 @@ static __always_inline bool is_extension(__u8 next)
            next == IPPROTO_FRAGMENT || next == IPPROTO_AH;
 }
 
-static __always_inline enum parsed parse_extensions(struct packet* p, void* data, void* end)
-{
-    __u32 at = p->transport;
-    __u8 next = p->protocol;
-
-    for (int i = 0; i < MAX_EXTENSIONS; i++) {
-        if (!is_extension(next)) break;
-        if (at > MAX_HEADERS) return PARSED_OTHER;
-        /* Also makes the states that lead here alike, so that the verifier prunes them. */
-        at = bounded(at, HEADERS_MASK);
-
-        struct extension_header* ext = data + at;
-
-        if ((void*)(ext + 1) > end) return PARSED_SHORT;
-        if (next == IPPROTO_FRAGMENT) {
-            if (ext->fragment_offset & bpf_htons(0xfff8)) return PARSED_OTHER;
-            p->fragment = ext->fragment_offset & bpf_htons(0x0001);
-            at += 8;
-        } else if (next == IPPROTO_AH) {
-            at += (ext->length + 2) * 4;
-        } else {
-            at += (ext->length + 1) * 8;
-        }
-        next = ext->next;
-    }
-    if (p->claimed) {
-        __u32 skipped = at - p->transport;
-
-        if (p->claimed <= skipped) return PARSED_MALFORMED;
-        p->claimed -= skipped;
-    }
-    p->transport = at;
-    p->protocol = next;
-    return PARSED;
-}
-
 static __always_inline enum parsed parse_ipv6_fixed(struct packet* p, void* data, void* end)
 {
     struct ipv6hdr* ip = data + p->network;
@@ -126,23 +90,6 @@ static __always_inline enum parsed parse_ipv6_fixed(struct packet* p, void* data
     p->transport = p->network + sizeof(*ip);
     p->claimed = bpf_ntohs(ip->payload_len);
     return PARSED;
-}
-
-static __always_inline enum parsed parse_ipv6(struct packet* p, void* data, void* end)
-{
-    enum parsed parsed = parse_ipv6_fixed(p, data, end);
-
-    if (parsed != PARSED || !is_extension(p->protocol)) return parsed;
-    return parse_extensions(p, data, end);
-}
-
-/* Parses the IP header at p->network and what follows it, to the transport header. */
-static __always_inline enum parsed parse_network(struct packet* p, __be16 ethertype, void* data,
-                                                 void* end)
-{
-    if (ethertype == bpf_htons(ETH_P_IP)) return parse_ipv4(p, data, end);
-    if (ethertype == bpf_htons(ETH_P_IPV6)) return parse_ipv6(p, data, end);
-    return PARSED_OTHER;
 }
 
 static __always_inline bool is_vlan(__be16 ethertype)
@@ -158,31 +105,26 @@ static __always_inline __be16 ethertype_of_version(void* ip, void* end)
     return *first >> 4 == 4 ? bpf_htons(ETH_P_IP) : *first >> 4 == 6 ? bpf_htons(ETH_P_IPV6) : 0;
 }
 
-/* link_header: ETH_HEADER_LEN, or 0 for a device without one. */
-static __always_inline enum parsed parse_packet(struct packet* p, __u32 link_header, void* data,
-                                                void* end)
+/* The IP header's offset and type, past up to two VLAN tags of an Ethernet frame. */
+static __always_inline enum parsed parse_ethernet(struct packet* p, __be16* ethertype, void* data,
+                                                  void* end)
 {
-    p->tagged = false;
-    p->network = link_header;
-    if (!link_header) return parse_network(p, ethertype_of_version(data, end), data, end);
-
     struct ethhdr* eth = data;
 
+    p->network = ETH_HEADER_LEN;
     if ((void*)(eth + 1) > end) return PARSED_SHORT;
-
-    __be16 ethertype = eth->h_proto;
-
+    *ethertype = eth->h_proto;
     for (int tags = 0; tags < 2; tags++) {
-        if (!is_vlan(ethertype)) break;
+        if (!is_vlan(*ethertype)) break;
 
         struct vlan_header* vlan = data + p->network;
 
         if ((void*)(vlan + 1) > end) return PARSED_SHORT;
         p->tagged |= (vlan->tci & bpf_htons(0x0fff)) != 0; /* id 0 is a priority, not a VLAN */
-        ethertype = vlan->inner_protocol;
+        *ethertype = vlan->inner_protocol;
         p->network += sizeof(*vlan);
     }
-    return parse_network(p, ethertype, data, end);
+    return PARSED;
 }
 
 /* The common case, without a loop: Ethernet, no VLAN tag, no IPv4 options or fragment, no IPv6
@@ -202,18 +144,20 @@ static __always_inline bool parse_straight(struct packet* p, void* data, void* e
     return parse_ipv6_fixed(p, data, end) == PARSED && !is_extension(p->protocol);
 }
 
-/* A packet in one number, for the way out of a function that the verifier checks by itself. */
+#define PACKED_TAGGED (1 << 2)
+
+/* A packet in one number: what a GLOBAL function can return. */
 static __always_inline __u64 packet_pack(const struct packet* p, enum parsed parsed)
 {
     if (p->network > MAX_HEADERS || p->transport > MAX_HEADERS) return PARSED_OTHER;
-    return parsed | (__u64)p->tagged << 2 | (__u64)p->fragment << 3 | (__u64)p->version << 4 |
+    return parsed | (p->tagged ? PACKED_TAGGED : 0) | (__u64)p->fragment << 3 | (__u64)p->version << 4 |
            (__u64)p->protocol << 8 | (__u64)p->claimed << 16 | (__u64)p->network << 32 |
            (__u64)p->transport << 48;
 }
 
 static __always_inline enum parsed packet_unpack(struct packet* p, __u64 packed)
 {
-    p->tagged = packed >> 2 & 1;
+    p->tagged = packed & PACKED_TAGGED;
     p->fragment = packed >> 3 & 1;
     p->version = packed >> 4 & 0xf;
     p->protocol = packed >> 8 & 0xff;

@@ -14,16 +14,20 @@ enum steered {
     NOBODY, /* no socket that may serve this packet */
 };
 
-/* Gives the packet to a socket bound to key->address; any member stands for its whole group, among
- * which the kernel then chooses as it always does. */
-static __always_inline enum steered steer_to(struct bpf_sk_lookup* ctx, __u32 ifindex,
-                                             struct bp_listener_key* key)
+/* Gives the packet to a socket bound to group->address; any member stands for its whole group, among
+ * which the kernel then chooses as it always does. Returns enum steered. It takes a pointer (5.13),
+ * which is then no map key for old verifiers: the key is a copy. */
+GLOBAL int bp_steer_to(struct bpf_sk_lookup* ctx, __u32 ifindex,
+                       const struct bp_listener_key* group)
 {
+    struct bp_listener_key key;
     __u32* slots;
     __u32 end;
 
-    key->slot = 0;
-    slots = bpf_map_lookup_elem(&bp_groups, key);
+    if (!group) return NOBODY;
+    key = *group;
+    key.slot = 0;
+    slots = bpf_map_lookup_elem(&bp_groups, &key);
     if (!slots) return NOBODY;
     end = *slots;
     for (__u32 slot = 0; slot < BP_LISTENER_SLOTS; slot++) {
@@ -32,8 +36,8 @@ static __always_inline enum steered steer_to(struct bpf_sk_lookup* ctx, __u32 if
         long refused;
 
         if (slot >= end) break;
-        key->slot = slot;
-        sk = bpf_map_lookup_elem(&bp_listeners, key);
+        key.slot = slot;
+        sk = bpf_map_lookup_elem(&bp_listeners, &key);
         if (!sk) continue;
         /* SO_BINDTODEVICE; the wrong family (v6only) and connected sockets are refused below. */
         device = READ(sk, bound_dev_if);
@@ -56,14 +60,14 @@ static __always_inline enum steered steer(struct bpf_sk_lookup* ctx, __u32 ifind
     bool v4 = address_is_v4(local);
 
     copy_address(key.address, local);
-    if (steer_to(ctx, ifindex, &key) == STEERED) return STEERED;
+    if (bp_steer_to(ctx, ifindex, &key) == STEERED) return STEERED;
     __builtin_memset(key.address, 0, sizeof(key.address));
     if (v4) {
         map_v4(key.address, 0);
-        if (steer_to(ctx, ifindex, &key) == STEERED) return STEERED;
+        if (bp_steer_to(ctx, ifindex, &key) == STEERED) return STEERED;
         __builtin_memset(key.address, 0, sizeof(key.address));
     }
-    return steer_to(ctx, ifindex, &key);
+    return bp_steer_to(ctx, ifindex, &key);
 }
 
 /* A datagram that was steered: tc gives its answer the listen port back (tc_out). */
