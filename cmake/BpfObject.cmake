@@ -6,7 +6,7 @@ find_program(BPFTOOL NAMES bpftool PATHS /usr/sbin /sbin REQUIRED)
 
 # asm/types.h lives in a multiarch folder that clang does not search for the BPF target.
 if(CMAKE_LIBRARY_ARCHITECTURE)
-    set(BPF_ARCH_INCLUDE -idirafter /usr/include/${CMAKE_LIBRARY_ARCHITECTURE})
+    set(BPF_ARCH_INCLUDE -idirafter ${CMAKE_SYSROOT}/usr/include/${CMAKE_LIBRARY_ARCHITECTURE})
 endif()
 
 function(bpf_object name source)

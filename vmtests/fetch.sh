@@ -10,94 +10,30 @@
 set -euo pipefail
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.bash"
 . "$vmtests/guard.bash"
+. "$vmtests/archive.bash"
 
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-
-# The archives this machine's apt uses for its own release. VMTESTS_MIRRORS (words) overrides, for machines that
-# are not Debian's.
-mirrors() {
-    if [[ -n ${VMTESTS_MIRRORS:-} ]]; then
-        tr -s ' ' '\n' <<<"$VMTESTS_MIRRORS"
-        return
-    fi
-    local codename
-    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-    # shellcheck disable=SC2016 # apt's own variables
-    apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' |
-        awk -v own="^(${codename:-stable}|stable|oldstable|testing|unstable|sid)(-|/|$)" '
-            $1 ~ own && !seen[$2]++ { print $2 }'
-}
-
-# Where a mirror usually keeps what a machine's own sources don't name: security updates, and suites that have
-# left the main archive.
-siblings() {
-    local uri
-    while read -r uri; do
-        uri=${uri%/}
-        case $uri in
-            */debian) printf '%s\n' "$uri-security" "${uri%/debian}/archive/debian" "${uri%/debian}/debian-archive/debian" ;;
-            */debian-security) printf '%s\n' "${uri%-security}" "${uri%/debian-security}/archive/debian-security" ;;
-        esac
-    done
-}
-
-# private_apt ROOT: a configuration under which apt-get and apt-cache know ROOT and nothing of the machine.
-private_apt() {
-    local root=$1
-    mkdir -p "$root"/{lists/partial,archives/partial}
-    {
-        apt-config dump | grep '^Acquire::' || true
-        cat <<CONF
-Dir::Etc::main "/dev/null";
-Dir::Etc::parts "/dev/null";
-Dir::Etc::sourcelist "$root/sources.list";
-Dir::Etc::sourceparts "/dev/null";
-Dir::Etc::preferences "/dev/null";
-Dir::Etc::preferencesparts "/dev/null";
-Dir::State "$root";
-Dir::State::lists "$root/lists";
-Dir::State::status "/dev/null";
-Dir::Cache "$root";
-Dir::Cache::archives "$root/archives";
-APT::Architecture "amd64";
-APT::Architectures { "amd64"; };
-APT::Sandbox::User "root";
-Acquire::Languages "none";
-// Whatever the machine tolerates: without a good signature nothing is taken.
-Acquire::AllowInsecureRepositories "false";
-Acquire::AllowWeakRepositories "false";
-APT::Get::AllowUnauthenticated "false";
-// A suite that is no longer updated stays signed, but its Release says it is out of date.
-Acquire::Check-Valid-Until "false";
-CONF
-    } >"$root/apt.conf"
+# The kernels of cloud flavour are the smaller ones; not every architecture has them.
+flavour() {
+    case $architecture in
+        amd64 | arm64) echo "cloud-$architecture" ;;
+        *) echo "$architecture" ;;
+    esac
 }
 
 # candidates SERIES: the kernel packages of that series in the lists, oldest first. Up to 6.x the image is
 # in linux-image-…, from 7.x in linux-binary-… (and the modules apart).
 candidates() {
-    local series=${1//./\\.}
+    local series=${1//./\\.} flavour
+    flavour=$(flavour)
     [[ $series != '*' ]] || series='[0-9]+\.[0-9]+'
     apt-cache pkgnames linux- |
-        grep -E "^linux-(image|binary)-${series}[.+~-].*cloud-amd64(-unsigned)?$" |
+        grep -E "^linux-(image|binary)-${series}[.+~-].*$flavour(-unsigned)?$" |
         grep -vE -- '-(dbg|dbgsym)$|-rc' |
         awk '{ v = $0; sub(/^linux-(image|binary)-/, "", v); sub(/-unsigned$/, "", v)
                # of the signed and the unsigned image with one version, the unsigned: it holds the same kernel
                # and is there earlier
                print v, ($0 ~ /-unsigned$/), ($0 ~ /^linux-binary-/), $0 }' |
         sort -V | cut -d' ' -f4 || true
-}
-
-# list SUITES: reads the indexes of these suites from the archives on stdin. A suite that an archive doesn't carry
-# is an error to apt and none to us: what counts is what the lists then hold.
-list() {
-    local uri suite
-    while read -r uri; do
-        for suite in ${1//,/ }; do
-            echo "deb [signed-by=$keyring] $uri $suite main"
-        done
-    done >"$root/sources.list"
-    apt-get -q update >>"$root/log" 2>&1 || true
 }
 
 update=
@@ -107,7 +43,7 @@ if [[ ${1:-} == --update ]]; then
 fi
 [[ $# == 1 ]] || die 2 "usage: vmtests/fetch.sh [--update] KERNEL"
 name=$1
-read -r series suites _ < <(kernel_entry "$name")
+read -r series suites _ architecture _ < <(kernel_entry "$name")
 target=$cache/kernels/$name
 if [[ -d $target && -z $update ]]; then
     echo "$target"
@@ -141,7 +77,7 @@ download() {
 
 fetch() {
     root=$TMPDIR
-    private_apt "$root"
+    private_apt "$root" "$architecture"
     own=$(mirrors)
     [[ -n $own ]] || die 1 "apt names no Debian archive for this machine's release" "set VMTESTS_MIRRORS to one or more"
     say "$name: looking in ${suites//,/, }"
@@ -151,7 +87,7 @@ fetch() {
         list "$suites" < <(siblings <<<"$own")
         if ! version=$(download "$series"); then
             cat "$root/log" >&2
-            die 1 "no linux-image-$series*-cloud-amd64 to be had from $suites" \
+            die 1 "no linux-image-$series*-$(flavour) to be had from $suites" \
                 "did the suite move? see kernels.txt and VMTESTS_MIRRORS in README.md"
         fi
     fi

@@ -16,7 +16,8 @@ die() {
     exit "$1"
 }
 
-kernel_names() { awk '!/^ *(#|$)/ { print $1 }' "$vmtests/kernels.txt"; }
+# kernel_names [ARCHITECTURE]
+kernel_names() { awk -v only="${1:-}" '!/^ *(#|$)/ && (only == "" || $5 == only) { print $1 }' "$vmtests/kernels.txt"; }
 
 # kernel_entry NAME: its line of kernels.txt without the name.
 kernel_entry() {
@@ -24,4 +25,16 @@ kernel_entry() {
     entry=$(awk -v name="$1" '!/^ *#/ && $1 == name { $1 = ""; print }' "$vmtests/kernels.txt")
     [[ -n $entry ]] || die 2 "no kernel '$1' in kernels.txt" "known: $(kernel_names | tr '\n' ' ')"
     echo "$entry"
+}
+
+# This machine's architecture; as Debian names it, like all here.
+host_architecture=$(dpkg --print-architecture)
+
+# triplet ARCHITECTURE: what its libraries' directories are called.
+triplet() {
+    case $1 in
+        amd64) echo x86_64-linux-gnu ;;
+        arm64) echo aarch64-linux-gnu ;;
+        *) echo "$1-linux-gnu" ;;
+    esac
 }

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Makes a guest's root from this machine's files: initramfs archives, which the kernel unpacks one after another.
 #
-#     vmtests/mkroot.sh base OUT FILE…            busybox, the programs tests call, and FILEs (absolute, as they are)
-#     vmtests/mkroot.sh modules OUT MODULES_DIR   the network part of a tree as below /lib/modules/VERSION
+#     vmtests/mkroot.sh base ARCHITECTURE OUT FILE…   busybox, the programs tests call, and FILEs (absolute, as they are)
+#     vmtests/mkroot.sh modules OUT MODULES_DIR       the network part of a tree as below /lib/modules/VERSION
+#
+# Of another architecture than this machine's, programs and libraries are those of sysroot.sh, and FILEs were built for it.
 #
 # Promises: a file lies in the guest where it lies here, with the shared libraries it needs, so a path that was
 # compiled into a test (of bpfport, of its own data) holds there too. What this machine doesn't have is left out: the
@@ -18,9 +20,9 @@ programs=(sh bash env setpriv su timeout nsenter unshare mount umount ip tc ss b
     python3 script tmux ps)
 # Read by those programs, or opened by name and so not seen by ldd.
 data=(/etc/protocols /etc/services /etc/ethertypes /etc/nsswitch.conf /etc/iproute2 /usr/share/iproute2
-    /etc/nginx/mime.types /etc/ssl/openssl.cnf /lib/terminfo /usr/lib/locale/C.utf8 /usr/lib/x86_64-linux-gnu/xtables /usr/lib/tc)
+    /etc/nginx/mime.types /etc/ssl/openssl.cnf /lib/terminfo /usr/lib/locale/C.utf8 /usr/lib/tc)
 # The parts of a modules tree that networking, its cryptography and the guest itself may ask for.
-module_dirs=(kernel/net kernel/lib kernel/crypto kernel/arch/x86/crypto kernel/drivers/net kernel/fs/overlayfs)
+module_dirs=(kernel/net kernel/lib kernel/crypto kernel/arch/{x86,arm64,s390}/crypto kernel/drivers/net kernel/fs/overlayfs)
 # Never: what no guest of ours has, and what is large.
 module_not=(kernel/drivers/net/{ethernet,wireless,usb,phy,hyperv,can,wan} kernel/net/{wireless,mac80211,bluetooth})
 
@@ -39,14 +41,35 @@ skeleton() {
     chmod 1777 "$root/tmp" "$root/var/tmp"
 }
 
-# put: copies the paths on stdin, one a line, links followed, to the same place.
+# put ROOT: copies the paths on stdin, one a line, from below ROOT, links followed, to the same place.
 put() {
-    sed -E 's,^/(bin|sbin|lib|lib64)/,/usr&,' | sort -u | xargs -r -d '\n' cp -rL --parents -t "$root"
+    sed -E 's,^/(bin|sbin|lib|lib64)/,/usr&,; s,^/,,' | sort -u | (cd "$1/" && xargs -r -d '\n' cp -rL --parents -t "$root")
 }
 
-# libraries FILE…: what the dynamic linker would load for them, itself included.
+# libraries FROM FILE…: what the dynamic linker would load for them, itself included.
 libraries() {
-    { ldd "$@" 2>/dev/null || true; } | sed -nE 's,^[^/]*[[:space:]](/[^ ]+) \(0x.*,\1,p'
+    local from=$1 files=("${@:2}") names name directory
+    declare -A seen=()
+    if [[ -z $from ]]; then
+        { ldd "${files[@]}" 2>/dev/null || true; } | sed -nE 's,^[^/]*[[:space:]](/[^ ]+) \(0x.*,\1,p'
+        return
+    fi
+    while ((${#files[@]})); do
+        mapfile -t names < <({ readelf -d "${files[@]}" 2>/dev/null || true; } | sed -nE 's/.*\(NEEDED\).*\[(.*)\]$/\1/p' | sort -u)
+        files=()
+        for name in "${names[@]}"; do
+            [[ -z ${seen[$name]:-} ]] || continue
+            seen[$name]=1
+            for directory in "/usr/lib/$triplet" /usr/lib; do
+                [[ -e $from$directory/$name ]] || continue
+                echo "$directory/$name"
+                files+=("$from$directory/$name")
+                break
+            done
+        done
+    done
+    # The dynamic linker, by the name that programs have for it.
+    (cd "$from" && for name in usr/lib/ld*.so.*; do echo "/$name"; done)
 }
 
 # python_modules MODULE…: the files that they are made of. All of Python's would be as large as everything else.
@@ -54,28 +77,33 @@ python_modules() {
     local import
     import=$(IFS=,; echo "$*")
     /usr/bin/python3 -c "import $import, sys
-for module in sys.modules.values(): print(getattr(module, '__file__', None) or '')" 2>/dev/null | sed '/^$/d' || true
+for module in sys.modules.values(): print(getattr(module, '__file__', None) or '')" 2>/dev/null |
+        sed "/^$/d; s/$(triplet "$host_architecture")/$triplet/" || true
 }
 
+# base ARCHITECTURE OUT FILE…
 base() {
-    local out=$1 program path files=() item
-    shift
+    local out=$2 from='' triplet program directory item own=() modules files=("${@:3}")
+    triplet=$(triplet "$1")
+    [[ $1 == "$host_architecture" ]] || from=$("$vmtests/sysroot.sh" "$1")
     for program in "${programs[@]}"; do
         # Not the first of PATH: a version manager's shim there is a script that needs the rest of its tree.
-        path=$(PATH=/usr/sbin:/usr/bin:/sbin:/bin command -v "$program" || true)
-        [[ -z $path ]] || files+=("$path")
+        for directory in /usr/sbin /usr/bin /sbin /bin; do
+            [[ -x $from$directory/$program ]] || continue
+            own+=("$directory/$program")
+            break
+        done
     done
-    mapfile -t -O "${#files[@]}" files < <(python_modules argparse contextlib encodings.idna http.server mimetypes pwd \
-        runpy select socket)
-    files+=("$@")
-    for item in "${data[@]}"; do
-        [[ ! -e $item ]] || files+=("$item")
+    mapfile -t modules < <(python_modules argparse contextlib encodings.idna http.server mimetypes pwd runpy select socket)
+    for item in "${modules[@]}" "${data[@]}" "/usr/lib/$triplet/xtables"; do
+        [[ ! -e $from$item ]] || own+=("$item")
     done
     skeleton
     {
-        printf '%s\n' /usr/bin/busybox "${files[@]}"
-        libraries "${files[@]}"
-    } | put
+        printf '%s\n' /usr/bin/busybox "${own[@]}"
+        libraries "$from" "${own[@]/#/$from}" "${files[@]}"
+    } | put "$from"
+    ((${#files[@]} == 0)) || printf '%s\n' "${files[@]}" | put ''
     # For what isn't there already; a real program in sbin comes first in the guest's PATH.
     busybox --install -s "$root/usr/bin" 2>/dev/null || true
     # The kernel asks for modules by this name.
@@ -110,7 +138,7 @@ modules() {
 }
 
 case ${1:-} in
-    base) base "$2" "${@:3}" ;;
+    base) base "${@:2}" ;;
     modules) modules "$2" "$3" ;;
-    *) die 2 "usage: vmtests/mkroot.sh base OUT FILE… | modules OUT MODULES_DIR" ;;
+    *) die 2 "usage: vmtests/mkroot.sh base ARCHITECTURE OUT FILE… | modules OUT MODULES_DIR" ;;
 esac

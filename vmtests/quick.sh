@@ -2,17 +2,29 @@
 # A few minutes of each kernel, for every run of the tests: all of prog_tests, without the random frames, and of net_tests
 # those that depend most on the kernel. `vmtests/run.sh` runs everything.
 #
-#     vmtests/quick.sh KERNEL
+#     vmtests/quick.sh [OPTION of run.sh…] KERNEL
 #
-# Exit status 77, after a line that says why, when the kernel's package can't be had here.
+# For a kernel of another architecture, the programs are first built for it. Exit status 77, after a line that says why,
+# when the kernel's package, QEMU or the compiler can't be had here.
 set -euo pipefail
-here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
-build=$(dirname "$here")/build/release
-kernel=${1:?usage: vmtests/quick.sh KERNEL}
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.bash"
+. "$vmtests/vm.bash"
+(($#)) || die 2 "usage: vmtests/quick.sh [OPTION of run.sh…] KERNEL"
+kernel=${!#}
+read -r _ _ _ architecture _ < <(kernel_entry "$kernel")
 
-if ! why=$("$here/fetch.sh" "$kernel" 2>&1 >/dev/null); then
-    echo "[  SKIPPED ] $kernel: its package can't be had: $why"
+skip() {
+    echo "[  SKIPPED ] $kernel: $1"
     exit 77
+}
+command -v "$(emulator "$architecture")" >/dev/null || skip "needs $(emulator "$architecture")"
+why=$("$vmtests/fetch.sh" "$kernel" 2>&1 >/dev/null) || skip "its package can't be had: $why"
+if [[ $architecture != "$host_architecture" ]]; then
+    compiler=$(triplet "$architecture")-g++
+    command -v "$compiler" >/dev/null || skip "needs the compiler $compiler"
+    why=$("$vmtests/sysroot.sh" "$architecture" 2>&1 >/dev/null) || skip "packages of $architecture can't be had: $why"
+    (cd "$repository" && cmake --preset "$architecture" &&
+        cmake --build --preset "$architecture" --target bpfport prog_tests net_tests)
 fi
 # Each engine on the hook that it takes by itself and, with tc, on the one that old kernels have; with checksums complete,
 # which is the harder case. Of what cgroups do, what hangs on the kernel's answers.
@@ -26,5 +38,5 @@ tests=(
     CgroupGrant.{OnlyTheGrantedPortsOfTheGrantedProtocol,MultipathTcpCounts,RevokeTakesBack}
     CgroupGuard.AReservedListenPortIsNobodys
 )
-exec "$here/run.sh" --limit 600 --test "$build/tests/prog_tests" --test "$build/tests/net_tests" "$kernel" -- \
+exec "$vmtests/run.sh" --limit 600 --test prog_tests --test net_tests "$@" -- \
     --gtest_filter="$(IFS=:; echo "${tests[*]}"):-*Random*:XdpProgram.EveryChecksum"

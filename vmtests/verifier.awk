@@ -1,10 +1,10 @@
 # One line for each BPF program and three columns for each kernel, from what prog_tests' VerifierStatistics printed there:
 # instructions walked, states, bytes of the main function's stack.
 #
-#     awk -f vmtests/verifier.awk build/vmtests/*/output.log
+#     awk -f vmtests/verifier.awk build/vmtests/*/output.log build/vmtests/*/[0-9]/output.log
 FNR == 1 {
     kernel = FILENAME
-    sub(/\/[^\/]*$/, "", kernel)
+    sub(/(\/[0-9])?\/[^\/]*$/, "", kernel)
     sub(/.*\//, "", kernel)
     object = ""
 }

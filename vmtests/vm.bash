@@ -1,18 +1,45 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # $cache is lib.bash's
+# shellcheck disable=SC2154 # $cache and $host_architecture are lib.bash's
 # Boots a kernel under QEMU with an initramfs: under KVM where that works, else under TCG, which works everywhere.
 
-# virtual_machine ACCEL SECONDS KERNEL INITRD CONSOLE PIDFILE: the guest's second serial line on stdout, its first, the
-# kernel's console, into the file CONSOLE. Fails with 124 when it takes longer.
+# emulator ARCHITECTURE: the QEMU for it.
+emulator() {
+    case $1 in
+        amd64) echo qemu-system-x86_64 ;;
+        arm64) echo qemu-system-aarch64 ;;
+        *) echo "qemu-system-$1" ;;
+    esac
+}
+
+# virtual_machine ARCHITECTURE ACCEL SECONDS KERNEL INITRD CONSOLE PIDFILE: the guest's second serial line on stdout, its
+# first, the kernel's console, into the file CONSOLE. Fails with 124 when it takes longer. The second line's name is in
+# the environment of the guest's init: "line".
 virtual_machine() {
+    local options console line
+    options=(-chardev "file,id=console,path=$6" -chardev stdio,id=out,signal=off)
+    case $1 in
+        amd64)
+            console=ttyS0,115200 line=ttyS1
+            options+=(-cpu max -serial chardev:console -serial chardev:out)
+            ;;
+        arm64) # pauth-impdef: pointers are signed with a hash that costs an emulator little
+            console=ttyAMA0 line=hvc0
+            options+=(-machine virt -cpu "max$([[ $2 == kvm ]] || echo ,pauth-impdef=on)" -serial chardev:console
+                -device virtio-serial-pci -device virtconsole,chardev=out)
+            ;;
+        s390x)
+            console=ttysclp0 line=hvc0
+            options+=(-machine s390-ccw-virtio -cpu max -device sclpconsole,chardev=console
+                -device virtio-serial-ccw -device virtconsole,chardev=out)
+            ;;
+    esac
     # loglevel=5: warnings reach the console, so that a splat is on record even if the guest dies of it.
     # oops=panic, panic=-1: what an oops leaves locked would only make the rest hang; -no-reboot ends QEMU then.
     # The watchdogs are told to be patient: under TCG on a busy host a vCPU may wait seconds for its turn.
-    timeout --foreground -k 5 "$2" qemu-system-x86_64 -accel "$1" -cpu max -smp 2 -m 2048 -pidfile "$6" \
-        -nodefaults -no-user-config -display none -nic none -no-reboot \
-        -serial "file:$5" -chardev stdio,id=out,signal=off -serial chardev:out \
-        -kernel "$3" -initrd "$4" -append "console=ttyS0,115200 loglevel=5 printk.time=1 oops=panic panic=-1 \
-rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60 random.trust_cpu=on rdinit=/init" </dev/null
+    timeout --foreground -k 5 "$3" "$(emulator "$1")" -accel "$2" -smp 2 -m 2048 -pidfile "$7" \
+        -nodefaults -no-user-config -display none -nic none -no-reboot "${options[@]}" \
+        -kernel "$4" -initrd "$5" -append "console=$console loglevel=5 printk.time=1 oops=panic panic=-1 \
+rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60 random.trust_cpu=on rdinit=/init line=$line" </dev/null
 }
 
 # kvm_works KERNEL: whether a guest reaches its init within ten seconds. /dev/kvm alone says little: where
@@ -22,31 +49,31 @@ kvm_works() {
     try=$(mktemp -d "${TMPDIR:-/tmp}/vmtests-kvm.XXXXXX")
     mkdir -p "$try/root/dev" "$try/root/bin"
     cp /usr/bin/busybox "$try/root/bin"
-    printf '#!/bin/busybox sh\nbusybox mount -t devtmpfs dev /dev\necho init >/dev/ttyS1\nbusybox reboot -f\n' >"$try/root/init"
+    printf '#!/bin/busybox sh\nbusybox mount -t devtmpfs dev /dev\necho init >/dev/$line\nbusybox reboot -f\n' >"$try/root/init"
     chmod 755 "$try/root/init"
     (cd "$try/root" && find . | busybox cpio -o -H newc 2>/dev/null) >"$try/initrd"
-    virtual_machine kvm 10 "$1" "$try/initrd" "$try/console" "$try/pid" >"$try/out" 2>/dev/null || true
+    virtual_machine "$host_architecture" kvm 10 "$1" "$try/initrd" "$try/console" "$try/pid" >"$try/out" 2>/dev/null || true
     local result=1
     ! grep -q init "$try/out" || result=0
     rm -rf "$try"
     return "$result"
 }
 
-# accelerator KERNEL: kvm or tcg. The answer to the experiment is kept until the host's kernel or QEMU changes.
+# accelerator ARCHITECTURE KERNEL: kvm or tcg. The answer to the experiment is kept until the host's kernel or QEMU changes.
 accelerator() {
-    if [[ ! -r /dev/kvm || ! -w /dev/kvm ]]; then
+    if [[ $1 != "$host_architecture" || ! -r /dev/kvm || ! -w /dev/kvm ]]; then
         echo tcg
         return
     fi
     local host known answer=tcg
-    host="$(uname -r) $(qemu-system-x86_64 --version | head -n 1)"
+    host="$(uname -r) $(dpkg-query -W -f '${Version}' qemu-system-common)"
     known=$(cat "$cache/accelerator" 2>/dev/null || true)
     if [[ ${known#* } == "$host" ]]; then
         echo "${known%% *}"
         return
     fi
     say "trying KVM, for ten seconds at most"
-    ! kvm_works "$1" || answer=kvm
+    ! kvm_works "$2" || answer=kvm
     mkdir -p "$cache"
     echo "$answer $host" >"$cache/accelerator"
     echo "$answer"
