@@ -7,7 +7,9 @@
 
 #include <fmt/ostream.h>
 
+#include "base/text.hpp"
 #include "cli/command.hpp"
+#include "cli/printable_stream.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/netlink.hpp"
 
@@ -19,7 +21,7 @@ namespace {
 std::string typed_words(int argc, const char* const* argv) {
     std::string text;
     for (int i = 1; i < argc; i++)
-        text += fmt::format("{}{}", i > 1 ? " " : "", argv[i]);
+        text += fmt::format("{}{}", i > 1 ? " " : "", printable(argv[i]));
     return text;
 }
 
@@ -76,8 +78,16 @@ Result<bool> ScopesAndRules::on_cgroups() const {
     return cgroups != 0;
 }
 
-int run_command_line(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
+int report_fault(std::ostream& err, const char* what) {
+    fmt::print(err, "bpfport: {}\nhint: this is a fault of bpfport itself; please report it with the "
+                    "command that was given\n", what);
+    return static_cast<int>(Fault::kSystem);
+}
+
+int run_command_line(int argc, const char* const* argv, std::ostream& raw_out,
+                     std::ostream& raw_err) {
     silence_libbpf();
+    PrintableStream out(raw_out), err(raw_err);
     CLI::App app("Lets a program be reached on a privileged port without root, proxy or conntrack",
                  "bpfport");
     app.set_version_flag("--version", BPFPORT_VERSION);

@@ -6,6 +6,7 @@
 #include <fmt/ostream.h>
 #include <nlohmann/json.hpp>
 
+#include "base/text.hpp"
 #include "cli/command.hpp"
 #include "cli/table.hpp"
 #include "engine/choice.hpp"
@@ -121,7 +122,7 @@ Result<void> ss(const Session& session, const SsOptions& options) {
         Json json = Json::array();
         for (const auto& entry : list)
             json.push_back(to_json(entry));
-        fmt::print(session.out, "{}\n", json.dump(2));
+        fmt::print(session.out, "{}\n", json_text(json, 2));
     } else if (list.empty()) {
         fmt::print(session.out, "nobody listens and nothing is redirected here\n");
     } else {

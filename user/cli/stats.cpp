@@ -7,6 +7,7 @@
 #include <fmt/ostream.h>
 #include <nlohmann/json.hpp>
 
+#include "base/text.hpp"
 #include "cli/command.hpp"
 #include "cli/table.hpp"
 #include "cli/watch.hpp"
@@ -65,7 +66,7 @@ void print_json(std::ostream& out, const std::vector<RuleActivity>& rules, const
             json["flows"][use.name] = {
                 {"used", use.used}, {"capacity", use.capacity}, {"stored", use.stored}};
     }
-    fmt::print(out, "{}\n", json.dump());
+    fmt::print(out, "{}\n", json_text(json));
 }
 
 template <typename T>

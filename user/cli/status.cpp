@@ -6,6 +6,7 @@
 #include <fmt/ostream.h>
 #include <nlohmann/json.hpp>
 
+#include "base/text.hpp"
 #include "bpfport/meta.h"
 #include "cli/command.hpp"
 #include "cli/status_cgroup.hpp"
@@ -156,7 +157,7 @@ void print_json(std::ostream& out, const std::optional<Snapshot>& snapshot,
             json["flows"][use.name] = {{"used", use.used}, {"capacity", use.capacity}};
     }
     add_cgroups(json, cgroups);
-    fmt::print(out, "{}\n", json.dump(2));
+    fmt::print(out, "{}\n", json_text(json, 2));
 }
 
 Result<void> status(const Session& session, const StatusOptions& options) {

@@ -104,8 +104,8 @@ void print_decision(std::ostream& out, const PacketDecision& decision, const Int
 Result<void> trace_packet(const Session& session, const std::vector<std::string>& words,
                           const PacketOptions& options) {
     std::optional<PacketSpec> spec;
-    bool is_file = std::filesystem::exists(options.what);
-    if (!is_file) {
+    std::error_code none; // a packet in words may be too long for a path
+    if (!std::filesystem::exists(options.what, none)) {
         auto parsed = parse_packet_spec(options.what);
         if (!parsed && options.what.find(' ') == std::string::npos)
             return system_error(fmt::format("open {}", options.what), ENOENT);
@@ -135,8 +135,17 @@ Result<void> trace_packet(const Session& session, const std::vector<std::string>
     auto list = interfaces();
     if (!list) return std::unexpected(list.error());
     bool counted = false, other_host = false;
+    std::size_t at = 0, left_out = 0;
     for (const auto& frame : frames) {
+        at++;
         auto decision = run_packet(*tracer, *interface, frame, options.outgoing);
+        if (!decision && decision.error().code == EINVAL && frames.size() > 1) {
+            // Too long or too short for the kernel to make a packet of it: the others are not.
+            fmt::print(session.out, "frame {} of {} bytes: not run: {}\n", at, frame.size(),
+                       decision.error().hint);
+            left_out++;
+            continue;
+        }
         if (!decision) return std::unexpected(decision.error());
         print_decision(session.out, *decision, *interface, *list);
         counted |= decision->rule.has_value() || !decision->events.empty();
@@ -144,6 +153,8 @@ Result<void> trace_packet(const Session& session, const std::vector<std::string>
             other_host |= event.kind == BP_EVENT_OUTCOME &&
                           event.outcome == BP_OUTCOME_OTHER_HOST && !options.for_host;
     }
+    if (left_out)
+        fmt::print(session.err, "note: {} of {} frames were not run\n", left_out, frames.size());
     if (other_host)
         fmt::print(session.err,
                    "note: frames captured for another MAC address than {}'s are left "

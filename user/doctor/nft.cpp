@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/text.hpp"
 #include "doctor/firewall.hpp"
 
 namespace bpfport {
@@ -42,7 +43,7 @@ std::string value_text(const Json& value) {
     if (value.is_object() && value.contains("prefix"))
         return fmt::format("{}/{}", value_text(value["prefix"].value("addr", Json())),
                            value_text(value["prefix"].value("len", Json())));
-    return value.dump();
+    return json_text(value);
 }
 
 std::string field_text(const Json& left) {
@@ -50,7 +51,7 @@ std::string field_text(const Json& left) {
         return text_of(left["payload"], "protocol") + " " + text_of(left["payload"], "field");
     for (const char* kind : {"meta", "ct"})
         if (left.contains(kind)) return std::string(kind) + " " + text_of(left[kind], "key");
-    return left.dump();
+    return json_text(left);
 }
 
 class RuleReader {

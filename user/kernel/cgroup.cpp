@@ -12,6 +12,9 @@
 
 #include <fmt/format.h>
 
+#include "base/directory.hpp"
+#include "base/text.hpp"
+
 namespace bpfport {
 
 namespace fs = std::filesystem;
@@ -29,6 +32,9 @@ Result<CgroupRef> at(const fs::path& mount, std::string path) {
     if (stat(directory.c_str(), &status) != 0)
         return system_error(fmt::format("cgroup {}", path), errno,
                             fmt::format("cgroups are the folders below {}", mount.native()));
+    if (printable(path) != path) // it would be shown as another than it is, in all output
+        return failure(fmt::format("cgroup {}: its name has characters that can't be printed",
+                                   printable(path)));
     if (!S_ISDIR(status.st_mode)) return failure(fmt::format("cgroup {}: not a folder", path));
     return CgroupRef{status.st_ino, std::move(path), std::move(directory)};
 }
@@ -87,18 +93,19 @@ std::vector<pid_t> processes_in(const fs::path& directory) {
             pids.push_back(pid);
     };
     add(directory);
-    std::error_code error;
-    for (auto it = fs::recursive_directory_iterator(directory, error);
-         !error && it != fs::recursive_directory_iterator(); it.increment(error))
-        if (it->is_directory(error)) add(it->path());
+    walk_directories(directory, [&](const fs::path& below) {
+        add(below);
+        return true;
+    });
     return pids;
 }
 
 Result<void> remove_cgroup(const fs::path& directory) {
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator(directory, error))
-        if (entry.is_directory(error))
-            if (auto removed = remove_cgroup(entry.path()); !removed) return removed;
+    for (const auto& entry : entries_of(directory)) {
+        std::error_code gone;
+        if (fs::is_directory(entry, gone))
+            if (auto removed = remove_cgroup(entry); !removed) return removed;
+    }
     if (rmdir(directory.c_str()) != 0 && errno != ENOENT)
         return system_error(fmt::format("remove cgroup {}", directory.native()));
     return {};

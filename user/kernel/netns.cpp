@@ -21,6 +21,7 @@
 
 #include <fmt/format.h>
 
+#include "base/directory.hpp"
 #include "kernel/netlink.hpp"
 #include "kernel/netns_cookie.hpp"
 
@@ -42,10 +43,8 @@ bool is_digits(std::string_view text) {
 
 std::vector<std::string> named_namespaces() {
     std::vector<std::string> names;
-    std::error_code ignored;
-    for (auto it = std::filesystem::directory_iterator(kNamedDirectory, ignored);
-         !ignored && it != std::filesystem::directory_iterator(); it.increment(ignored))
-        names.push_back(it->path().filename());
+    for (const auto& path : entries_of(kNamedDirectory))
+        names.push_back(path.filename());
     return names;
 }
 
@@ -83,11 +82,9 @@ Fd open_if(const std::string& path, std::uint64_t inode) {
 
 // Calls visit(path of a process's namespace, its inode) until that says true.
 void each_process_netns(const std::function<bool(const std::string&, std::uint64_t)>& visit) {
-    std::error_code ignored;
-    for (auto it = std::filesystem::directory_iterator("/proc", ignored);
-         !ignored && it != std::filesystem::directory_iterator(); it.increment(ignored)) {
-        if (!is_digits(it->path().filename().native())) continue;
-        auto path = it->path() / "ns/net";
+    for (const auto& entry : entries_of("/proc")) {
+        if (!is_digits(entry.filename().native())) continue;
+        auto path = entry / "ns/net";
         std::error_code gone;
         auto link = std::filesystem::read_symlink(path, gone);
         auto inode = gone ? std::nullopt : parse_netns_link(link.native());

@@ -12,6 +12,9 @@
 
 #include <fmt/format.h>
 
+#include "base/directory.hpp"
+#include "base/text.hpp"
+
 namespace bpfport {
 
 namespace {
@@ -24,14 +27,6 @@ template <typename T> std::optional<T> parse_number(std::string_view text) {
     auto [stop, error] = std::from_chars(text.data(), end, value);
     if (error != std::errc{} || stop != end) return std::nullopt;
     return value;
-}
-
-// Entries of a directory of /proc; it may go away at any moment, which ends the walk.
-template <typename Visit> void for_each_entry(const fs::path& directory, Visit visit) {
-    std::error_code error;
-    for (auto it = fs::directory_iterator(directory, error);
-         !error && it != fs::directory_iterator(); it.increment(error))
-        visit(it->path());
 }
 
 // "Name:\tnginx" -> "nginx"
@@ -54,9 +49,8 @@ std::string Process::to_string() const {
 
 std::vector<pid_t> all_processes() {
     std::vector<pid_t> pids;
-    for_each_entry("/proc", [&](const fs::path& path) {
+    for (const auto& path : entries_of("/proc"))
         if (auto pid = parse_number<pid_t>(path.filename().native())) pids.push_back(*pid);
-    });
     std::ranges::sort(pids);
     return pids;
 }
@@ -75,15 +69,15 @@ std::unordered_map<std::uint32_t, Process> socket_owners(std::span<const std::ui
     wanted.erase(0); // a socket that no process holds
     for (pid_t pid : all_processes()) {
         if (wanted.empty()) break;
-        for_each_entry(fmt::format("/proc/{}/fd", pid), [&](const fs::path& path) {
+        for (const auto& path : entries_of(fmt::format("/proc/{}/fd", pid))) {
             std::error_code error;
             auto inode = parse_socket_link(fs::read_symlink(path, error).native());
-            if (error || !inode || !wanted.contains(*inode)) return;
+            if (error || !inode || !wanted.contains(*inode)) continue;
             auto process = find_process(pid);
-            if (!process) return;
+            if (!process) continue;
             owners.emplace(*inode, std::move(*process));
             wanted.erase(*inode);
-        });
+        }
     }
     return owners;
 }
@@ -119,7 +113,7 @@ std::optional<Process> parse_process_status(std::string_view status) {
     auto uid = parse_number<uid_t>(uids->substr(0, uids->find('\t')));
     auto parent_number = parse_number<pid_t>(*parent);
     if (!number || !uid || !parent_number) return std::nullopt;
-    return Process{*number, std::string(*comm), *uid, *parent_number};
+    return Process{*number, printable(*comm), *uid, *parent_number};
 }
 
 } // namespace bpfport

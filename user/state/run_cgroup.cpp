@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include "base/directory.hpp"
 #include "kernel/cgroup.hpp"
 
 namespace bpfport {
@@ -42,11 +43,10 @@ void remove_abandoned_run_cgroups() {
     auto mount = cgroup_mount();
     if (!mount) return;
     std::vector<fs::path> abandoned;
-    std::error_code error;
-    for (auto it = fs::recursive_directory_iterator(*mount, error);
-         !error && it != fs::recursive_directory_iterator(); it.increment(error))
-        if (std::error_code gone; it->is_directory(gone) && is_abandoned(it->path()))
-            abandoned.push_back(it->path());
+    walk_directories(*mount, [&](const fs::path& directory) {
+        if (is_abandoned(directory)) abandoned.push_back(directory);
+        return true;
+    });
     for (const auto& directory : abandoned)
         (void)remove_cgroup(directory); // of somebody who has just moved in, it stays
 }

@@ -11,6 +11,7 @@
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 
+#include "base/directory.hpp"
 #include "bpfport/listener.h"
 #include "bpfport/meta.h"
 #include "engine/drain.hpp"
@@ -84,9 +85,8 @@ bool programs_are_measured() {
 void read_programs(const Instance& instance, Snapshot& snapshot) {
     bool measured = programs_are_measured();
     std::map<std::string, ProgramUse> by_name;
-    std::error_code error;
-    for (const auto& entry : std::filesystem::directory_iterator(instance.path(), error)) {
-        auto object = open_pin(entry.path());
+    for (const auto& pin : entries_of(instance.path())) {
+        auto object = open_pin(pin);
         if (!object || !is_program(*object)) continue;
         auto info = program_info(*object);
         if (!info || (!measured && !info->run_count)) continue;

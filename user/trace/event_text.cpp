@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/text.hpp"
 #include "bpfport/outcome.h"
 #include "engine/plan.hpp"
 #include "stats/snapshot.hpp"
@@ -24,6 +25,10 @@ constexpr const char* kLabels[] = {
     BP_EVENTS(BP_LABEL)
 #undef BP_LABEL
 };
+
+std::string comm_of(const bp_event& event) {
+    return printable({event.comm, strnlen(event.comm, sizeof(event.comm))});
+}
 
 Address address_of(const __u8 (&bytes)[16]) {
     return Address::from_v6(bytes);
@@ -141,7 +146,7 @@ std::string event_line(const bp_event& event, const EventNames& names) {
     line += " " + what_text(event);
     if (event.pid)
         line += fmt::format(" {} (pid {}, uid {})",
-                            std::string_view(event.comm, strnlen(event.comm, sizeof(event.comm))),
+                            comm_of(event),
                             event.pid, event.uid);
     if (const auto* rule = rule_of(event, names))
         line += fmt::format(" rule {} on {}", rule->rule.to_string(),
@@ -175,9 +180,9 @@ std::string event_json(const bp_event& event, const EventNames& names) {
     if (event.pid) {
         json["pid"] = event.pid;
         json["uid"] = event.uid;
-        json["comm"] = std::string(event.comm, strnlen(event.comm, sizeof(event.comm)));
+        json["comm"] = comm_of(event);
     }
-    return json.dump();
+    return json_text(json);
 }
 
 } // namespace bpfport

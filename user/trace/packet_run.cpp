@@ -60,6 +60,9 @@ class FlowGuard {
     std::optional<bp_flow> before_;
 };
 
+// A page less what the kernel keeps of it (BPF_PROG_TEST_RUN of an skb); 4 kB pages.
+constexpr std::size_t kMostBytes = 3500;
+
 Result<Frame> test_run(const Fd& program, const Interface& interface, const Frame& frame,
                        int& action) {
     Frame out(frame.size() + 256);
@@ -75,7 +78,11 @@ Result<Frame> test_run(const Fd& program, const Interface& interface, const Fram
     if (int error = bpf_prog_test_run_opts(program.get(), &options); error != 0)
         return system_error(
             fmt::format("run a packet of {} bytes through the program", frame.size()), -error,
-            frame.size() < 14 ? "a frame needs an Ethernet header" : "");
+            frame.size() < 14 ? "a frame needs an Ethernet header"
+            : frame.size() > kMostBytes
+                ? "the kernel runs frames of up to about 3,700 bytes; capture with -s 256, or with "
+                  "segmentation and receive offloads off"
+                : "the kernel takes no such frame");
     action = static_cast<int>(options.retval);
     out.resize(options.data_size_out);
     return out;
