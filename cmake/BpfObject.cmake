@@ -18,6 +18,7 @@ function(bpf_object name source)
         OUTPUT ${object} ${skeleton}
         COMMAND ${BPF_CLANG} -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Werror
                 -Wno-unused-parameter -Wno-address-of-packed-member -Wno-compare-distinct-pointer-types
+                -include ${PROJECT_SOURCE_DIR}/cmake/bpf_compiler.h
                 -I ${PROJECT_SOURCE_DIR}/include -I ${PROJECT_SOURCE_DIR}/bpf ${BPF_ARCH_INCLUDE} ${definitions}
                 -MD -MF ${object}.d -MT ${object} -c ${source} -o ${object}
         COMMAND ${BPF_STRIP} -g ${object}

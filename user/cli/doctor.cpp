@@ -6,11 +6,13 @@
 #include <fmt/ostream.h>
 #include <nlohmann/json.hpp>
 
+#include "base/text.hpp"
 #include "cli/command.hpp"
 #include "doctor/cgroup_checks.hpp"
 #include "doctor/exporter_checks.hpp"
 #include "doctor/hook_checks.hpp"
 #include "doctor/host_checks.hpp"
+#include "doctor/object_checks.hpp"
 #include "doctor/probe.hpp"
 #include "doctor/read_firewall.hpp"
 #include "doctor/rule_checks.hpp"
@@ -43,6 +45,7 @@ Result<Findings> examine(const Session& session, const DoctorOptions& options) {
     Findings findings;
     check_capabilities(findings);
     check_kernel(findings);
+    check_objects(findings);
     check_mounts(session.root, findings);
     check_exporters(findings);
     auto store = open_for_reading(session);
@@ -90,7 +93,7 @@ void print_json(std::ostream& out, const Findings& findings) {
                         {"subject", finding.subject},
                         {"text", finding.text},
                         {"remedy", finding.remedy}});
-    fmt::print(out, "{}\n", json.dump(2));
+    fmt::print(out, "{}\n", json_text(json, 2));
 }
 
 Result<void> doctor(const Session& session, const DoctorOptions& options) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "engine/cgroup_object.hpp"
 
-#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <bpf/bpf.h>
@@ -12,8 +12,10 @@
 #include "bpfport/event.h"
 #include "bpfport/neighbours.h"
 #include "bpfport/policy.h"
+#include "engine/object_trial.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/load_log.hpp"
+#include "kernel/object.hpp"
 #include "state/cgroup_attachment.hpp"
 
 // These name the types of the headers above.
@@ -26,11 +28,6 @@ namespace bpfport {
 namespace fs = std::filesystem;
 
 namespace {
-
-template <typename Skeleton> struct Destroy {
-    void operator()(Skeleton* skeleton) const { Skeleton::destroy(skeleton); }
-};
-template <typename Skeleton> using Opened = std::unique_ptr<Skeleton, Destroy<Skeleton>>;
 
 struct MapPin {
     bpf_map* map;
@@ -59,12 +56,6 @@ std::vector<MapPin> own_maps(neighbours_bpf& s) {
 
 std::vector<MapPin> own_maps(guard_bpf& s) {
     return {{s.maps.data_ports, pins::kPorts}, {s.maps.bp_guards, pins::kGuards}};
-}
-
-template <typename Skeleton> Result<Opened<Skeleton>> open_skeleton() {
-    Opened<Skeleton> skeleton(Skeleton::open());
-    if (!skeleton) return system_error("open BPF object");
-    return skeleton;
 }
 
 Result<void> use(const std::vector<MapPin>& maps, const fs::path& directory) {
@@ -97,27 +88,39 @@ template <typename Skeleton> Result<void> pin_programs(Skeleton& s, const fs::pa
 }
 
 // With what knows Multipath TCP, or, where the kernel does not (5.19, CONFIG_MPTCP), without.
-template <typename Skeleton> Result<Opened<Skeleton>> load(auto prepare) {
-    Result<Opened<Skeleton>> skeleton;
+template <typename Skeleton> struct Attempt {
+    Object<Skeleton> object;
+    Loaded loaded;
+};
+
+template <typename Skeleton> Result<Attempt<Skeleton>> attempt(auto prepare) {
     for (bool mptcp : {true, false}) {
-        LoadLog log;
-        skeleton = open_skeleton<Skeleton>();
-        if (!skeleton) return skeleton;
-        if constexpr (requires { (*skeleton)->rodata->bp_mptcp; })
-            (*skeleton)->rodata->bp_mptcp = mptcp;
-        if (auto prepared = prepare(**skeleton); !prepared)
+        auto object = Object<Skeleton>::open();
+        if (!object) return std::unexpected(object.error());
+        constexpr bool knows = requires { (*object)->rodata->bp_mptcp; };
+        if constexpr (knows) (*object)->rodata->bp_mptcp = mptcp;
+        if (auto prepared = prepare(**object); !prepared)
             return std::unexpected(prepared.error());
-        int error = Skeleton::load(skeleton->get());
-        if (error == 0) return skeleton;
-        skeleton = system_error("load cgroup programs", -error, LoadLog::reason());
-        if (error == -EPERM) break;
+        auto loaded = object->load();
+        if (loaded || loaded.error().code == EPERM || !knows || !mptcp)
+            return Attempt<Skeleton>{std::move(*object), std::move(loaded)};
     }
-    return skeleton;
+    std::unreachable();
 }
 
+template <typename Skeleton> Result<Object<Skeleton>> load(auto prepare) {
+    auto tried = attempt<Skeleton>(prepare);
+    if (!tried) return std::unexpected(tried.error());
+    if (!tried->loaded) return std::unexpected(tried->loaded.error().error());
+    return std::move(tried->object);
+}
+
+void set_constants(cgroup_bpf& s) { s.rodata->bp_can_grant = kernel_can_grant(); }
+void set_constants(neighbours_bpf&) {}
+void set_constants(guard_bpf& s) { s.rodata->bp_can_say = kernel_can_say_why(); }
+
 template <typename Skeleton>
-Result<void> load_and_pin(const fs::path& into, const fs::path& host, const fs::path& keep,
-                          void (*set_constants)(Skeleton&)) {
+Result<void> load_and_pin(const fs::path& into, const fs::path& host, const fs::path& keep) {
     auto skeleton = load<Skeleton>([&](Skeleton& s) -> Result<void> {
         set_constants(s);
         if (!keep.empty())
@@ -171,18 +174,29 @@ Result<void> load_host_maps(const fs::path& into) {
 }
 
 Result<void> load_cgroup_object(const fs::path& into, const fs::path& host, const fs::path& keep) {
-    return load_and_pin<cgroup_bpf>(
-        into, host, keep, [](cgroup_bpf& s) { s.rodata->bp_can_grant = kernel_can_grant(); });
+    return load_and_pin<cgroup_bpf>(into, host, keep);
 }
 
 Result<void> load_neighbours_object(const fs::path& into, const fs::path& host,
                                     const fs::path& keep) {
-    return load_and_pin<neighbours_bpf>(into, host, keep, [](neighbours_bpf&) {});
+    return load_and_pin<neighbours_bpf>(into, host, keep);
 }
 
 Result<void> load_guard_object(const fs::path& into, const fs::path& host, const fs::path& keep) {
-    return load_and_pin<guard_bpf>(
-        into, host, keep, [](guard_bpf& s) { s.rodata->bp_can_say = kernel_can_say_why(); });
+    return load_and_pin<guard_bpf>(into, host, keep);
+}
+
+void try_cgroup_objects(const ObjectTrial& trial) {
+    auto one = [&]<typename Skeleton>(Skeleton*) {
+        auto tried = attempt<Skeleton>([](Skeleton& s) -> Result<void> {
+            set_constants(s);
+            return {};
+        });
+        if (tried) trial(object_name(*tried->object->skeleton), tried->loaded);
+    };
+    one(static_cast<cgroup_bpf*>(nullptr));
+    one(static_cast<neighbours_bpf*>(nullptr));
+    one(static_cast<guard_bpf*>(nullptr));
 }
 
 std::uint64_t cgroup_object_build() {

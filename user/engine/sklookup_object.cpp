@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <iterator>
-#include <memory>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -12,11 +11,13 @@
 
 #include "bpfport/table.h"
 #include "engine/instance_maps.hpp"
+#include "engine/object_trial.hpp"
 #include "engine/tc_object.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/cgroup.hpp"
 #include "kernel/load_log.hpp"
 #include "kernel/netns.hpp"
+#include "kernel/object.hpp"
 #include "sklookup.skel.h"
 #include "state/sklookup_attachment.hpp"
 
@@ -47,9 +48,13 @@ bool loads(bpf_prog_type type, bpf_attach_type attach, bpf_insn first) {
     return static_cast<bool>(fd);
 }
 
-struct Destroy {
-    void operator()(sklookup_bpf* skeleton) const { sklookup_bpf::destroy(skeleton); }
-};
+Result<Object<sklookup_bpf>> open(const SklookupConfig& config) {
+    auto object = Object<sklookup_bpf>::open();
+    if (!object) return object;
+    (*object)->rodata->bp_netns_cookie = config.netns_cookie;
+    (*object)->rodata->bp_has_ifindex = config.has_ifindex;
+    return object;
+}
 
 bool loads_lookup(std::size_t field) {
     return loads(BPF_PROG_TYPE_SK_LOOKUP, BPF_SK_LOOKUP,
@@ -90,22 +95,22 @@ SklookupSupport probe_sklookup() {
 
 Result<void> load_sklookup_object(const fs::path& directory, const fs::path& instance,
                                   const SklookupConfig& config, const fs::path& keep) {
-    LoadLog log;
-    std::unique_ptr<sklookup_bpf, Destroy> skeleton(sklookup_bpf::open());
-    if (!skeleton) return system_error("open BPF object");
-    skeleton->rodata->bp_netns_cookie = config.netns_cookie;
-    skeleton->rodata->bp_has_ifindex = config.has_ifindex;
-    BP_TRY(use_instance_maps(skeleton->obj, instance), "load sklookup programs");
-    bpf_map* steered = skeleton->maps.bp_steered;
+    auto object = open(config);
+    if (!object) return std::unexpected(object.error());
+    BP_TRY(use_instance_maps((*object)->obj, instance), "load sklookup programs");
+    bpf_map* steered = (*object)->maps.bp_steered;
     if (!keep.empty())
         BP_TRY(use_pinned(steered, keep / pins::kSteered), "load sklookup programs");
-    if (int error = sklookup_bpf::load(skeleton.get()); error != 0)
-        return system_error("load sklookup programs", -error, LoadLog::reason());
-    if (auto pinned = pin_programs(*skeleton, directory); !pinned) return pinned;
+    if (auto loaded = object->load(); !loaded) return std::unexpected(loaded.error().error());
+    if (auto pinned = pin_programs(**object, directory); !pinned) return pinned;
     if (!keep.empty()) return {};
     if (int error = bpf_map__pin(steered, (directory / pins::kSteered).c_str()); error != 0)
         return system_error("pin map steered", -error);
     return {};
+}
+
+void try_sklookup_object(const ObjectTrial& trial) {
+    try_object(trial, open({1, probe_sklookup().has_ifindex}));
 }
 
 std::uint64_t sklookup_object_build() {

@@ -3,16 +3,16 @@
 
 #include <unistd.h>
 
-#include <memory>
 #include <string>
 
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 
 #include "engine/instance_maps.hpp"
+#include "engine/object_trial.hpp"
 #include "engine/xdp_object.hpp"
-#include "kernel/load_log.hpp"
 #include "kernel/netns.hpp"
+#include "kernel/object.hpp"
 #include "state/instance.hpp"
 #include "tc_direct.skel.h"
 #include "tc_helper.skel.h"
@@ -23,27 +23,28 @@ namespace fs = std::filesystem;
 
 namespace {
 
-template <typename Skeleton> struct Destroy {
-    void operator()(Skeleton* skeleton) const { Skeleton::destroy(skeleton); }
-};
+template <typename Skeleton>
+Result<Object<Skeleton>> open(const FlowSizes& sizes, std::uint16_t mark) {
+    auto object = Object<Skeleton>::open();
+    if (!object) return object;
+    auto& maps = (*object)->maps;
+    bpf_map__set_max_entries(maps.bp_hints, sizes.hints);
+    bpf_map__set_max_entries(maps.bp_udp_flows, sizes.udp_flows);
+    bpf_map__set_max_entries(maps.bp_forward_tcp, sizes.forward);
+    bpf_map__set_max_entries(maps.bp_forward_udp, sizes.forward);
+    (*object)->rodata->bp_mark = mark;
+    return object;
+}
 
 template <typename Skeleton>
 Result<void> load(const fs::path& directory, const FlowSizes& sizes, const fs::path& keep_maps,
                   std::uint16_t mark) {
-    LoadLog log;
-    std::unique_ptr<Skeleton, Destroy<Skeleton>> skeleton(Skeleton::open());
-    if (!skeleton) return system_error("open BPF object");
-    bpf_map__set_max_entries(skeleton->maps.bp_hints, sizes.hints);
-    bpf_map__set_max_entries(skeleton->maps.bp_udp_flows, sizes.udp_flows);
-    bpf_map__set_max_entries(skeleton->maps.bp_forward_tcp, sizes.forward);
-    bpf_map__set_max_entries(skeleton->maps.bp_forward_udp, sizes.forward);
-    skeleton->rodata->bp_mark = mark;
-    if (!keep_maps.empty())
-        BP_TRY(use_instance_maps(skeleton->obj, keep_maps), "load programs");
-    if (int error = Skeleton::load(skeleton.get()); error != 0)
-        return system_error("load programs", -error, LoadLog::reason());
+    auto object = open<Skeleton>(sizes, mark);
+    if (!object) return std::unexpected(object.error());
+    if (!keep_maps.empty()) BP_TRY(use_instance_maps((*object)->obj, keep_maps), "load programs");
+    if (auto loaded = object->load(); !loaded) return std::unexpected(loaded.error().error());
 
-    auto programs = skeleton->progs;
+    auto programs = (*object)->progs;
     const std::pair<bpf_program*, const char*> program_pins[] = {
         {programs.bp_tc_in, pins::kTcIn},
         {programs.bp_tc_out, pins::kTcOut},
@@ -53,7 +54,7 @@ Result<void> load(const fs::path& directory, const FlowSizes& sizes, const fs::p
         if (int error = bpf_program__pin(program, (directory / name).c_str()); error != 0)
             return system_error(fmt::format("pin program {}", name), -error);
     if (!keep_maps.empty()) return {};
-    return pin_instance_maps(skeleton->obj, directory);
+    return pin_instance_maps((*object)->obj, directory);
 }
 
 } // namespace
@@ -71,11 +72,17 @@ Result<LoadedObject> load_tc_object(const fs::path& directory, const FlowSizes& 
         if (direct) return LoadedObject{true, {}};
         if (direct.error().code == EPERM || choice == TcObject::kDirect)
             return std::unexpected(direct.error());
-        why = direct.error().hint.empty() ? direct.error().message : direct.error().hint;
+        why = direct.error().message.substr(0, direct.error().message.find('\n'));
     }
     auto helper = load<tc_helper_bpf>(directory, sizes, keep_maps, mark);
     if (!helper) return std::unexpected(helper.error());
     return LoadedObject{false, std::move(why)};
+}
+
+void try_tc_objects(const ObjectTrial& trial) {
+    constexpr FlowSizes few{1024, 1024, 1024};
+    try_object(trial, open<tc_direct_bpf>(few, 1));
+    try_object(trial, open<tc_helper_bpf>(few, 1));
 }
 
 std::uint64_t object_digest(const void* bytes, std::size_t size, std::uint64_t before) {

@@ -4,39 +4,40 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <memory>
 
 #include <bpf/libbpf.h>
 #include <linux/bpf.h>
 
 #include "bpfport/table.h"
 #include "engine/instance_maps.hpp"
-#include "kernel/load_log.hpp"
+#include "engine/object_trial.hpp"
+#include "kernel/object.hpp"
 #include "xdp.skel.h"
 
 namespace bpfport {
 
 namespace {
 
-struct Destroy {
-    void operator()(xdp_bpf* skeleton) const { xdp_bpf::destroy(skeleton); }
-};
+Result<Object<xdp_bpf>> open(std::span<const std::uint8_t> address, bool frags) {
+    auto object = Object<xdp_bpf>::open();
+    if (!object) return object;
+    auto& device = (*object)->rodata->bp_xdp_device;
+    std::copy_n(address.begin(), std::min(address.size(), sizeof(device.address)), device.address);
+    device.frags = frags;
+    bpf_program* program = (*object)->progs.bp_xdp_in;
+    std::uint32_t flags = bpf_program__flags(program);
+    if (frags) flags |= BPF_F_XDP_HAS_FRAGS;
+    bpf_program__set_flags(program, flags);
+    return object;
+}
 
 Result<Fd> load(const std::filesystem::path& instance, std::span<const std::uint8_t> address,
                 bool frags) {
-    LoadLog log;
-    std::unique_ptr<xdp_bpf, Destroy> skeleton(xdp_bpf::open());
-    if (!skeleton) return system_error("open the xdp object");
-    auto& device = skeleton->rodata->bp_xdp_device;
-    std::copy_n(address.begin(), std::min(address.size(), sizeof(device.address)), device.address);
-    device.frags = frags;
-    std::uint32_t flags = bpf_program__flags(skeleton->progs.bp_xdp_in);
-    if (frags) flags |= BPF_F_XDP_HAS_FRAGS;
-    bpf_program__set_flags(skeleton->progs.bp_xdp_in, flags);
-    BP_TRY(use_instance_maps(skeleton->obj, instance), "load the xdp program");
-    if (int error = xdp_bpf::load(skeleton.get()); error != 0)
-        return system_error("load the xdp program", -error, LoadLog::reason());
-    Fd program(fcntl(bpf_program__fd(skeleton->progs.bp_xdp_in), F_DUPFD_CLOEXEC, 3));
+    auto object = open(address, frags);
+    if (!object) return std::unexpected(object.error());
+    BP_TRY(use_instance_maps((*object)->obj, instance), "load the xdp program");
+    if (auto loaded = object->load(); !loaded) return std::unexpected(loaded.error().error());
+    Fd program(fcntl(bpf_program__fd((*object)->progs.bp_xdp_in), F_DUPFD_CLOEXEC, 3));
     if (!program) return system_error("keep the xdp program");
     return program;
 }
@@ -48,6 +49,13 @@ Result<Fd> load_xdp_program(const std::filesystem::path& instance,
     auto program = load(instance, address, true);
     if (program || program.error().code == EPERM) return program;
     return load(instance, address, false); // before 5.18
+}
+
+void try_xdp_object(const ObjectTrial& trial) {
+    auto object = open({}, true);
+    if (auto whole = object ? object->load() : Loaded{}; object && whole)
+        return trial(object_name(*(*object)->skeleton), whole);
+    try_object(trial, open({}, false));
 }
 
 const void* xdp_object_bytes(std::size_t* size) { return xdp_bpf::elf_bytes(size); }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// What libbpf says while an object loads or is attached, kept instead of printed: its last lines hold
-// the verifier's reason, or the kernel's own words for refusing (extack).
+// What libbpf says while an object loads or is attached, kept instead of printed: it holds the
+// verifier's log, the names of what could not be made, and the kernel's own words (extack).
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include <bpf/libbpf.h>
 
@@ -17,8 +18,8 @@ class LoadLog {
     LoadLog(const LoadLog&) = delete;
     LoadLog& operator=(const LoadLog&) = delete;
 
-    // The last line that says something, for a one-line error; empty when there is none.
-    [[nodiscard]] static std::string reason();
+    // Everything that was said, without bound: a verifier's log may have megabytes.
+    [[nodiscard]] static std::string_view text();
     // "Underlying driver does not support XDP in native mode"; empty when the kernel gave none.
     [[nodiscard]] static std::string kernel_message();
 

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// Object: a compiled object from its skeleton, opened, then loaded. It is movable and closes itself;
+// what it leaves behind is what was pinned. When the kernel refuses it, LoadFailure says why.
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <string>
+
+#include <bpf/libbpf.h>
+
+#include "kernel/load_failure.hpp"
+
+namespace bpfport {
+
+using Loaded = std::expected<void, LoadFailure>;
+
+// "tc_helper" of a skeleton named tc_helper_bpf.
+std::string object_name(const bpf_object_skeleton& skeleton);
+Loaded load_object(bpf_object_skeleton& skeleton);
+
+template <typename Skeleton> class Object {
+  public:
+    // Between open and load, constants, sizes and maps may be set.
+    static Result<Object> open() {
+        Object object(Skeleton::open());
+        if (!object.skeleton_) return system_error("open BPF object");
+        return object;
+    }
+    [[nodiscard]] Loaded load() const { return load_object(*skeleton_->skeleton); }
+
+    Skeleton* operator->() const { return skeleton_.get(); }
+    Skeleton& operator*() const { return *skeleton_; }
+
+  private:
+    struct Destroy {
+        void operator()(Skeleton* skeleton) const { Skeleton::destroy(skeleton); }
+    };
+    explicit Object(Skeleton* skeleton) : skeleton_(skeleton) {}
+
+    std::unique_ptr<Skeleton, Destroy> skeleton_;
+};
+
+} // namespace bpfport
