@@ -5,7 +5,7 @@
 #include <fstream>
 
 #include "fuzz.hpp"
-#include "kernel/cgroup_lookup.hpp"
+#include "kernel/container_note.hpp"
 
 namespace bpfport {
 

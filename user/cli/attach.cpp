@@ -78,11 +78,13 @@ void explain(std::ostream& out, const Plan& plan, const HostFacts& facts,
     fmt::print(out, "nothing was changed (--explain)\n");
 }
 
-Result<void> read_guard(AttachOptions& options) {
+Result<void> read_guard(const Session& session, AttachOptions& options) {
     options.guard.reserve = options.reserve;
     if (options.owner.empty()) return {};
     auto owner = parse_owner(options.owner);
     if (!owner) return context("--owner", owner.error());
+    if (const auto name = owner->to_string(); !owner->user && name.find(options.owner) == name.npos)
+        fmt::print(session.out, "owner {} is {}\n", options.owner, name);
     options.guard.owner = std::move(*owner);
     return {};
 }
@@ -163,7 +165,7 @@ Result<void> attach(const Session& session, AttachOptions& options) {
     if (auto checked = check_words(*words); !checked) return checked;
     auto on_cgroups = words->on_cgroups();
     if (!on_cgroups) return std::unexpected(on_cgroups.error());
-    if (auto read = read_guard(options); !read) return read;
+    if (auto read = read_guard(session, options); !read) return read;
     if (*on_cgroups) return attach_cgroups(session, options, std::move(*words));
     options.request.scopes = std::move(words->scopes);
     options.request.rules = std::move(words->rules);

@@ -67,13 +67,13 @@ void say_who_is_served(const Session& session, const std::vector<Planned>& all) 
         }
 }
 
-Result<std::vector<Planned>> plan_all(Store& store, const CgroupAttachOptions& options,
-                                      const HostFacts& facts) {
+Result<std::vector<Planned>> plan_all(Store& store, const std::vector<FoundCgroup>& found,
+                                      const CgroupAttachOptions& options, const HostFacts& facts) {
     std::vector<Planned> all;
-    for (const auto& scope : options.scopes) {
-        auto engine = open_cgroup_engine(store, scope);
+    for (const auto& one : found) {
+        auto engine = open_cgroup_engine(store, one);
         if (!engine) return std::unexpected(engine.error());
-        std::string name = lasting_name(scope, engine->cgroup());
+        std::string name = one.name;
         NamedPolicy own{name, engine->cgroup().id, engine->content()};
         auto others = other_policies(store, own.cgroup);
         for (const auto& planned : all) // of this very command
@@ -144,11 +144,25 @@ std::string lasting_name(const Scope& scope, const CgroupRef& cgroup) {
                : scope.to_string();
 }
 
-Result<CgroupEngine> open_cgroup_engine(Store& store, const Scope& scope) {
-    auto cgroup = find_cgroup(scope);
-    if (!cgroup) return std::unexpected(cgroup.error());
-    std::string name = lasting_name(scope, *cgroup);
-    return CgroupEngine::open(store, std::move(*cgroup), std::move(name));
+Result<std::vector<FoundCgroup>> find_cgroups(const std::vector<Scope>& scopes) {
+    std::vector<FoundCgroup> found;
+    for (const auto& scope : scopes) {
+        auto cgroup = find_cgroup(scope);
+        if (!cgroup) return std::unexpected(cgroup.error());
+        std::string name = lasting_name(scope, *cgroup);
+        found.push_back({scope, std::move(*cgroup), std::move(name)});
+    }
+    return found;
+}
+
+void print_cgroup(const Session& session, const FoundCgroup& found) {
+    const auto kind = found.scope.kind();
+    if (kind == Scope::Kind::kUnit || kind == Scope::Kind::kContainer)
+        fmt::print(session.out, "{} is cgroup {}\n", found.name, found.cgroup.path);
+}
+
+Result<CgroupEngine> open_cgroup_engine(Store& store, const FoundCgroup& found) {
+    return CgroupEngine::open(store, found.cgroup, found.name);
 }
 
 Result<std::uint64_t> require_netns_cookie() {
@@ -169,6 +183,8 @@ std::vector<NamedPolicy> other_policies(const Store& store, std::uint64_t than) 
 }
 
 Result<void> attach_to_cgroups(const Session& session, CgroupAttachOptions options) {
+    auto found = find_cgroups(options.scopes);
+    if (!found) return std::unexpected(found.error());
     if (auto entered = enter_session_netns(session); !entered) return entered;
     auto store = open_for_change(session);
     if (!store) return std::unexpected(store.error());
@@ -178,13 +194,15 @@ Result<void> attach_to_cgroups(const Session& session, CgroupAttachOptions optio
     options.request.avoid = ports_of_interfaces(*store);
     auto facts = host_facts();
     if (!facts) return std::unexpected(facts.error());
-    auto all = plan_all(*store, options, *facts);
+    auto all = plan_all(*store, *found, options, *facts);
     if (!all) return std::unexpected(all.error());
     if (!options.explain)
         if (auto done = guard_and_apply(*store, options.guard, *all, *facts); !done) {
             (void)reconcile_cgroups(*store); // guards that were made for nothing
             return done;
         }
+    for (const auto& one : *found)
+        print_cgroup(session, one);
     for (const auto& planned : *all)
         print_plan(session, planned);
     options.explain ? explain(session) : say_who_is_served(session, *all);
@@ -195,15 +213,17 @@ Result<void> attach_to_cgroups(const Session& session, CgroupAttachOptions optio
 
 Result<void> detach_from_cgroups(const Session& session, const std::vector<Scope>& scopes,
                                  const std::vector<Rule>& rules) {
+    auto found = find_cgroups(scopes);
+    if (!found) return std::unexpected(found.error());
     if (auto entered = enter_session_netns(session); !entered) return entered;
     auto store = open_for_change(session);
     if (!store) return std::unexpected(store.error());
     auto cookie = require_netns_cookie();
     if (!cookie) return std::unexpected(cookie.error());
-    for (const auto& scope : scopes) {
-        auto engine = open_cgroup_engine(*store, scope);
+    for (const auto& one : *found) {
+        auto engine = open_cgroup_engine(*store, one);
         if (!engine) return std::unexpected(engine.error());
-        std::string name = lasting_name(scope, engine->cgroup());
+        const std::string& name = one.name;
         auto content = engine->content();
         auto selected = rules_to_detach(content, *cookie, rules, name);
         if (!selected) return std::unexpected(selected.error());

@@ -31,8 +31,18 @@ Result<void> detach_cgroup_rules_here(Store& store);
 // "as typed" becomes what lasts: pid:12 is called by its cgroup's path.
 std::string lasting_name(const Scope& scope, const CgroupRef& cgroup);
 
-// A scope of a cgroup that is gone still names its attachment.
-Result<CgroupEngine> open_cgroup_engine(Store& store, const Scope& scope);
+// A scope with the cgroup that it was found to be.
+struct FoundCgroup {
+    Scope scope;
+    CgroupRef cgroup;
+    std::string name; // lasting_name
+};
+// Reads what runtimes note of their containers, so it comes before the store is locked.
+Result<std::vector<FoundCgroup>> find_cgroups(const std::vector<Scope>& scopes);
+// Says which cgroup a unit or container is, whose name says it not.
+void print_cgroup(const Session& session, const FoundCgroup& found);
+
+Result<CgroupEngine> open_cgroup_engine(Store& store, const FoundCgroup& found);
 
 // The network namespace's cookie, or why there is none.
 Result<std::uint64_t> require_netns_cookie();

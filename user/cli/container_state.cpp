@@ -4,7 +4,10 @@
 #include <cstdint>
 #include <limits>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
+
+#include "base/text.hpp"
 
 namespace bpfport {
 
@@ -34,6 +37,11 @@ Result<ContainerState> parse_container_state(std::string_view text) {
     if (state.id.empty())
         return usage_error("standard input holds no container state (OCI runtime JSON)",
                            "a container runtime calls this; see docs/cgroup.md");
+    constexpr std::size_t kLongestId = 240; // "container:ID" is kept (bp_cgroup_meta)
+    if (state.id.size() > kLongestId || printable(state.id) != state.id)
+        return usage_error(fmt::format("container id {:.40}... is no container's",
+                                       printable(state.id)),
+                           "up to 240 characters that can be printed");
     if (text_of(json, "status") != "stopped") state.pid = pid_of(json);
     auto annotations = json.find("annotations");
     if (annotations == json.end() || !annotations->is_object()) return state;

@@ -47,18 +47,20 @@ Result<void> grant(const Session& session, const std::vector<std::string>& typed
     if (!words) return std::unexpected(words.error());
     if (words->grants.empty())
         return usage_error("no port is given", "bpfport grant unit:web 80 443");
+    auto all = find_cgroups(words->scopes);
+    if (!all) return std::unexpected(all.error());
     auto store = open_for_change(session);
     if (!store) return std::unexpected(store.error());
-    for (const auto& scope : words->scopes) {
-        auto engine = open_cgroup_engine(*store, scope);
+    for (const auto& found : *all) {
+        auto engine = open_cgroup_engine(*store, found);
         if (!engine) return std::unexpected(engine.error());
         auto content = engine->content();
         for (const auto& wanted : words->grants)
             if (!has(content.grants, wanted)) content.grants.push_back(wanted);
         if (auto applied = engine->apply(std::move(content)); !applied) return applied;
+        print_cgroup(session, found);
         for (const auto& wanted : words->grants)
-            fmt::print(session.out, "{} granted to {}\n", wanted.to_string(),
-                       lasting_name(scope, engine->cgroup()));
+            fmt::print(session.out, "{} granted to {}\n", wanted.to_string(), found.name);
     }
     return {};
 }
@@ -66,12 +68,14 @@ Result<void> grant(const Session& session, const std::vector<std::string>& typed
 Result<void> revoke(const Session& session, const std::vector<std::string>& typed) {
     auto words = read_words(typed);
     if (!words) return std::unexpected(words.error());
+    auto all = find_cgroups(words->scopes);
+    if (!all) return std::unexpected(all.error());
     auto store = open_for_change(session);
     if (!store) return std::unexpected(store.error());
-    for (const auto& scope : words->scopes) {
-        auto engine = open_cgroup_engine(*store, scope);
+    for (const auto& found : *all) {
+        auto engine = open_cgroup_engine(*store, found);
         if (!engine) return std::unexpected(engine.error());
-        std::string name = lasting_name(scope, engine->cgroup());
+        const std::string& name = found.name;
         auto content = engine->content();
         auto taken = words->grants.empty() ? content.grants : words->grants;
         if (taken.empty()) return failure(fmt::format("nothing is granted to {}", name));

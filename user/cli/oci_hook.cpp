@@ -18,6 +18,7 @@
 #include "cli/container_state.hpp"
 #include "kernel/cgroup.hpp"
 #include "kernel/netns.hpp"
+#include "kernel/process.hpp"
 
 namespace bpfport {
 
@@ -68,15 +69,39 @@ Result<void> enter_netns_of(pid_t pid) {
     return enter_netns(*netns);
 }
 
+bool descends(pid_t pid, pid_t from) {
+    for (int most = 64; pid > 1 && most > 0; most--) {
+        if (pid == from) return true;
+        auto process = find_process(pid);
+        pid = process ? process->parent : 0;
+    }
+    return false;
+}
+
+// A cgroup that holds the container's processes and no other's: what is granted to it is granted to
+// every process in it. That of a runtime, or of a user's session, is none.
+Result<CgroupRef> cgroup_of(const ContainerState& state) {
+    constexpr auto kHint = "run it with a cgroup of its own (no --cgroups=disabled or split)";
+    auto cgroup = cgroup_of_process(state.pid);
+    if (!cgroup) return cgroup;
+    if (cgroup->path == "/") return failure("the container has no cgroup of its own", kHint);
+    for (pid_t pid : processes_in(cgroup->directory)) {
+        if (descends(pid, state.pid)) continue;
+        auto process = find_process(pid);
+        if (!process) continue; // has ended
+        return failure(fmt::format("the container has no cgroup of its own: in {} is also {}",
+                                   cgroup->path, process->to_string()),
+                       kHint);
+    }
+    return cgroup;
+}
+
 Result<void> begin(const Session& session, const ContainerState& state) {
+    auto cgroup = cgroup_of(state);
+    if (!cgroup) return std::unexpected(cgroup.error());
     if (auto entered = enter_netns_of(state.pid); !entered) return entered;
     auto store = open_for_change(session);
     if (!store) return std::unexpected(store.error());
-    auto cgroup = cgroup_of_process(state.pid);
-    if (!cgroup) return std::unexpected(cgroup.error());
-    if (cgroup->path == "/")
-        return failure("the container has no cgroup of its own",
-                       "run it with a cgroup: the policy would hold for the whole machine");
     auto content = plan(session, *store, state, *cgroup);
     if (!content) return std::unexpected(content.error());
     auto engine = CgroupEngine::open(*store, *cgroup, scope_of(state));
@@ -93,9 +118,21 @@ Result<void> end(const Session& session, const ContainerState& state) {
     return reconcile_cgroups(*store);
 }
 
+// Annotations are its larger part; JSON takes several times its size to be read.
+Result<std::string> read_state() {
+    constexpr std::size_t kMost = std::size_t{1} << 20U;
+    std::string input(kMost + 1, '\0');
+    std::cin.read(input.data(), static_cast<std::streamsize>(input.size()));
+    input.resize(static_cast<std::size_t>(std::cin.gcount()));
+    if (input.size() > kMost)
+        return usage_error("the container's state on standard input has more than 1 MB");
+    return input;
+}
+
 Result<void> oci_hook(const Session& session) {
-    const std::string input{std::istreambuf_iterator<char>(std::cin), {}};
-    auto state = parse_container_state(input);
+    auto input = read_state();
+    if (!input) return std::unexpected(input.error());
+    auto state = parse_container_state(*input);
     if (!state) return std::unexpected(state.error());
     if (state->publish.empty() && state->grant.empty()) return {};
     auto done = state->pid > 0 ? begin(session, *state) : end(session, *state);

@@ -5,12 +5,12 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
-#include <limits>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
+
+#include "base/directory.hpp"
+#include "kernel/container_note.hpp"
 
 namespace bpfport {
 
@@ -18,20 +18,29 @@ namespace fs = std::filesystem;
 
 namespace {
 
-using Json = nlohmann::json;
+constexpr const char* kByPath = "name it by cgroup:PATH or pid:N if it is the one that is meant";
 
-// Calls visit(path below `cgroups`, name) for every cgroup, parents first; returning true ends the
-// branch there.
-template <typename Visit> void walk(const fs::path& cgroups, Visit visit) {
-    std::error_code error;
-    for (auto it = fs::recursive_directory_iterator(cgroups, error);
-         !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
-        std::error_code gone;
-        if (!it->is_directory(gone)) continue;
-        if (visit(it->path().native().substr(cgroups.native().size()),
-                  it->path().filename().native()))
-            it.disable_recursion_pending();
-    }
+// One folder, and the file that lets processes in.
+bool is_owned(const fs::path& directory, uid_t owner) {
+    constexpr mode_t kOthersWrite = S_IWGRP | S_IWOTH;
+    auto owned = [&](const fs::path& path, bool if_there) {
+        struct stat status {};
+        if (::lstat(path.c_str(), &status) != 0) return if_there;
+        return status.st_uid == owner && !(status.st_mode & kOthersWrite);
+    };
+    return owned(directory, false) && owned(directory / "cgroup.procs", true) &&
+           owned(directory / "cgroup.threads", true);
+}
+
+// Calls visit(path below `cgroups`, name) for every cgroup that is the system's from there on,
+// parents first; a branch ends where it returns false.
+template <typename Visit> void walk_systems(const fs::path& cgroups, Visit visit) {
+    struct stat root {};
+    if (::stat(cgroups.c_str(), &root) != 0) return;
+    walk_directories(cgroups, [&](const fs::path& path) {
+        return is_owned(path, root.st_uid) &&
+               visit(path.native().substr(cgroups.native().size()), path.filename().native());
+    });
 }
 
 // "docker-4f1c.scope" -> "4f1c"
@@ -45,98 +54,9 @@ std::string_view container_id(std::string_view name) {
     return name;
 }
 
-bool is_short_id(std::string_view id) {
-    constexpr std::size_t kFewest = 4;
-    return id.size() >= kFewest && id.find_first_not_of("0123456789abcdef") == id.npos;
-}
-
-Json read_json(const fs::path& path) {
-    std::ifstream file(path);
-    return Json::parse(file, nullptr, /*allow_exceptions=*/false);
-}
-
-// null when there is none.
-const Json& field(const Json& json, const char* name) {
-    static const Json kNull;
-    auto found = json.find(name); // the end for what is no object
-    return found == json.end() ? kNull : *found;
-}
-
-std::string text_field(const Json& json, const char* name) {
-    const Json& value = field(json, name);
-    return value.is_string() ? value.get<std::string>() : std::string();
-}
-
-pid_t pid_field(const Json& json, const char* name) {
-    const Json& value = field(json, name);
-    if (!value.is_number_unsigned()) return 0;
-    auto pid = value.get<std::uint64_t>();
-    return pid <= std::numeric_limits<pid_t>::max() ? static_cast<pid_t>(pid) : 0;
-}
-
-std::vector<fs::path> folders(const fs::path& path) {
-    std::vector<fs::path> found;
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator(path, error))
-        found.push_back(entry.path());
-    std::ranges::sort(found);
-    return found;
-}
-
-using Note = std::optional<ContainerNote>;
-
-// crun: /run/crun/NAME/status; a rootless user's below /run/user/UID/crun.
-Note crun_note(const fs::path& root, std::string_view name) {
-    auto places = folders(root / "run/user");
-    for (auto& place : places)
-        place /= "crun";
-    places.insert(places.begin(), root / "run/crun");
-    for (const auto& place : places) {
-        auto status = read_json(place / name / "status");
-        if (status.is_object())
-            return ContainerNote{std::string(name), pid_field(status, "pid"),
-                                 text_field(status, "cgroup-path")};
-    }
-    return std::nullopt;
-}
-
-// runc: /run/runc/NAME/state.json, for docker and containerd in folders of theirs.
-Note runc_note(const fs::path& root, std::string_view name) {
-    for (const char* place : {"run/runc", "run/docker/runtime-runc/moby",
-                              "run/containerd/runc/k8s.io", "run/containerd/runc/default"}) {
-        auto state = read_json(root / place / name / "state.json");
-        if (state.is_object())
-            return ContainerNote{std::string(name), pid_field(state, "init_process_pid"), {}};
-    }
-    return std::nullopt;
-}
-
-Note containerd_note(const fs::path& root, std::string_view name) {
-    for (const auto& space : folders(root / "run/containerd/io.containerd.runtime.v2.task")) {
-        std::ifstream file(space / name / "init.pid");
-        if (pid_t pid = 0; file >> pid && pid > 0) return ContainerNote{std::string(name), pid, {}};
-    }
-    return std::nullopt;
-}
-
-Note docker_note(const fs::path& root, std::string_view name) {
-    for (const auto& container : folders(root / "var/lib/docker/containers")) {
-        auto config = read_json(container / "config.v2.json");
-        if (text_field(config, "Name") != fmt::format("/{}", name)) continue;
-        return ContainerNote{container.filename(),
-                             pid_field(field(config, "State"), "Pid"),
-                             {}};
-    }
-    return std::nullopt;
-}
-
-Note podman_note(const fs::path& root, std::string_view name) {
-    auto list = read_json(root / "var/lib/containers/storage/overlay-containers/containers.json");
-    if (!list.is_array()) return std::nullopt;
-    for (const auto& container : list)
-        for (const auto& known : field(container, "names"))
-            if (known == name) return ContainerNote{text_field(container, "id"), 0, {}};
-    return std::nullopt;
+bool is_whole_id(std::string_view id) {
+    constexpr std::size_t kDigits = 64;
+    return id.size() == kDigits && id.find_first_not_of("0123456789abcdef") == id.npos;
 }
 
 Result<CgroupRef> only(const std::vector<std::string>& paths, const Scope& scope) {
@@ -148,24 +68,44 @@ Result<CgroupRef> only(const std::vector<std::string>& paths, const Scope& scope
 Result<CgroupRef> find_unit(const fs::path& mount, const Scope& scope) {
     auto paths = unit_cgroups(mount, scope.name());
     if (paths.empty())
-        return failure(fmt::format("unit {} has no cgroup: it is not running", scope.name()),
+        return failure(fmt::format("unit {} has no cgroup: it is not running, or is a user "
+                                   "manager's",
+                                   scope.name()),
                        "start it first; or use its slice, which is there before it");
     return only(paths, scope);
 }
 
+// A note's words are checked as a user's are: it may be of a container that has ended.
+Result<CgroupRef> of_container(const fs::path& mount, Result<CgroupRef> cgroup,
+                               const Scope& scope) {
+    if (!cgroup) return cgroup;
+    if (cgroup->path == "/")
+        return failure(fmt::format("{} has no cgroup of its own", scope.to_string()),
+                       "run it with a cgroup: the policy would hold for the whole machine");
+    if (!is_systems(mount, cgroup->path))
+        return failure(fmt::format("{} is in cgroup {}, which another user than root owns",
+                                   scope.to_string(), cgroup->path),
+                       kByPath);
+    return cgroup;
+}
+
 Result<CgroupRef> find_container(const fs::path& mount, const Scope& scope) {
-    auto paths = container_cgroups(mount, scope.name());
-    if (!paths.empty()) return only(paths, scope);
+    if (auto paths = container_cgroups(mount, scope.name()); !paths.empty())
+        return only(paths, scope);
     if (auto note = container_note("/", scope.name())) {
-        if (!note->cgroup.empty())
-            if (auto cgroup = open_cgroup(note->cgroup)) return cgroup;
-        if (note->pid > 0) return cgroup_of_process(note->pid);
+        if (!note->cgroup.empty()) {
+            auto named = parse_scope("cgroup:" + note->cgroup); // refuses ".."
+            if (!named) return context(scope.to_string(), named.error());
+            if (auto cgroup = open_cgroup(named->name()))
+                return of_container(mount, std::move(cgroup), scope);
+        }
+        if (note->pid > 0) return of_container(mount, cgroup_of_process(note->pid), scope);
         if (auto by_id = container_cgroups(mount, note->id); !by_id.empty())
             return only(by_id, scope);
     }
-    return failure(fmt::format("no running container {}", scope.name()),
-                   "give its id as docker ps or podman ps shows it, or use pid:N of a process in "
-                   "it");
+    return failure(fmt::format("no running container {} of root's", scope.name()),
+                   "give its name or id as docker ps or podman ps shows it; a rootless one is named "
+                   "by pid:N of a process in it, or by cgroup:PATH");
 }
 
 // Not the root, which would be every process's.
@@ -182,45 +122,46 @@ std::optional<std::string> path_of_cgroup(std::uint64_t id) {
     auto mount = cgroup_mount();
     if (!mount) return std::nullopt;
     std::optional<std::string> found;
-    walk(*mount, [&](const std::string& path, const std::string&) {
+    walk_directories(*mount, [&](const fs::path& path) {
         struct stat status {};
-        if (::stat((mount->native() + path).c_str(), &status) == 0 && status.st_ino == id)
-            found = path;
-        return found.has_value();
+        if (!found && ::stat(path.c_str(), &status) == 0 && status.st_ino == id)
+            found = path.native().substr(mount->native().size());
+        return !found;
     });
     return found;
 }
 
+bool is_systems(const fs::path& cgroups, std::string_view path) {
+    struct stat root {};
+    if (::stat(cgroups.c_str(), &root) != 0) return false;
+    auto directory = cgroups;
+    for (const auto& part : fs::path(path).relative_path()) {
+        directory /= part;
+        if (part == ".." || !is_owned(directory, root.st_uid)) return false;
+    }
+    return true;
+}
+
 std::vector<std::string> unit_cgroups(const fs::path& cgroups, std::string_view unit) {
-    std::vector<std::string> system, user;
-    walk(cgroups, [&](std::string path, const std::string& name) {
+    std::vector<std::string> found;
+    walk_systems(cgroups, [&](std::string path, const std::string& name) {
         // systemd puts '_' before names that could be taken for a file of the kernel.
-        if (name != unit && name != fmt::format("_{}", unit)) return false;
-        (path.find("/user@") == path.npos ? system : user).push_back(std::move(path));
-        return true;
+        if (name != unit && name != fmt::format("_{}", unit)) return name.ends_with(".slice");
+        found.push_back(std::move(path));
+        return false;
     });
-    return system.empty() ? user : system; // a unit of the system wins over a user's namesake
+    return found;
 }
 
 std::vector<std::string> container_cgroups(const fs::path& cgroups, std::string_view id) {
-    std::vector<std::string> whole, begun;
-    walk(cgroups, [&](std::string path, const std::string& name) {
+    std::vector<std::string> found;
+    if (!is_whole_id(id)) return found;
+    walk_systems(cgroups, [&](std::string path, const std::string& name) {
         auto known = container_id(name);
-        if (known == id)
-            whole.push_back(std::move(path));
-        else if (is_short_id(id) && known.starts_with(id) && is_short_id(known))
-            begun.push_back(std::move(path));
-        else
-            return false;
-        return true;
+        if (known == id) found.push_back(std::move(path));
+        return !is_whole_id(known) && !name.ends_with(".scope") && !name.ends_with(".service");
     });
-    return whole.empty() ? begun : whole;
-}
-
-std::optional<ContainerNote> container_note(const fs::path& root, std::string_view name) {
-    for (auto* look : {crun_note, runc_note, containerd_note, docker_note, podman_note})
-        if (auto note = look(root, name)) return note;
-    return std::nullopt;
+    return found;
 }
 
 Result<CgroupRef> find_cgroup(const Scope& scope) {
