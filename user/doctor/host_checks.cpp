@@ -115,7 +115,7 @@ void check_mounts(const std::filesystem::path& root, Findings& findings) {
     else
         findings.push_back(
             {Severity::kWarning, "bpffs", fmt::format("not mounted on {}", mount.native()),
-             fmt::format("mount -t bpf bpf {} (attach does it by itself, outside of containers and "
+             fmt::format("mount -t bpf -o mode=0700 bpf {} (attach does it by itself, outside of containers and "
                          "`ip netns exec`)",
                          mount.native())});
     if (auto cgroups = cgroup_mount())

@@ -35,7 +35,7 @@ Result<void> ensure_bpffs(const std::filesystem::path& mount_point) {
                        "with --netns NAME");
     if (mount("bpf", mount_point.c_str(), "bpf", 0, "mode=0700") != 0)
         return system_error(fmt::format("mount bpffs on {}", mount_point.native()), errno,
-                            fmt::format("as root: mount -t bpf bpf {}", mount_point.native()));
+                            fmt::format("as root: mount -t bpf -o mode=0700 bpf {}", mount_point.native()));
     return {};
 }
 

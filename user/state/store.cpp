@@ -12,6 +12,8 @@
 
 #include <fmt/format.h>
 
+#include "base/directory.hpp"
+
 namespace bpfport {
 
 namespace fs = std::filesystem;
@@ -42,6 +44,30 @@ Result<void> lock(const Fd& directory, Store::Access access) {
     return {};
 }
 
+// Who owns the directory may rename and remove what is in it, hold its lock, or put pins of his own
+// there. In a bpffs of mode 1777, which is its default, any user may have made it before us.
+Result<void> check_owner(const fs::path& root, const Fd& directory) {
+    struct stat own {
+    }, parent{};
+    if (fstat(directory.get(), &own) != 0 || stat(root.parent_path().c_str(), &parent) != 0)
+        return system_error(fmt::format("look at {}", root.native()));
+    constexpr mode_t kOthersWrite = S_IWGRP | S_IWOTH;
+    auto ours = [](const struct stat& status) {
+        return status.st_uid == 0 || status.st_uid == geteuid();
+    };
+    if (!ours(own) || (own.st_mode & kOthersWrite))
+        return failure(fmt::format("{} belongs to user {}, mode {:04o}: what is in it can't be "
+                                   "trusted",
+                                   root.native(), own.st_uid, own.st_mode & 07777U),
+                       fmt::format("remove it, and keep others out of the bpffs: mount -o "
+                                   "remount,mode=0700 {}",
+                                   root.parent_path().native()));
+    if (!ours(parent) || ((parent.st_mode & kOthersWrite) && !(parent.st_mode & S_ISVTX)))
+        return failure(fmt::format("other users may rename {}", root.native()),
+                       fmt::format("mount -o remount,mode=0700 {}", root.parent_path().native()));
+    return {};
+}
+
 // As fmt writes it: one number has one name.
 bool parse_number(std::string_view text, auto& out) {
     if (text.size() > 1 && text.front() == '0') return false;
@@ -66,26 +92,25 @@ Result<void> Staging::publish(const std::string& name) {
 Result<Store> Store::open(fs::path root, Access access) {
     if (access == Access::kChange && mkdir(root.c_str(), 0700) != 0 && errno != EEXIST)
         return system_error(fmt::format("create {}", root.native()));
-    Fd directory(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    Fd directory(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!directory) {
         if (errno == ENOENT && access == Access::kRead) return Store(std::move(root), Fd());
         return system_error(fmt::format("open {}", root.native()));
     }
+    if (auto checked = check_owner(root, directory); !checked)
+        return std::unexpected(checked.error());
     BP_TRY(lock(directory, access), root.native());
     Store store(std::move(root), std::move(directory));
     if (access == Access::kRead) return store;
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator(store.root_, error))
-        if (entry.path().filename().native().starts_with(kStaging))
-            BP_TRY(remove_pins(entry.path()), "sweep");
+    for (const auto& entry : entries_of(store.root_))
+        if (entry.filename().native().starts_with(kStaging)) BP_TRY(remove_pins(entry), "sweep");
     return store;
 }
 
 std::vector<std::string> Store::entries() const {
     std::vector<std::string> names;
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator(root_, error))
-        if (auto name = entry.path().filename().native(); !name.starts_with(kStaging))
+    for (const auto& entry : entries_of(root_))
+        if (auto name = entry.filename().native(); !name.starts_with(kStaging))
             names.push_back(name);
     std::ranges::sort(names);
     return names;
