@@ -6,6 +6,7 @@
 // server asks for one, opening the store each time, so it sees what is attached later. It keeps the
 // user that owns the pins (mode 0600: who can open a link can also change it), and CAP_BPF, without
 // which the kernel does not tell which connections are on record.
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -23,6 +24,7 @@
 
 #include "cli/command.hpp"
 #include "cli/listen_address.hpp"
+#include "kernel/confine.hpp"
 #include "kernel/privileges.hpp"
 #include "kernel/process.hpp"
 #include "stats/family_channel.hpp"
@@ -81,6 +83,9 @@ Result<void> serve(FamilyChannel& channel, const ListenAddress& address) {
 // The server's process, from fork to end.
 [[noreturn]] void run_server(FamilyChannel channel, const ListenAddress& address,
                              const User& user, pid_t collector) {
+    const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+        null < 0 ? close(fd) : dup2(null, fd);
     auto served = keep_only({}, user);
     // After the change of user, which clears it.
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -124,6 +129,7 @@ Result<void> run_collector(const Session& session, FamilyChannel channel) {
 }
 
 Result<void> exporter(const Session& session, const ExporterOptions& options) {
+    close_inherited(); // neither process has a use for what the caller had open
     auto address = ListenAddress::parse(options.listen);
     if (!address) return std::unexpected(address.error());
     auto user = find_user(options.user);

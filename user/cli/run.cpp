@@ -16,6 +16,7 @@
 #include "cli/reaper.hpp"
 #include "kernel/account.hpp"
 #include "kernel/cgroup.hpp"
+#include "kernel/confine.hpp"
 #include "state/run_cgroup.hpp"
 
 namespace bpfport {
@@ -28,6 +29,7 @@ struct RunOptions {
     std::vector<std::string> words; // rules
     std::vector<std::string> grants;
     std::string user;
+    bool keep_setuid = false;
     CgroupRequest request;
     std::vector<Grant> granted;
 };
@@ -126,7 +128,10 @@ Result<void> run(const Session& session, RunOptions& options) {
     auto reaper = Reaper::start(session.root);
     if (!reaper) return std::unexpected(reaper.error());
     if (auto entered = enter(session, options, *reaper); !entered) return entered;
+    if (account->uid && !options.keep_setuid) BP_TRY(forbid_new_privileges(), "run");
+    if (account->uid) BP_TRY(forbid_terminal_input(), "run");
     if (auto become_user = become(*account); !become_user) return become_user;
+    if (account->uid) BP_TRY(join_new_session_keyring(), "run");
     session.out.flush();
     session.err.flush();
     return execute(session.command);
@@ -141,6 +146,8 @@ Command add_run(CLI::App& app) {
                     "last process ends. Examples:\n  bpfport run --grant 80 -- node server.js\n"
                     "  bpfport run --user www-data 80:3000 -- ./server --port 80");
     command->add_option("--user", options->user, "Default: who called sudo")->type_name("USER");
+    command->add_flag("--keep-setuid", options->keep_setuid,
+                      "Let it gain privileges through set-user-id files, as sudo does");
     command->add_option("--grant", options->grants, "Let it bind this port")
         ->type_name("PORT[-PORT][/udp]")
         ->allow_extra_args(false);

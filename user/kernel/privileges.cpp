@@ -25,12 +25,6 @@ constexpr unsigned long kNoRoot = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_
                                   SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
                                   SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
 
-Result<void> empty_bounding_set() {
-    for (cap_value_t value = 0; CAP_IS_SUPPORTED(value); ++value)
-        if (cap_drop_bound(value) != 0) return system_error("drop the bounding set");
-    return {};
-}
-
 Result<void> set_capabilities(std::span<const cap_value_t> kept) {
     CapabilityState had(cap_get_proc(), cap_free);
     CapabilityState state(cap_init(), cap_free);
@@ -56,6 +50,12 @@ Result<void> become(const User& user) {
 }
 
 } // namespace
+
+Result<void> empty_bounding_set() {
+    for (cap_value_t value = 0; CAP_IS_SUPPORTED(value); ++value)
+        if (cap_drop_bound(value) != 0) return system_error("drop the bounding set");
+    return {};
+}
 
 Result<User> find_user(const std::string& name) {
     const passwd* entry = getpwnam(name.c_str());

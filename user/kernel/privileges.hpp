@@ -23,6 +23,9 @@ struct User {
 };
 Result<User> find_user(const std::string& name);
 
+// What no file that is executed can give. Needs CAP_SETPCAP.
+Result<void> empty_bounding_set();
+
 // Nothing but these capabilities remains (those of them that this kernel knows and we have), and no
 // group but the user's.
 Result<void> keep_only(std::span<const cap_value_t> capabilities, const User& user);
