@@ -1,4 +1,4 @@
-# One line for each BPF program and three columns for each kernel, from what prog_tests' VerifierStatistics printed there:
+# One line for each BPF program and three columns for each kernel, from what prog_tests' Verifier printed there:
 # instructions walked, states, bytes of the main function's stack.
 #
 #     awk -f vmtests/verifier.awk build/vmtests/*/output.log build/vmtests/*/[0-9]/output.log
