@@ -42,7 +42,7 @@ static __always_inline int on_bind(struct bpf_sock_addr* ctx, const struct call*
     key.netns_cookie = bpf_get_netns_cookie(ctx);
     guard = bpf_map_lookup_elem(&bp_guards, &key);
     if (!guard || may_bind(guard)) return CALL_ALLOW;
-    __sync_fetch_and_add(&guard->denied, 1);
+    ATOMIC_ADD(&guard->denied, 1);
     what.cgroup = guard->cgroup;
     watch_tell(call, &what);
     if (bp_can_say) bpf_set_retval(-ERROR_ACCESS);

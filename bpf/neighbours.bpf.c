@@ -61,10 +61,10 @@ static __always_inline int on_send(struct bpf_sock_addr* ctx, const struct call*
     if (!asked_remember(sk, what.listen, what.target, false)) return CALL_ALLOW;
     write_port(ctx, what.target);
     if (datagram) {
-        __sync_fetch_and_add(&claim->datagrams, 1);
+        ATOMIC_ADD(&claim->datagrams, 1);
         return CALL_ALLOW;
     }
-    __sync_fetch_and_add(&claim->connects, 1);
+    ATOMIC_ADD(&claim->connects, 1);
     watch_tell(call, &what);
     return CALL_ALLOW;
 }

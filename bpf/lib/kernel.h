@@ -35,7 +35,7 @@ enum socket_state {
 };
 
 /*
- * Three idioms keep what the compiler emits within what every verifier follows, whatever the compiler
+ * Four idioms keep what the compiler emits within what every verifier follows, whatever the compiler
  * can prove or merge. Use them for every such access: what loads today as one clang compiles it would
  * else be refused as the next one does.
  *
@@ -49,6 +49,9 @@ enum socket_state {
  * GLOBAL                 A function that the verifier checks once and by itself (5.6 and later). It
  *                        takes the context and numbers; before 5.13 no pointers. It is weak, so that
  *                        clang assumes nothing of its result: the verifier assumes nothing either.
+ * ATOMIC_ADD(at, value)  To 4 or 8 bytes. clang 20 and later compile __sync_fetch_and_add to an
+ *                        instruction that returns the old value, also where nobody reads it; the
+ *                        kernel has that since 5.12 ("BPF_STX uses reserved fields").
  */
 #define READ(object, field)                                                                        \
     ({                                                                                             \
@@ -74,6 +77,15 @@ static __always_inline __u32 bounded(__u64 value, const __u32 mask)
 }
 
 #define GLOBAL __weak __noinline
+
+#define ATOMIC_ADD(at, value)                                                                      \
+    do {                                                                                           \
+        _Static_assert(sizeof(*(at)) == 4 || sizeof(*(at)) == 8, "no atomic instruction");         \
+        if (sizeof(*(at)) == 4)                                                                    \
+            asm volatile("lock *(u32 *)(%0 + 0) += %1" ::"r"(at), "w"((__u32)(value)) : "memory"); \
+        else                                                                                       \
+            asm volatile("lock *(u64 *)(%0 + 0) += %1" ::"r"(at), "r"((__u64)(value)) : "memory"); \
+    } while (0)
 
 /* Keeps clang from merging two calls on two maps into one on a merged pointer, which the kernel
  * could then no longer inline. */

@@ -40,7 +40,7 @@ static __always_inline void group_grow(__u32* slots, __u32 slot)
 {
     for (int i = 0; i < BP_LISTENER_SLOTS; i++) {
         if (*(volatile __u32*)slots > slot) break;
-        __sync_fetch_and_add(slots, 1);
+        ATOMIC_ADD(slots, 1);
     }
 }
 

@@ -46,7 +46,7 @@ GLOBAL int bp_trace(__u32 what) {
     }
     event = bpf_ringbuf_reserve(&bp_events, sizeof(*event), 0);
     if (!event) {
-        __sync_fetch_and_add(&bp_table.watch.lost, 1);
+        ATOMIC_ADD(&bp_table.watch.lost, 1);
         return 0;
     }
     __builtin_memset(event, 0, sizeof(*event));

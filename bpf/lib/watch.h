@@ -37,7 +37,7 @@ static __noinline int tell(const struct call* call, const struct happening* what
     }
     event = bpf_ringbuf_reserve(&bp_events, sizeof(*event), 0);
     if (!event) {
-        __sync_fetch_and_add(&bp_watch.lost, 1);
+        ATOMIC_ADD(&bp_watch.lost, 1);
         return 0;
     }
     __builtin_memset(event, 0, sizeof(*event));

@@ -16,7 +16,7 @@ __u64 handshakes, answers, from_target, resets;
 
 static __always_inline void count(__u64* counter)
 {
-    __sync_fetch_and_add(counter, 1);
+    ATOMIC_ADD(counter, 1);
 }
 
 /* Sent back as the acknowledgement of itself, its data included: so the server hears a byte too. */
