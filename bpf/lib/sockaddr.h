@@ -40,7 +40,9 @@ static __always_inline bool address_means_loopback(const __u8* address)
 
 static __always_inline bool read_proto(__u32 protocol, __u8* proto)
 {
-    *proto = protocol == PROTOCOL_UDP ? BP_UDP : BP_TCP;
+    /* Of the three, bit 4 is set in UDP's number only. A comparison would leave the verifier with a
+     * known value, and it would walk all that follows once for each. */
+    *proto = bounded(protocol >> 4, 1);
     return protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP || protocol == PROTOCOL_MPTCP;
 }
 
