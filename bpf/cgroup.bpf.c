@@ -11,6 +11,7 @@
  */
 #include "lib/policy.h"
 #include "lib/asked.h"
+#include "lib/told.h"
 #include "lib/watch.h"
 
 /* BPF_F_CLONE: a listener's accepted sockets inherit it. */
@@ -140,7 +141,11 @@ static __always_inline int on_getsockname(struct bpf_sock_addr* ctx, const struc
 
     if (!sk) return CALL_ALLOW;
     bound = bpf_sk_storage_get(&bp_bound, sk, 0, 0);
-    if (bound && call->port && bound->target == call->port) write_port(ctx, bound->listen);
+    if (!bound || !call->port) return CALL_ALLOW;
+    if (bound->target == call->port)
+        write_port(ctx, bound->listen);
+    else if (bound->listen == call->port) /* truly so: the sklookup engine steered it */
+        bpf_sk_storage_get(&bp_told, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
     return CALL_ALLOW;
 }
 

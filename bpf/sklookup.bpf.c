@@ -6,6 +6,8 @@
  *
  *   bp_lookup    runs in the netns for every SYN and every datagram that no connected socket takes
  *   bp_listen    runs for the whole cgroup tree: keeps who begins to listen, records connections
+ *   bp_name4/6   run for the whole cgroup tree: getsockname(2) of a steered connection says the
+ *                target port, as it would behind any other redirect
  *   bp_find      run once for each socket that listened before (BPF_PROG_TEST_RUN in the netns)
  *
  * The rule table is the netns's own, shared with tc: one flip changes both.
@@ -15,20 +17,12 @@
 #include "lib/listeners.h"
 #include "lib/rules.h"
 #include "lib/steer.h"
+#include "lib/steered.h"
 
 #include "bpfport/meta.h"
 
 const volatile __u64 bp_netns_cookie; /* the netns whose listeners are ours */
 const volatile __u32 bp_has_ifindex;  /* the kernel tells the interface (5.17+) */
-
-/* On a listener, inherited by what it accepts: the port it listens on. A connection whose own port
- * differs was steered. */
-struct {
-    __uint(type, BPF_MAP_TYPE_SK_STORAGE);
-    __uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
-    __type(key, int);
-    __type(value, __u32);
-} bp_steered SEC(".maps");
 
 /* rules_find() for the two programs that ask. It takes a pointer: sk_lookup needs 5.15 anyway. */
 GLOBAL __u32 bp_rule_for(const struct bp_flow_key* key, __u32 slot, __u32 ifindex)
@@ -114,13 +108,6 @@ static __always_inline long keep_listener(struct bpf_sock_ops* ctx, struct bp_li
     return error;
 }
 
-static __always_inline void mark_listener(struct bpf_sock* sk, __u32 port)
-{
-    __u32* known = bpf_sk_storage_get(&bp_steered, sk, &port, BPF_SK_STORAGE_GET_F_CREATE);
-
-    if (known) *known = port;
-}
-
 /* listen(2) has not returned yet: the first client is served. */
 static __always_inline void on_listen(struct bpf_sock_ops* ctx)
 {
@@ -155,12 +142,13 @@ static __always_inline void on_established(struct bpf_sock_ops* ctx)
 
     if (!sk) return;
     target = bpf_sk_storage_get(&bp_steered, sk, 0, 0);
-    if (!target || *target == port) return;
+    if (!target || (*target & STEERED_PORT) == port) return;
     record.listen_port = bpf_htons(port);
     slot = rules_slot(side, BP_TCP, record.listen_port);
     if (!(slot & BP_SLOT_SET)) return;
     local_address(ctx, key.local);
     id = bp_rule_for(&key, slot, LOOPBACK_INDEX);
+    if (!id || !(rules_get(side, id)->flags & BP_RULE_SOCKNAME_LISTEN)) *target |= STEERED_NAME;
     if (!id || rules_get(side, id)->engine != BP_ENGINE_SKLOOKUP) return;
     record.rule = id;
     if (bpf_sk_storage_get(&bp_records, sk, &record, BPF_SK_STORAGE_GET_F_CREATE))
@@ -180,6 +168,11 @@ SEC("sockops") int bp_listen(struct bpf_sock_ops* ctx)
         on_established(ctx);
     return 1;
 }
+
+/* -- bp_name: what getsockname(2) says -- */
+
+SEC("cgroup/getsockname4") int bp_name4(struct bpf_sock_addr* ctx) { return name_connection(ctx); }
+SEC("cgroup/getsockname6") int bp_name6(struct bpf_sock_addr* ctx) { return name_connection(ctx); }
 
 /* -- bp_find: who listened before -- */
 

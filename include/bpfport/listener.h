@@ -13,6 +13,11 @@
 
 #define BP_EEXIST 17 /* EEXIST, for programs */
 
+/* In bp_rule.flags beside those of table.h: getsockname(2) of connections says the listen port. */
+enum bp_sklookup_rule_flags {
+    BP_RULE_SOCKNAME_LISTEN = 1 << 10,
+};
+
 /* The address a socket is bound to, as it says itself: 0.0.0.0 is ::ffff:0.0.0.0. */
 struct bp_listener_key {
     __u8 address[16];

@@ -155,9 +155,9 @@ std::vector<Conversation> host_conversations() {
          {{"sklookup",
            kGoesOn,
            {"- server:80 > client [R]",
-            "- program: client, asked on 80, at server:80: read 'echo before/'",
+            "- program: client, asked on 80, at server:3000: read 'echo before/'",
             "+ server:80 > client [.] 11 bytes",
-            "+ program: client, asked on 80, at server:80: read 'echo before/echo after/'"}}},
+            "+ program: client, asked on 80, at server:3000: read 'echo before/echo after/'"}}},
          Families::kIpv4},
     };
 }

@@ -2,6 +2,9 @@
 #include "sklookup.hpp"
 
 #include <bpf/bpf.h>
+#include <netinet/tcp.h>
+
+#include "kernel/sock_diag.hpp"
 
 namespace bpfport::test {
 
@@ -43,6 +46,12 @@ nlohmann::json SklookupTest::status() {
 
 nlohmann::json SklookupTest::rule_status() {
     return status().at("rules").at(0);
+}
+
+std::size_t SklookupTest::connections_on(std::uint16_t port) {
+    return server().run([&] {
+        return sockets({Protocol::kTcp, 1U << TCP_ESTABLISHED, port}).value().size();
+    });
 }
 
 std::string SklookupTest::try_echo(const Netns& from, const Endpoint& to) {

@@ -41,6 +41,9 @@ class SklookupTest : public testing::Test {
     std::string try_echo(bool ipv6, std::uint16_t port = 80);
     std::string try_echo(const Netns& from, const Endpoint& to);
 
+    // Open connections of the server that truly are on the port, which the kernel's own lists say.
+    std::size_t connections_on(std::uint16_t port = 80);
+
     std::optional<ClientServer> net_;
 };
 

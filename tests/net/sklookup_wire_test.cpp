@@ -45,6 +45,7 @@ TEST_F(Sklookup, SynCookies) {
     EXPECT_EQ(try_echo(false), "");
     EXPECT_EQ(try_echo(true), "");
     EXPECT_EQ(rule_status().at("connections"), 2);
+    for (const auto& seen : program.seen()) EXPECT_EQ(seen.local.port, 3000);
 }
 
 // The server closes first, so the tuple waits on its side when the client uses its port again.
@@ -63,7 +64,8 @@ TEST_F(Sklookup, TimeWaitIsReused) {
             ASSERT_TRUE(connection) << round << ": " << connection.error().message;
             Fd accepted(::accept4(listener->get(), nullptr, nullptr, SOCK_CLOEXEC));
             ASSERT_TRUE(accepted);
-            EXPECT_EQ(local_endpoint(accepted).port, 80);
+            EXPECT_EQ(local_endpoint(accepted).port, 3000);
+            EXPECT_EQ(connections_on(80), 1U);
             ::shutdown(accepted.get(), SHUT_WR);
             auto end = connection->receive(1);
             EXPECT_TRUE(!end || end->empty());

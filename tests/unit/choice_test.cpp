@@ -6,6 +6,7 @@
 
 #include <set>
 
+#include "bpfport/listener.h"
 #include "bpfport/meta.h"
 #include "engine/plan.hpp"
 
@@ -77,6 +78,36 @@ INSTANTIATE_TEST_SUITE_P(
         AutoCase{"AbsentPass", installed("80:3000", 0, BP_ABSENT_PASS), kAll,
                  BP_ENGINE_SKLOOKUP}),
     [](const auto& each) { return each.param.name; });
+
+// getsockname(2) of connections can't be made to say the target port.
+TEST(Choice, AutoChangesNothingThatProgramsSee) {
+    const SklookupSupport no_name{true, "hook taken", true};
+    auto chosen = choose_engine(EngineChoice::kAuto, installed("80:3000"), {{}, no_name});
+    ASSERT_TRUE(chosen);
+    EXPECT_EQ(chosen->engine, BP_ENGINE_TC);
+    EXPECT_NE(chosen->why.find("getsockname() of its connections would say the listen port: hook "
+                               "taken"),
+              std::string::npos)
+        << chosen->why;
+    auto asked = choose_engine(EngineChoice::kSklookup, installed("80:3000"), {{}, no_name});
+    ASSERT_TRUE(asked);
+    EXPECT_EQ(asked->engine, BP_ENGINE_SKLOOKUP);
+    EXPECT_NE(asked->why.find("will say the listen port: hook taken"), std::string::npos);
+    auto wanted = choose_engine(EngineChoice::kAuto,
+                                installed("80:3000", BP_RULE_SOCKNAME_LISTEN), {{}, no_name});
+    ASSERT_TRUE(wanted);
+    EXPECT_EQ(wanted->engine, BP_ENGINE_SKLOOKUP);
+}
+
+// --sockname listen is for the one engine whose connections are on the listen port.
+TEST(Choice, SocknameListenNeedsSklookup) {
+    const auto rule = installed("80:3000", BP_RULE_SOCKNAME_LISTEN);
+    for (auto engine : {EngineChoice::kTc, EngineChoice::kXdp})
+        EXPECT_FALSE(choose_engine(engine, rule, {{}, kAll}));
+    auto vlan = rule;
+    vlan.flags |= BP_RULE_VLAN;
+    EXPECT_FALSE(choose_engine(EngineChoice::kAuto, vlan, {{}, kAll})) << "tc, and so refused";
+}
 
 TEST(Choice, EveryWordHasAChoiceOfItsOwn) {
     std::set<EngineChoice> choices;

@@ -10,6 +10,7 @@
 #include "cli/command.hpp"
 #include "engine/guard.hpp"
 #include "engine/plan.hpp"
+#include "engine/sockname.hpp"
 #include "engine/xdp_hooks.hpp"
 #include "kernel/tc_hook.hpp"
 
@@ -23,6 +24,7 @@ struct AttachOptions {
     std::string engine = "auto";
     std::string xdp_mode = "native";
     std::string hook = "auto";
+    std::string sockname = "target";
     bool no_local = false, forwarded = false, vlan = false, exclusive = false;
     bool explain = false; // say what would be done and why, and do nothing
     std::string owner;   // who may bind the target ports; empty: anybody
@@ -107,7 +109,8 @@ Result<void> attach_cgroups(const Session& session, const AttachOptions& options
                                {options.on_absent != "reset", "--on-absent"},
                                {options.engine != "auto", "--engine"},
                                {options.xdp_mode != "native", "--xdp-mode"},
-                               {options.hook != "auto", "--hook"}})
+                               {options.hook != "auto", "--hook"},
+                               {options.sockname != "target", "--sockname"}})
         if (given)
             return usage_error(fmt::format("{} is for interfaces", name),
                                "on a cgroup the system call's port is changed, not the packet's");
@@ -131,6 +134,7 @@ void read_options(AttachOptions& options) {
     if (options.forwarded) request.flags |= BP_RULE_FORWARDED;
     if (options.vlan) request.flags |= BP_RULE_VLAN;
     if (options.exclusive) request.flags |= BP_RULE_EXCLUSIVE;
+    if (options.sockname == "listen") request.flags |= BP_RULE_SOCKNAME_LISTEN;
     options.tc.hook = options.hook == "tcx"      ? HookChoice::kTcx
                       : options.hook == "clsact" ? HookChoice::kClsact
                                                  : HookChoice::kAuto;
@@ -178,6 +182,7 @@ Result<void> attach(const Session& session, AttachOptions& options) {
     auto facts = host_facts();
     if (!facts) return std::unexpected(facts.error());
     facts->sklookup = probe_sklookup();
+    if (facts->sklookup.usable) facts->sklookup.why_not = why_no_sockname(*store);
     auto plan = plan_attach(options.request, engine->rules(), *facts);
     if (!plan) return std::unexpected(plan.error());
     if (options.explain) {
@@ -214,6 +219,12 @@ void add_engine_options(CLI::App& command, AttachOptions& options) {
         ->capture_default_str();
     command.add_option("--hook", options.hook, "Where tc programs go")
         ->check(CLI::IsMember({"auto", "tcx", "clsact"}))
+        ->capture_default_str();
+    command
+        .add_option("--sockname", options.sockname,
+                    "What getsockname() of an accepted connection says: the target port, or, with "
+                    "engine sklookup, the listen port")
+        ->check(CLI::IsMember({"target", "listen"}))
         ->capture_default_str();
     CLI::Range entries(1024U, 16U * 1024 * 1024);
     command

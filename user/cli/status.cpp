@@ -11,6 +11,7 @@
 #include "cli/command.hpp"
 #include "cli/status_cgroup.hpp"
 #include "cli/table.hpp"
+#include "engine/sockname.hpp"
 #include "stats/counts.hpp"
 #include "stats/snapshot.hpp"
 
@@ -45,6 +46,7 @@ std::string notes(const RuleStatus& rule) {
     note(rule.rule.has(BP_RULE_DRAINING), "draining");
     note(rule.by_tc, rule.rule.has(BP_RULE_STANDBY) ? "by-tc:mptcp" : "NOT-SERVED:mptcp");
     note(rule.rule.has(BP_RULE_TC_FLOWS) && !rule.by_tc, "tc-connections");
+    note(!rule.says_target, wants_sockname(rule.rule) ? "SOCKNAME-LISTEN" : "sockname:listen");
     note(rule.rule.old_target_first != 0,
          fmt::format("old-target:{}", rule.rule.old_target_first));
     note(rule.rule.has(BP_RULE_EXCLUSIVE), "exclusive");
@@ -73,6 +75,12 @@ void print_sklookup(std::ostream& out, const Snapshot& snapshot) {
     for (const auto& rule : snapshot.rules)
         if (rule.by_tc && !rule.rule.has(BP_RULE_STANDBY))
             fmt::print(out, "warning: {}: {}\n", rule.rule.rule.to_string(), rule.why);
+    for (const auto& rule : snapshot.rules)
+        if (!rule.says_target && wants_sockname(rule.rule))
+            fmt::print(out,
+                       "warning: {}: getsockname() of its connections says the listen port; run "
+                       "the attach command again, or use --engine tc\n",
+                       rule.rule.rule.to_string());
 }
 
 void print_table(std::ostream& out, const Snapshot& snapshot) {
@@ -108,6 +116,8 @@ Json to_json(const RuleStatus& rule) {
     json["engine"] = engine_name(rule.rule.engine);
     json["in_force"] = rule.hooked;
     if (!rule.why.empty()) json["why"] = rule.why;
+    if (rule.rule.rule.protocol() == Protocol::kTcp)
+        json["sockname"] = rule.says_target ? "target" : "listen";
     if (rule.rule.engine == BP_ENGINE_SKLOOKUP) json["served_by_tc"] = rule.by_tc;
     auto known = [&](const char* name, const auto& value) {
         if (value) json[name] = *value;
@@ -149,7 +159,8 @@ void print_json(std::ostream& out, const std::optional<Snapshot>& snapshot,
             json["sklookup"] = {{"alive", snapshot->sklookup->alive},
                                 {"tag_lookup", snapshot->sklookup->tag_lookup},
                                 {"tag_listen", snapshot->sklookup->tag_listen},
-                                {"listeners", snapshot->sklookup->listeners}};
+                                {"listeners", snapshot->sklookup->listeners},
+                                {"sockname_hooks", snapshot->sklookup->sockname}};
         json["unhooked"] = snapshot->unhooked;
         for (unsigned i = 0; i < BP_OUTCOME_COUNT; i++)
             json["outcomes"][outcome_label(i)] = snapshot->outcomes[i];

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "bpfport/meta.h"
+#include "engine/sockname.hpp"
 #include "rule/conflict.hpp"
 
 namespace bpfport {
@@ -90,6 +91,14 @@ void check_steering(const RuleStatus& rule, Findings& findings) {
             "attach it with --engine auto; in a Go program GODEBUG=multipathtcp=0 turns it off");
 }
 
+void check_sockname(const RuleStatus& rule, Findings& findings) {
+    if (rule.says_target || !wants_sockname(rule.rule)) return;
+    add(findings, Severity::kWarning, rule,
+        "getsockname() of its connections says the listen port: the hooks on the root cgroup are "
+        "missing. Programs that look at it (Apache's virtual hosts, ftp, mail) may go wrong",
+        "run the attach command again, or use --engine tc; --sockname listen accepts it");
+}
+
 void check_hidden(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
     for (const auto& listener : facts.host.listeners)
         if (takes_from(rule.rule, listener.socket))
@@ -158,6 +167,7 @@ void check_rule(const RuleStatus& rule, const NetworkFacts& facts, Findings& fin
     check_place(rule, facts, findings);
     check_listeners(rule, facts, findings);
     check_steering(rule, findings);
+    check_sockname(rule, findings);
     check_hidden(rule, facts, findings);
     check_ephemeral(rule, facts, findings);
     check_forwarding(rule, facts, findings);

@@ -40,6 +40,7 @@ template <typename Skeleton> std::vector<MapPin> host_maps(Skeleton& s) {
     if constexpr (requires { s.maps.bp_asked; })
         maps.insert(maps.end(),
                     {{s.maps.bp_asked, pins::kAsked}, {s.maps.bp_locals, pins::kLocals}});
+    if constexpr (requires { s.maps.bp_told; }) maps.push_back({s.maps.bp_told, pins::kTold});
     return maps;
 }
 
@@ -164,7 +165,7 @@ bool kernel_can_say_why() {
 }
 
 Result<void> load_host_maps(const fs::path& into) {
-    auto skeleton = load<neighbours_bpf>([](neighbours_bpf& s) -> Result<void> {
+    auto skeleton = load<cgroup_bpf>([](cgroup_bpf& s) -> Result<void> {
         bpf_program* program = nullptr;
         bpf_object__for_each_program(program, s.obj) bpf_program__set_autoload(program, false);
         return {};

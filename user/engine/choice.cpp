@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "bpfport/listener.h"
 #include "bpfport/meta.h"
 
 namespace bpfport {
@@ -25,8 +26,8 @@ constexpr EngineFacts kEngines[] = {
      "redirects known flows in the network driver, tc does the rest; firewalls and getsockname see "
      "the target port, peers the listen port, tcpdump the target port in and the listen port out"},
     {BP_ENGINE_SKLOOKUP, "sklookup",
-     "hands connections to the listening socket and touches no packet; firewalls, tcpdump and "
-     "getsockname see the listen port"},
+     "hands connections to the listening socket and touches no packet; firewalls, ss and tcpdump "
+     "see the listen port, getsockname the target port unless --sockname listen"},
     {BP_ENGINE_CGROUP, "cgroup", "changes the ports of system calls and touches no packet"},
 };
 
@@ -67,18 +68,26 @@ std::string why_not_sklookup(const InstalledRule& rule, const EngineHost& host) 
     return {};
 }
 
-Result<ChosenEngine> choose_engine(EngineChoice wanted, const InstalledRule& rule,
-                                   const EngineHost& host) {
+namespace {
+
+Result<ChosenEngine> choose_auto(const InstalledRule& rule, const EngineHost& host) {
+    bool udp = rule.rule.protocol() == Protocol::kUdp;
+    auto why_not = udp ? "udp: with sklookup each answer would have to be changed anyway"
+                       : why_not_sklookup(rule, host);
+    if (why_not.empty() && !rule.has(BP_RULE_SOCKNAME_LISTEN) && !host.sklookup.why_not.empty())
+        why_not = "getsockname() of its connections would say the listen port: " +
+                  host.sklookup.why_not;
+    if (!why_not.empty()) return ChosenEngine{BP_ENGINE_TC, 0, "not sklookup: " + why_not};
+    return ChosenEngine{BP_ENGINE_SKLOOKUP, BP_RULE_STANDBY,
+                        "tcp to a program on this host; tc stands by for one that uses "
+                        "Multipath TCP"};
+}
+
+Result<ChosenEngine> choose(EngineChoice wanted, const InstalledRule& rule,
+                            const EngineHost& host) {
     switch (wanted) {
-    case EngineChoice::kAuto: {
-        auto why_not = rule.rule.protocol() == Protocol::kUdp
-                           ? "udp: with sklookup each answer would have to be changed anyway"
-                           : why_not_sklookup(rule, host);
-        if (!why_not.empty()) return ChosenEngine{BP_ENGINE_TC, 0, "not sklookup: " + why_not};
-        return ChosenEngine{BP_ENGINE_SKLOOKUP, BP_RULE_STANDBY,
-                            "tcp to a program on this host; tc stands by for one that uses "
-                            "Multipath TCP"};
-    }
+    case EngineChoice::kAuto:
+        return choose_auto(rule, host);
     case EngineChoice::kTc:
         return ChosenEngine{BP_ENGINE_TC, 0, "asked for"};
     case EngineChoice::kXdp:
@@ -89,10 +98,27 @@ Result<ChosenEngine> choose_engine(EngineChoice wanted, const InstalledRule& rul
             return failure(fmt::format("engine sklookup can't serve {}: {}",
                                        rule.rule.to_string(), why_not),
                            "--engine tc serves it");
-        return ChosenEngine{BP_ENGINE_SKLOOKUP, 0, "asked for"};
+        ChosenEngine chosen{BP_ENGINE_SKLOOKUP, 0, "asked for"};
+        if (!host.sklookup.why_not.empty() && !rule.has(BP_RULE_SOCKNAME_LISTEN))
+            chosen.why += "; getsockname() of its connections will say the listen port: " +
+                          host.sklookup.why_not;
+        return chosen;
     }
     }
     return failure("no such engine");
+}
+
+} // namespace
+
+Result<ChosenEngine> choose_engine(EngineChoice wanted, const InstalledRule& rule,
+                                   const EngineHost& host) {
+    auto chosen = choose(wanted, rule, host);
+    if (!chosen || !rule.has(BP_RULE_SOCKNAME_LISTEN) || chosen->engine == BP_ENGINE_SKLOOKUP)
+        return chosen;
+    return failure(fmt::format("--sockname listen: {} is served by engine {} ({}), whose "
+                               "connections are on the target port",
+                               rule.rule.to_string(), engine_name(chosen->engine), chosen->why),
+                   "only engine sklookup can tell the listen port; leave the option out");
 }
 
 const char* engine_name(std::uint32_t engine) {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <netinet/tcp.h>
 
+#include "bpfport/listener.h"
 #include "bpfport/meta.h"
 #include "engine/xdp_hooks.hpp"
 #include "kernel/sysctl.hpp"
@@ -189,6 +190,8 @@ Result<Plan> plan_attach(const AttachRequest& request, const std::vector<Install
     for (unsigned ifindex : *indexes) {
         for (const Rule& rule : request.rules) {
             InstalledRule wanted{0, rule, ifindex, 0, request.flags, request.on_absent, 0};
+            // A datagram socket's name is what it is bound to, with every engine.
+            if (rule.protocol() == Protocol::kUdp) wanted.flags &= ~BP_RULE_SOCKNAME_LISTEN;
             auto engine = choose_engine(request.engine, wanted, {facts.interfaces, facts.sklookup});
             if (!engine) return std::unexpected(engine.error());
             note_reason(*engine, plan.reasons);

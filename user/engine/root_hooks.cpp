@@ -13,6 +13,7 @@
 #include "kernel/cgroup.hpp"
 #include "state/cgroup_attachment.hpp"
 #include "state/instance.hpp"
+#include "state/sklookup_attachment.hpp"
 
 namespace bpfport {
 
@@ -59,11 +60,17 @@ const RootPrograms kNeighbourPrograms{kNeighboursDirectory, kNeighbourHooks,
 const RootPrograms kGuardPrograms{kGuardDirectory, kGuardHooks, &load_guard_object};
 
 Result<void> ensure_host(Store& store) {
-    if (store.has(kHostDirectory)) return {};
+    bool there = store.has(kHostDirectory);
+    if (there && store.has(std::string(kHostDirectory) + "/" + pins::kTold)) return {};
     auto staging = store.stage();
     if (!staging) return std::unexpected(staging.error());
     if (auto loaded = load_host_maps(staging->path()); !loaded) return loaded;
-    return staging->publish(kHostDirectory);
+    if (!there) return staging->publish(kHostDirectory);
+    // Made by a version that had no such map.
+    auto path = store.path(kHostDirectory) / pins::kTold;
+    if (rename((staging->path() / pins::kTold).c_str(), path.c_str()) != 0)
+        return system_error("add a map to host/");
+    return {};
 }
 
 Result<void> ensure_root_programs(Store& store, const RootPrograms& programs) {
@@ -113,7 +120,9 @@ Result<void> upgrade_programs(Store& store, const std::filesystem::path& directo
 Result<void> remove_unused_host(Store& store) {
     if (store.has(kNeighboursDirectory) || store.has(kGuardDirectory)) return {};
     for (const auto& entry : store.entries())
-        if (std::uint64_t cgroup = 0; parse_cgroup_attachment_name(entry, cgroup)) return {};
+        if (std::uint64_t id = 0;
+            parse_cgroup_attachment_name(entry, id) || parse_sklookup_name(entry, id))
+            return {};
     return store.remove(kHostDirectory);
 }
 

@@ -9,6 +9,8 @@
 #include <fmt/format.h>
 
 #include "engine/listener_search.hpp"
+#include "engine/root_hooks.hpp"
+#include "engine/sockname.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/cgroup.hpp"
 #include "kernel/netns.hpp"
@@ -61,6 +63,7 @@ Result<void> SklookupEngine::make(const Instance& instance) {
     auto netns_fd = open_current_netns();
     if (!netns_fd) return std::unexpected(netns_fd.error());
 
+    if (auto there = ensure_host(*store_); !there) return there;
     auto staging = store_->stage();
     if (!staging) return std::unexpected(staging.error());
     SklookupConfig config{current_netns_cookie(), support.has_ifindex};
@@ -84,6 +87,7 @@ Result<void> SklookupEngine::make(const Instance& instance) {
 Result<void> SklookupEngine::upgrade(const Instance& instance) {
     auto attachment = SklookupAttachment::open(*store_, netns_);
     if (!attachment) return std::unexpected(attachment.error());
+    if (auto there = ensure_host(*store_); !there) return there;
     auto staging = store_->stage();
     if (!staging) return std::unexpected(staging.error());
     auto meta = attachment->meta();
@@ -92,13 +96,16 @@ Result<void> SklookupEngine::upgrade(const Instance& instance) {
                                            attachment->path());
         !loaded)
         return loaded;
-    for (auto [name, link] : {std::pair{pins::kListen, pins::kListenLink},
-                              std::pair{pins::kLookup, pins::kLookupLink}}) {
+    std::vector programs{std::pair{pins::kListen, pins::kListenLink},
+                         std::pair{pins::kLookup, pins::kLookupLink}};
+    for (const auto& hook : kSocknameHooks) programs.emplace_back(hook.program, hook.link);
+    for (auto [name, link] : programs) {
         auto program = open_pin(staging->path() / name);
         if (!program) return std::unexpected(program.error());
-        BP_TRY(attachment->update(link, *program), "upgrade");
+        if (attachment->program(link)) BP_TRY(attachment->update(link, *program), "upgrade");
     }
-    for (const char* name : {pins::kListen, pins::kLookup, pins::kFind})
+    programs.emplace_back(pins::kFind, nullptr);
+    for (auto [name, link] : programs)
         if (rename((staging->path() / name).c_str(), (attachment->path() / name).c_str()) != 0)
             return system_error(fmt::format("upgrade: replace program {}", name));
     meta.build = sklookup_object_build();
@@ -150,6 +157,18 @@ Result<void> SklookupEngine::settle(Instance& instance, const std::vector<Instal
     return {};
 }
 
-Result<void> SklookupEngine::remove() { return store_->remove(sklookup_name(netns_)); }
+std::vector<Warning> SklookupEngine::tell_names(const std::vector<InstalledRule>& rules) {
+    if (std::ranges::none_of(rules, wants_sockname)) return {};
+    auto attached = attach_sockname(*store_, netns_);
+    if (attached) return {};
+    return {{fmt::format("getsockname() of steered connections says the listen port: {}",
+                         attached.error().message),
+             "--engine tc tells the target port; --sockname listen accepts this"}};
+}
+
+Result<void> SklookupEngine::remove() {
+    if (auto removed = store_->remove(sklookup_name(netns_)); !removed) return removed;
+    return remove_unused_host(*store_);
+}
 
 } // namespace bpfport

@@ -12,6 +12,7 @@
 
 #include "base/error.hpp"
 #include "engine/sklookup_object.hpp"
+#include "rule/conflict.hpp"
 #include "state/instance.hpp"
 #include "state/store.hpp"
 
@@ -23,6 +24,10 @@ class SklookupEngine {
 
     // Programs loaded and attached; those of another build replaced without a gap.
     Result<void> attach(const Instance& instance);
+
+    // Has getsockname(2) of connections say what the rules want. What can't be done is a warning:
+    // clients are served all the same.
+    std::vector<Warning> tell_names(const std::vector<InstalledRule>& rules);
 
     // Looks for every socket that listens on a target of `rules` (other engines' are ignored) and
     // is not known yet. Returns the TCP ports with one that can't be steered to.

@@ -10,8 +10,10 @@
 #include <linux/bpf.h>
 
 #include "bpfport/table.h"
+#include "engine/cgroup_object.hpp"
 #include "engine/instance_maps.hpp"
 #include "engine/object_trial.hpp"
+#include "engine/root_hooks.hpp"
 #include "engine/tc_object.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/cgroup.hpp"
@@ -62,9 +64,12 @@ bool loads_lookup(std::size_t field) {
 }
 
 template <typename Skeleton> Result<void> pin_programs(Skeleton& s, const fs::path& directory) {
-    const std::pair<bpf_program*, const char*> programs[] = {{s.progs.bp_lookup, pins::kLookup},
-                                                             {s.progs.bp_listen, pins::kListen},
-                                                             {s.progs.bp_find, pins::kFind}};
+    const std::pair<bpf_program*, const char*> programs[] = {
+        {s.progs.bp_lookup, pins::kLookup},
+        {s.progs.bp_listen, pins::kListen},
+        {s.progs.bp_find, pins::kFind},
+        {s.progs.bp_name4, kSocknameHooks[0].program},
+        {s.progs.bp_name6, kSocknameHooks[1].program}};
     for (auto [program, name] : programs)
         if (int error = bpf_program__pin(program, (directory / name).c_str()); error != 0)
             return system_error(fmt::format("pin program {}", name), -error);
@@ -98,6 +103,8 @@ Result<void> load_sklookup_object(const fs::path& directory, const fs::path& ins
     auto object = open(config);
     if (!object) return std::unexpected(object.error());
     BP_TRY(use_instance_maps((*object)->obj, instance), "load sklookup programs");
+    auto host = instance.parent_path() / kHostDirectory; // beside it in the store
+    BP_TRY(use_pinned((*object)->maps.bp_told, host / pins::kTold), "load sklookup programs");
     bpf_map* steered = (*object)->maps.bp_steered;
     if (!keep.empty())
         BP_TRY(use_pinned(steered, keep / pins::kSteered), "load sklookup programs");

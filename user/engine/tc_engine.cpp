@@ -228,6 +228,7 @@ Result<void> TcEngine::prepare(const std::vector<InstalledRule>& rules, const Tc
 Result<void> TcEngine::prepare_sklookup(const std::vector<InstalledRule>& rules) {
     SklookupEngine sklookup(*store_, netns_);
     BP_TRY(sklookup.attach(*instance_), "engine sklookup");
+    std::ranges::move(sklookup.tell_names(rules), std::back_inserter(warnings_));
     auto refused = sklookup.find_listeners(*instance_, rules);
     if (!refused) return context("engine sklookup", refused.error());
     for (const auto& rule : rules) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "state/sklookup_attachment.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 #include <bpf/bpf.h>
@@ -44,6 +45,11 @@ std::uint32_t SklookupAttachment::program(const char* link) const {
 
 bool SklookupAttachment::alive() const {
     return program(pins::kLookupLink) && program(pins::kListenLink);
+}
+
+bool SklookupAttachment::sockname_alive() const {
+    return std::ranges::all_of(kSocknameHooks,
+                               [&](const SocknameHook& hook) { return program(hook.link) != 0; });
 }
 
 Result<void> SklookupAttachment::update(const char* link, const Fd& program) const {

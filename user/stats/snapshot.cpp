@@ -15,6 +15,7 @@
 #include "bpfport/listener.h"
 #include "bpfport/meta.h"
 #include "engine/drain.hpp"
+#include "engine/sockname.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/netns.hpp"
 #include "state/attachment.hpp"
@@ -121,7 +122,8 @@ void read_sklookup(const Store& store, const Instance& instance, Snapshot& snaps
     auto attachment = SklookupAttachment::open(store, snapshot.netns);
     if (!attachment) return;
     snapshot.sklookup = {attachment->alive(), program_tag(attachment->program(pins::kLookupLink)),
-                         program_tag(attachment->program(pins::kListenLink)), 0};
+                         program_tag(attachment->program(pins::kListenLink)), 0,
+                         attachment->sockname_alive()};
     auto map = instance.open_pin(pins::kListeners);
     if (!map) return;
     bp_listener_key key{}, next{};
@@ -152,7 +154,7 @@ std::string why_this_engine(const RuleStatus& status, const HostFacts& facts) {
     if (rule.rule.protocol() == Protocol::kUdp) return "udp";
     // What the kernel can do was probed when it was attached; here it is assumed to do all.
     auto why_not = why_not_sklookup(rule, {facts.interfaces, {true, {}, true}});
-    return why_not.empty() ? "asked for, or this kernel has no sklookup" : why_not;
+    return why_not.empty() ? "asked for, or this host can't do all of sklookup" : why_not;
 }
 
 bool is_hooked(const Snapshot& snapshot, unsigned ifindex) {
@@ -195,6 +197,9 @@ Result<std::optional<Snapshot>> take_snapshot(const Store& store, Owners owners)
         RuleStatus status{rule, scope_name(rule.ifindex, facts->interfaces), {}, {}, {}, {}, true,
                           rule.engine == BP_ENGINE_XDP && !xdp_runs_for(rule, snapshot)};
         status.by_tc = served_by_tc(instance->table(), rule);
+        status.says_target = !rule.has(BP_RULE_SOCKNAME_LISTEN) || status.by_tc;
+        if (wants_sockname(rule) && !status.by_tc)
+            status.says_target = snapshot.sklookup && snapshot.sklookup->sockname;
         status.why = why_this_engine(status, *facts);
         status.hooked = rule.engine == BP_ENGINE_SKLOOKUP
                             ? is_steered(snapshot, rule, *facts)

@@ -40,6 +40,7 @@ struct RuleStatus {
     std::vector<Listener> listeners;          // of the target
     bool hooked = true; // its interface's hooks are in place
     bool xdp_gone = false; // engine xdp, but no XDP program runs: tc does its work
+    bool says_target = true; // getsockname(2) of its tcp connections, else the listen port
     bool by_tc = false; // sklookup: a listener that can't be steered to; tc serves it, if it stands by
     std::string why{}; // of sklookup and of what keeps a tcp rule from it; empty: nothing to say
 };
@@ -49,6 +50,7 @@ struct SklookupStatus {
     std::string tag_lookup;
     std::string tag_listen;
     unsigned listeners = 0; // sockets it may steer to
+    bool sockname = false;  // getsockname(2) of connections can say the target port
 };
 
 struct HookStatus {
