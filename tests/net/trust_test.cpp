@@ -11,38 +11,14 @@
 
 #include <fmt/format.h>
 
-#include "cgroup_fixture.hpp"
 #include "harness/packet.hpp"
+#include "trust.hpp"
 
 namespace bpfport::test {
 namespace {
 
 namespace fs = std::filesystem;
 using testing::Not;
-
-class Trust : public CgroupTest {
-  protected:
-    void SetUp() override {
-        CgroupTest::SetUp();
-        if (!IsSkipped()) directory_ = "/tmp/" + unique_name();
-        std::error_code ignored;
-        fs::create_directory(directory_, ignored);
-    }
-    void TearDown() override {
-        CgroupTest::TearDown();
-        std::error_code ignored;
-        if (!directory_.empty()) fs::remove_all(directory_, ignored);
-    }
-    // A cgroup below the test's, gone before it.
-    struct Below {
-        explicit Below(std::string at) : path(std::move(at)) { ::mkdir(path.c_str(), 0755); }
-        Below(const Below&) = delete;
-        Below& operator=(const Below&) = delete;
-        ~Below() { ::rmdir(path.c_str()); }
-        std::string path;
-    };
-    std::string directory_;
-};
 
 // A listener on 3000, then it names itself.
 constexpr auto kEvilServer = R"(

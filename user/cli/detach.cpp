@@ -12,6 +12,7 @@
 #include "engine/drain.hpp"
 #include "engine/plan.hpp"
 #include "state/attachment.hpp"
+#include "state/unreadable.hpp"
 
 namespace bpfport {
 
@@ -116,6 +117,8 @@ Result<void> detach_everything(const Session& session) {
         BP_TRY(store->remove(tc_name(attachment.name().netns, attachment.name().ifindex)),
                attachment.interface());
     }
+    for (const auto& entry : unreadable(*store))
+        if (TcName name; parse_tc_name(entry, name)) BP_TRY(detach_unread(name), entry);
     for (const auto& entry : store->entries()) BP_TRY(store->remove(entry), "detach");
     return {};
 }

@@ -17,6 +17,7 @@
 #include "doctor/read_firewall.hpp"
 #include "doctor/rule_checks.hpp"
 #include "kernel/sysctl.hpp"
+#include "state/unreadable.hpp"
 
 namespace bpfport {
 
@@ -52,8 +53,14 @@ Result<Findings> examine(const Session& session, const DoctorOptions& options) {
     if (!store) return std::unexpected(store.error());
     if (auto entered = enter_session_netns(session); !entered)
         return std::unexpected(entered.error());
+    for (const auto& entry : unreadable(*store))
+        findings.push_back({Severity::kWarning, entry, kUnreadableText, kUnreadableHint});
     auto snapshot = take_snapshot(*store);
-    if (!snapshot) return std::unexpected(snapshot.error());
+    if (!snapshot) {
+        findings.push_back(
+            {Severity::kBroken, "state", snapshot.error().message, snapshot.error().hint});
+        return findings;
+    }
     auto cgroups = take_cgroup_snapshot(*store);
     if (!cgroups) return std::unexpected(cgroups.error());
     auto facts = network_facts();

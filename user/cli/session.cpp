@@ -11,6 +11,7 @@
 #include "kernel/capabilities.hpp"
 #include "kernel/netns.hpp"
 #include "state/attachment.hpp"
+#include "state/unreadable.hpp"
 
 namespace bpfport {
 
@@ -30,6 +31,8 @@ Result<Store> open_for_change(const Session& session) {
         return std::unexpected(there.error());
     auto store = Store::open(session.root, Store::Access::kChange);
     if (!store) return store;
+    for (const auto& entry : unreadable(*store))
+        print_warnings(session, {{fmt::format("{} {}", entry, kUnreadableText), kUnreadableHint}});
     if (auto swept = sweep(*store); !swept) return std::unexpected(swept.error());
     if (auto swept = sweep_cgroups(*store); !swept) return std::unexpected(swept.error());
     if (auto done = reconcile_cgroups(*store); !done) return std::unexpected(done.error());

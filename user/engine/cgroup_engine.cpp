@@ -18,6 +18,7 @@
 #include "engine/root_hooks.hpp"
 #include "kernel/bpf.hpp"
 #include "state/instance.hpp"
+#include "state/unreadable.hpp"
 
 namespace bpfport {
 
@@ -69,6 +70,11 @@ bp_cgroup_meta describe(const CgroupRef& cgroup, const std::string& scope, std::
 
 Result<CgroupEngine> CgroupEngine::open(Store& store, CgroupRef cgroup, std::string scope,
                                         std::uint32_t flags) {
+    // What all cgroups share would be made to fit those that can be read, and be wrong for others.
+    for (const auto& entry : unreadable(store))
+        if (std::uint64_t id = 0; parse_cgroup_attachment_name(entry, id))
+            return failure(fmt::format("{} {}", store.path(entry).native(), kUnreadableText),
+                           kUnreadableHint);
     CgroupEngine engine(store, std::move(cgroup), std::move(scope), flags);
     if (!store.has(cgroup_attachment_name(engine.cgroup_.id))) return engine;
     if (auto opened = engine.open_attachment(); !opened) return std::unexpected(opened.error());
@@ -164,10 +170,12 @@ Result<void> CgroupEngine::apply(PolicyContent content) {
     }
     if (changed) content_ = std::move(content);
     auto reconciled = reconcile_cgroups(*store_);
-    return changed ? reconciled : changed;
+    if (!changed || reconciled) return changed;
+    return context("the policy is in force as asked, but not all is done", reconciled.error());
 }
 
 Result<void> reconcile_cgroups(Store& store) {
+    if (!unreadable(store).empty()) return {}; // what nobody seems to need may be theirs
     if (auto done = reconcile_neighbours(store); !done) return context("neighbours", done.error());
     if (auto done = reconcile_guards(store); !done) return context("guard", done.error());
     return remove_unused_host(store);

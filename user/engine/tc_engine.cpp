@@ -14,6 +14,7 @@
 #include "kernel/bpf.hpp"
 #include "kernel/netns.hpp"
 #include "kernel/tc_hook.hpp"
+#include "state/unreadable.hpp"
 
 namespace bpfport {
 
@@ -22,9 +23,6 @@ namespace {
 constexpr unsigned kLoopback = 1; // LOOPBACK_IFINDEX
 
 // A fixed handle makes attaching twice a replacement; the priorities put us first in, last out.
-constexpr std::uint32_t kHandle = 0xb9f;
-constexpr std::uint32_t kFirst = 1;
-constexpr std::uint32_t kLast = 0xfffe; // the kernel numbers others' filters downwards from here
 
 const char* program_pin(const Interface& interface, Direction direction) {
     bool ethernet = interface.has_ethernet_header();
@@ -140,9 +138,9 @@ Result<void> TcEngine::hook(const Interface& interface, HookChoice choice) {
     meta.abi = BP_ABI;
     meta.hook = tcx ? BP_HOOK_TCX : BP_HOOK_CLSACT;
     meta.ifindex = interface.ifindex;
-    meta.handle = kHandle;
-    meta.ingress_priority = kFirst;
-    meta.egress_priority = kLast;
+    meta.handle = kClsactHandle;
+    meta.ingress_priority = kClsactFirst;
+    meta.egress_priority = kClsactLast;
     meta.created = static_cast<std::uint64_t>(std::time(nullptr));
     std::strncpy(meta.ifname, interface.name.c_str(), sizeof(meta.ifname) - 1);
     BP_TRY(pin_meta(staging->path(), &meta, sizeof(meta)), "describe the attachment");
@@ -288,11 +286,17 @@ Result<void> TcEngine::apply(std::vector<InstalledRule> rules, const TcOptions& 
         note_tc_flows(rules);
         changed = publish(rules);
     }
-    if (changed) rules_ = std::move(rules);
-    if (changed && any_sklookup(rules_))
-        changed = SklookupEngine(*store_, netns_).settle(*instance_, rules_);
-    auto removed = remove_unneeded(); // after a failure: what was made for nothing
-    return changed ? removed : changed;
+    if (!changed) {
+        (void)remove_unneeded(); // what was made for nothing
+        return changed;
+    }
+    rules_ = std::move(rules);
+    const char* holds = rules_.empty() ? "no rule is in force any more, but not all is cleaned up"
+                                       : "the rules are in force as asked, but not all is done";
+    if (any_sklookup(rules_)) changed = SklookupEngine(*store_, netns_).settle(*instance_, rules_);
+    auto removed = remove_unneeded();
+    if (changed) changed = removed;
+    return changed ? changed : context(holds, changed.error());
 }
 
 } // namespace bpfport

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "state/attachment.hpp"
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <set>
@@ -8,10 +9,12 @@
 #include <bpf/bpf.h>
 #include <fmt/format.h>
 
+#include "base/directory.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/netns.hpp"
 #include "state/instance.hpp"
 #include "state/sklookup_attachment.hpp"
+#include "state/unreadable.hpp"
 
 namespace bpfport {
 
@@ -27,6 +30,13 @@ std::uint32_t program_of_link(const std::filesystem::path& path) {
     if (!link) return 0;
     auto info = link_info(*link);
     return info && info->target ? info->program_id : 0;
+}
+
+// Whether a pin in there is a link that the kernel still runs.
+bool has_live_link(const std::filesystem::path& directory) {
+    return std::ranges::any_of(entries_of(directory), [](const auto& pin) {
+        return pin.filename() != pins::kMeta && program_of_link(pin) != 0;
+    });
 }
 
 // Runs `action` where the attachment can be asked and changed: a tcx link anywhere, a clsact filter
@@ -66,6 +76,8 @@ Result<Attachment> Attachment::open(const Store& store, const TcName& name) {
     if (!map) return std::unexpected(map.error());
     auto meta = read_struct<bp_attachment_meta>(*map, (path / pins::kMeta).native());
     if (!meta) return std::unexpected(meta.error());
+    if (meta->abi != BP_ABI)
+        return failure(fmt::format("{} {}", path.native(), kUnreadableText), kUnreadableHint);
     return Attachment(std::move(path), name, *meta);
 }
 
@@ -141,6 +153,20 @@ bool has_live_rule(const Store& store, std::uint64_t netns, const std::set<unsig
 Result<void> sweep(Store& store) {
     std::map<std::uint64_t, std::set<unsigned>> hooked;
     std::set<std::uint64_t> steered;
+    // Of another version: it tells only by its namespace whether it is dead.
+    std::set<std::uint64_t> kept;
+    for (const auto& entry : unreadable(store)) {
+        std::uint64_t netns = 0;
+        TcName name;
+        if (parse_tc_name(entry, name))
+            netns = name.netns;
+        else if (!parse_instance_name(entry, netns) && !parse_sklookup_name(entry, netns))
+            continue;
+        if (has_live_link(store.path(entry)) || find_netns(netns))
+            kept.insert(netns);
+        else
+            BP_TRY(store.remove(entry), "sweep");
+    }
     for (const auto& attachment : attachments(store, 0)) {
         const TcName& name = attachment.name();
         auto alive = check_alive(attachment);
@@ -152,7 +178,7 @@ Result<void> sweep(Store& store) {
     }
     for (const auto& entry : store.entries()) {
         std::uint64_t netns = 0;
-        if (!parse_sklookup_name(entry, netns)) continue;
+        if (!parse_sklookup_name(entry, netns) || kept.contains(netns)) continue;
         auto attachment = SklookupAttachment::open(store, netns);
         if (attachment && attachment->alive())
             steered.insert(netns);
@@ -161,7 +187,8 @@ Result<void> sweep(Store& store) {
     }
     for (const auto& entry : store.entries()) {
         std::uint64_t netns = 0;
-        if (!parse_instance_name(entry, netns) || steered.contains(netns)) continue;
+        if (!parse_instance_name(entry, netns) || steered.contains(netns) || kept.contains(netns))
+            continue;
         if (hooked.contains(netns) && has_live_rule(store, netns, hooked[netns])) continue;
         for (const auto& attachment : attachments(store, netns)) { // lo's, for rules that are gone
             BP_TRY(detach_anywhere(attachment), "sweep");

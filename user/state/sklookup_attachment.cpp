@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "kernel/bpf.hpp"
+#include "state/unreadable.hpp"
 #include "state/instance.hpp"
 
 namespace bpfport {
@@ -33,6 +34,8 @@ Result<SklookupAttachment> SklookupAttachment::open(const Store& store, std::uin
     if (!map) return std::unexpected(map.error());
     auto meta = read_struct<bp_sklookup_meta>(*map, (path / pins::kMeta).native());
     if (!meta) return std::unexpected(meta.error());
+    if (meta->abi != BP_ABI)
+        return failure(fmt::format("{} {}", path.native(), kUnreadableText), kUnreadableHint);
     return SklookupAttachment(std::move(path), *meta);
 }
 

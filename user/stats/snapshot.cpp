@@ -19,6 +19,7 @@
 #include "kernel/bpf.hpp"
 #include "kernel/netns.hpp"
 #include "state/attachment.hpp"
+#include "state/netns_identity.hpp"
 #include "state/sklookup_attachment.hpp"
 
 namespace bpfport {
@@ -183,6 +184,7 @@ Result<std::optional<Snapshot>> take_snapshot(const Store& store, Owners owners)
     if (!store.has(instance_name(*netns))) return std::nullopt;
     auto instance = Instance::open(store, *netns, Store::Access::kRead);
     if (!instance) return std::unexpected(instance.error());
+    if (!is_of_this_netns(*instance)) return std::nullopt;
     auto facts = host_facts(owners);
     if (!facts) return std::unexpected(facts.error());
 

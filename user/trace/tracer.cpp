@@ -10,6 +10,7 @@
 
 #include "engine/root_hooks.hpp"
 #include "kernel/netns.hpp"
+#include "state/netns_identity.hpp"
 
 namespace bpfport {
 
@@ -42,11 +43,14 @@ namespace {
 Result<std::shared_ptr<Instance>> open_instance(const Store& store) {
     auto netns = current_netns_inode();
     if (!netns) return std::unexpected(netns.error());
-    if (!store.has(instance_name(*netns)))
+    const auto nothing = [] {
         return failure("nothing is attached in this network namespace",
                        "bpfport attach eth0 80:3000");
+    };
+    if (!store.has(instance_name(*netns))) return nothing();
     auto instance = Instance::open(store, *netns, Store::Access::kChange);
     if (!instance) return std::unexpected(instance.error());
+    if (!is_of_this_netns(*instance)) return nothing();
     return std::make_shared<Instance>(std::move(*instance));
 }
 

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "state/unreadable.hpp"
+
+#include <cstdint>
+
+#include <bpf/bpf.h>
+
+#include "kernel/bpf.hpp"
+#include "kernel/netns.hpp"
+#include "state/attachment.hpp"
+#include "state/cgroup_attachment.hpp"
+#include "state/instance.hpp"
+#include "state/sklookup_attachment.hpp"
+
+namespace bpfport {
+
+std::vector<std::string> unreadable(const Store& store) {
+    std::vector<std::string> found;
+    for (const auto& entry : store.entries()) {
+        TcName name;
+        std::uint64_t id = 0;
+        const auto access = Store::Access::kRead;
+        if ((parse_tc_name(entry, name) && !Attachment::open(store, name)) ||
+            (parse_instance_name(entry, id) && !Instance::open(store, id, access)) ||
+            (parse_sklookup_name(entry, id) && !SklookupAttachment::open(store, id)) ||
+            (parse_cgroup_attachment_name(entry, id) && !CgroupAttachment::open(store, id, access)))
+            found.push_back(entry);
+    }
+    return found;
+}
+
+Result<void> detach_unread(const TcName& name) {
+    auto netns = find_netns(name.netns);
+    if (!netns) return {}; // has taken its filters along
+    auto inside = ScopedNetns::enter(*netns);
+    if (!inside) return std::unexpected(inside.error());
+    for (auto direction : {Direction::kIngress, Direction::kEgress}) {
+        const ClsactFilter filter{name.ifindex, direction, kClsactHandle,
+                                  direction == Direction::kIngress ? kClsactFirst : kClsactLast};
+        auto id = clsact_program(filter);
+        if (!id) continue;
+        const Fd program(bpf_prog_get_fd_by_id(*id));
+        auto info = program ? program_info(program) : system_error("open program");
+        if (info && info->name.starts_with("bp_")) BP_TRY(detach_clsact(filter), "detach");
+    }
+    return {};
+}
+
+} // namespace bpfport

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// Entries of the store that this version can't read: another version, newer or older, made them. What
+// they hold may be in force, so they are kept and reported; detach --all takes them away.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "state/store.hpp"
+
+namespace bpfport {
+
+// Of interfaces, network namespaces, sklookup and cgroups, sorted.
+std::vector<std::string> unreadable(const Store& store);
+inline constexpr const char* kUnreadableText = "can't be read: another version of bpfport made it";
+inline constexpr const char* kUnreadableHint =
+    "it is kept as it is; use that version, or bpfport detach --all and attach again";
+
+// Takes off the clsact filters of such an interface: those with our handle that run a program of ours.
+Result<void> detach_unread(const TcName& name);
+
+// How clsact knows our filters, in every version.
+inline constexpr std::uint32_t kClsactHandle = 0xb9f;
+inline constexpr std::uint32_t kClsactFirst = 1;
+inline constexpr std::uint32_t kClsactLast = 0xfffe; // others' are numbered downwards from here
+
+} // namespace bpfport
