@@ -55,6 +55,16 @@ SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
     }
     key.peer_port = READ(ctx, remote_port);
     key.target_port = rule_target(rule, listen_port);
+    if (proto == BP_UDP) {
+        struct bp_flow* known = flow_lookup(BP_UDP, &key);
+
+        /* The answer to a datagram of this host is for the socket that sent it. */
+        if (known && is_own_flow(known, listen_port)) {
+            flow_used(known);
+            count_outcome(BP_OUTCOME_LISTEN_SOCKET);
+            return SK_PASS;
+        }
+    }
     if (steer(ctx, ifindex, proto, key.local, key.target_port) == STEERED) {
         if (proto == BP_UDP)
             remember_datagram(&key, listen_port, id);

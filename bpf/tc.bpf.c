@@ -12,6 +12,7 @@
 #include "lib/mark.h"
 #include "lib/parse.h"
 #include "lib/refuse.h"
+#include "lib/reply.h"
 #include "lib/rewrite.h"
 #include "lib/standby.h"
 
@@ -136,6 +137,7 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
     if (flow && flow->listen_port == q.listen_port &&
         !(q.opens && (q.known_only || (rule->flags & BP_RULE_CAREFUL)))) {
         q.target_port = flow->target_port;
+        if (q.proto == BP_UDP) flow_used(flow);
     } else {
         struct query* asked = ask(&q);
         int verdict = asked ? bp_admit(skb) : LEAVE;
@@ -171,47 +173,6 @@ static __always_inline int tc_in(struct __sk_buff* skb, __u32 link_header)
     slot = rules_slot(rules_side(), l4.proto, ports.destination);
     if (!slot || asleep(slot) || is_marked(skb)) return TC_NEXT;
     return tc_in_matched(skb, &p, &l4, &ports, slot, link_header != 0);
-}
-
-/* The connection that this packet was sent by; NULL: a handshake, a reset, a TIME_WAIT's answer.
- * Control sockets, of which the kernel has one for each CPU, have no port; a listener is no
- * connection. */
-static __always_inline struct bpf_sock* sender(struct __sk_buff* skb, const struct l4* l4)
-{
-    struct bpf_sock* sk = READ(skb, sk);
-
-    if (l4->proto != BP_TCP || !sk) return NULL;
-    return bpf_sk_fullsock(sk);
-}
-
-static __always_inline bool is_connection(const struct bpf_sock* sk, __be16 port)
-{
-    return READ(sk, src_port) == bpf_ntohs(port) && READ(sk, state) != STATE_LISTEN;
-}
-
-/* The flow a packet from a target port belongs to; false: it is not on record. */
-static __always_inline bool flow_of_reply(struct __sk_buff* skb, const struct packet* p,
-                                          const struct l4* l4, const struct ports* ports,
-                                          __u16 slot, struct bp_flow* out)
-{
-    struct bp_flow_key key = {};
-    struct bp_flow* flow;
-    bool forwarded = READ(skb, ingress_ifindex);
-
-    if (!packet_addresses(p, skb_data(skb), skb_end(skb), key.local,
-                          key.peer))
-        return false;
-    key.peer_port = ports->destination;
-    key.target_port = ports->source;
-    flow = forwarded ? forward_lookup(l4->proto, &key) : flow_lookup(l4->proto, &key);
-    if (flow && flow->target_port == ports->source) {
-        *out = *flow;
-        return true;
-    }
-    /* --exclusive on UDP: who we wrote to first may answer (admit_direct). */
-    if (!flow && l4->proto == BP_UDP && !forwarded && (slot & BP_SLOT_ANY_EXCLUSIVE))
-        flow_store(BP_UDP, &key, (struct bp_flow){0, ports->source, 0, 0});
-    return false;
 }
 
 static __always_inline void write_failed(struct __sk_buff* skb, const struct packet* p,
@@ -280,12 +241,19 @@ static __always_inline int tc_out(struct __sk_buff* skb, __u32 link_header)
     enum parsed parsed = find_ports(skb, link_header, &p, &l4, &ports);
     __u16 slot;
 
-    if (parsed != PARSED) return not_parsed(skb, parsed);
+    if (parsed != PARSED) {
+        if (parsed == PARSED_OTHER && any_fragmented()) bp_later_fragment(skb, link_header);
+        return not_parsed(skb, parsed);
+    }
     if (packet_is_icmp(&p)) {
         return translated(bp_icmp_out(skb, packet_pack(&p, PARSED)));
     }
     slot = rules_slot(rules_side(), l4.proto, ports.source);
-    if (!(slot & BP_SLOT_TARGET)) return TC_NEXT;
+    if (!(slot & BP_SLOT_TARGET)) {
+        if (slot && l4.proto == BP_UDP && !READ(skb, ingress_ifindex))
+            bp_note_own(skb, packet_pack(&p, PARSED), slot);
+        return TC_NEXT;
+    }
     return tc_out_matched(skb, &p, &l4, &ports, slot);
 }
 

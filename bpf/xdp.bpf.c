@@ -79,6 +79,8 @@ static __always_inline int direct_datagram(struct xdp_md* xdp, const struct bp_f
 {
     struct bp_flow* flow = flow_lookup(BP_UDP, key);
 
+    if (!flow && asked_lookup(key))
+        flow_store(BP_UDP, key, (struct bp_flow){0, key->target_port, 0, tick()});
     if (!flow || !flow->listen_port) return XDP_PASS;
     if (slot & BP_SLOT_ANY_EXCLUSIVE) {
         struct query q = {.key = *key, .ifindex = READ(xdp, ingress_ifindex), .proto = BP_UDP};
@@ -86,7 +88,7 @@ static __always_inline int direct_datagram(struct xdp_md* xdp, const struct bp_f
         note_query(&q, BP_OUTCOME_EXCLUSIVE);
         return XDP_DROP;
     }
-    flow->listen_port = 0;
+    flow_assign(flow, (struct bp_flow){0, key->target_port, 0, tick()});
     return XDP_PASS;
 }
 
@@ -133,6 +135,7 @@ static __always_inline int xdp_in_matched(struct xdp_md* xdp, const struct packe
     key.target_port = rule_target(rule, ports->destination);
     flow = flow_lookup(l4->proto, &key);
     if (!flow || flow->listen_port != ports->destination) return XDP_PASS;
+    if (l4->proto == BP_UDP) flow_used(flow);
 
     struct port_change change = {p->transport, DESTINATION_PORT, flow->listen_port,
                                  flow->target_port};

@@ -12,6 +12,7 @@
 
 #include "lib/flows.h"
 #include "lib/l4.h"
+#include "lib/own.h"
 #include "lib/owner.h"
 #include "lib/proof.h"
 #include "lib/rules.h"
@@ -32,10 +33,13 @@ static __always_inline enum verdict leave(enum bp_outcome outcome)
 
 static __always_inline enum verdict remember(const struct query* q)
 {
-    struct bp_flow flow = {q->listen_port, q->target_port, q->rule, 0};
+    struct bp_flow flow = {q->listen_port, q->target_port, q->rule, tick()};
 
     if (!flow_store(q->proto, &q->key, flow)) note(BP_OUTCOME_FLOW_LOST);
-    if (q->proto == BP_UDP) note_flow(q);
+    if (q->proto == BP_UDP) {
+        asked_store(&q->key);
+        note_flow(q);
+    }
     return REDIRECT;
 }
 
@@ -114,6 +118,10 @@ static __always_inline enum verdict admit_udp(struct __sk_buff* skb, struct quer
     bool ours = known && known->listen_port == q->listen_port;
 
     /* For example a resolver that asks from port 53: the answer is for it. */
+    if (known && is_own_flow(known, q->listen_port)) {
+        flow_used(known);
+        return leave(BP_OUTCOME_LISTEN_SOCKET);
+    }
     if (bp_udp_owner(skb, q->listen_port) == OWNER_UNKNOWN)
         return leave(BP_OUTCOME_LISTEN_SOCKET);
     if ((rule->flags & BP_RULE_DRAINING) && !ours) return leave(BP_OUTCOME_DRAINING);
@@ -166,15 +174,20 @@ GLOBAL int bp_admit_direct(struct __sk_buff* skb)
         /* Redirected by XDP: had it come straight to the target port, the flow would be direct. */
         if (q->after_xdp && flow && flow->listen_port) return LEAVE;
         /* A flow on record as direct is one this host began (see tc_out). */
-        if ((q->slot & BP_SLOT_ANY_EXCLUSIVE) && (!flow || flow->listen_port) &&
+        if ((q->slot & BP_SLOT_ANY_EXCLUSIVE) &&
+            (!flow || flow->listen_port || flow->target_port != q->target_port) &&
             bp_locality(skb) == LOCAL) {
             note(BP_OUTCOME_EXCLUSIVE);
             return DISCARD;
         }
-        /* The last port seen wins. */
-        if (flow) flow->listen_port = 0;
+        /* The last port seen wins, at another address of ours as well. */
+        if (flow)
+            flow_assign(flow, (struct bp_flow){0, q->target_port, 0, tick()});
+        else if (asked_lookup(&q->key))
+            flow_store(BP_UDP, &q->key, (struct bp_flow){0, q->target_port, 0, tick()});
         return LEAVE;
     }
+    if (q->ifindex == LOOPBACK_INDEX && flow && !bp_has_local_client(skb)) return LEAVE;
 
     tenure = tcp_owner(skb, q->target_port);
     if (tenure.owner == OWNER_REDIRECTED || (tenure.owner == OWNER_UNKNOWN && flow)) {

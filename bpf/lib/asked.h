@@ -18,10 +18,10 @@ struct {
     __type(value, struct bp_asked);
 } bp_asked SEC(".maps");
 
-/* The local addresses of network namespaces with claims; the loader keeps them. */
+/* What is local in network namespaces with claims; the loader keeps it. */
 struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, 16384);
+    __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+    __uint(max_entries, 262144); /* allocated one by one */
     __uint(map_flags, BPF_F_NO_PREALLOC);
     __type(key, struct bp_local_key);
     __type(value, __u8);
@@ -29,9 +29,10 @@ struct {
 
 static __always_inline bool is_local(const struct call* call, __u64 netns_cookie)
 {
-    struct bp_local_key key = {.netns_cookie = netns_cookie};
+    struct bp_local_key key = {.length = BP_LOCAL_BITS};
 
     if (address_means_loopback(call->address)) return true;
+    __builtin_memcpy(key.netns_cookie, &netns_cookie, sizeof(netns_cookie));
     copy_address(key.address, call->address);
     return bpf_map_lookup_elem(&bp_locals, &key) != NULL;
 }

@@ -10,6 +10,7 @@
 
 #include "bpfport/flow.h"
 #include "bpfport/table.h"
+#include "lib/address.h"
 #include "lib/count.h"
 #include "lib/kernel.h"
 
@@ -32,6 +33,43 @@ struct flow_map bp_hints SEC(".maps");
 struct flow_map bp_udp_flows SEC(".maps");
 struct flow_map bp_forward_tcp SEC(".maps");
 struct flow_map bp_forward_udp SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 65536);
+    __type(key, struct bp_flow_key);
+    __type(value, struct bp_asked_at);
+} bp_asked_at SEC(".maps");
+
+/* UDP flows note when they were last used, in ticks of four to eight seconds: what the shift makes of
+ * the kernel's jiffies, which take a load and no call to read. The loader knows their rate. */
+const volatile __u32 bp_tick_shift = 10;
+#define IDLE_TICKS 30
+
+static __always_inline __u16 tick(void)
+{
+    return bpf_jiffies64() >> (bp_tick_shift & 31);
+}
+
+static __always_inline bool in_use(const struct bp_flow* flow)
+{
+    return (__u16)(tick() - flow->seen) < IDLE_TICKS;
+}
+
+/* Written only when it changes: the flow's cache line is every CPU's. */
+static __always_inline void flow_used(struct bp_flow* flow)
+{
+    __u16 now = tick();
+
+    if (flow->seen != now) flow->seen = now;
+}
+
+/* A flow of this host's own socket on the listen port (own.h): it is on record as going there, and
+ * nothing is changed for it. */
+static __always_inline bool is_own_flow(const struct bp_flow* flow, __be16 listen_port)
+{
+    return !flow->listen_port && flow->target_port == listen_port && in_use(flow);
+}
 
 static __always_inline struct bp_flow* flow_lookup(__u8 proto, const struct bp_flow_key* key)
 {
@@ -86,6 +124,25 @@ static __always_inline bool flow_store(__u8 proto, const struct bp_flow_key* key
     if (bpf_map_update_elem(&bp_hints, key, &value, BPF_ANY)) return false;
     count_stored(BP_FLOWS_HINTS);
     return flow_lookup(proto, key);
+}
+
+static __always_inline struct bp_asked_at* asked_lookup(const struct bp_flow_key* key)
+{
+    struct bp_flow_key any = *key;
+
+    __builtin_memset(any.local, 0, sizeof(any.local));
+    return bpf_map_lookup_elem(&bp_asked_at, &any);
+}
+
+/* The UDP flow was asked at its local address. */
+static __always_inline void asked_store(const struct bp_flow_key* key)
+{
+    struct bp_flow_key any = *key;
+    struct bp_asked_at at;
+
+    copy_address(at.local, key->local);
+    __builtin_memset(any.local, 0, sizeof(any.local));
+    bpf_map_update_elem(&bp_asked_at, &any, &at, BPF_ANY);
 }
 
 static __always_inline bool forward_store(__u8 proto, const struct bp_flow_key* key,

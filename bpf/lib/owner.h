@@ -6,9 +6,11 @@
 #ifndef BPFPORT_LIB_OWNER_H
 #define BPFPORT_LIB_OWNER_H
 
+#include "lib/device.h"
 #include "lib/flows.h"
 #include "lib/packet.h"
 #include "lib/query.h"
+#include "lib/rules.h"
 
 enum owner {
     OWNER_NONE,       /* no socket at all */
@@ -84,6 +86,28 @@ GLOBAL __u32 bp_udp_owner(struct __sk_buff* skb, __u32 local_port)
     return owner;
 }
 
+/* Whether the client of the query's packet to a target port is a socket of this host. On lo, whose
+ * packets have local clients, it may be none: a SYNPROXY repeats there the SYN of a client elsewhere. */
+GLOBAL __u32 bp_has_local_client(struct __sk_buff* skb)
+{
+    struct query* q = query();
+    struct bp_flow_key back = {};
+    struct bpf_sock_tuple tuple = {};
+    struct bpf_sock* sk;
+    bool connected;
+
+    if (!q) return false;
+    copy_address(back.peer, q->key.local);
+    copy_address(back.local, q->key.peer);
+    back.peer_port = q->key.target_port;
+    sk = bpf_skc_lookup_tcp(skb, &tuple, socket_tuple(&tuple, &back, q->key.peer_port),
+                            BPF_F_CURRENT_NETNS, 0);
+    if (!sk) return false;
+    connected = READ(sk, state) != STATE_LISTEN;
+    bpf_sk_release(sk);
+    return connected;
+}
+
 enum locality {
     LOCAL,
     FORWARDED,
@@ -91,7 +115,8 @@ enum locality {
 };
 
 /* What the kernel will do with a packet of the query's flow. A device that doesn't forward delivers
- * locally or drops, so what arrives there and is not dropped is ours. */
+ * locally or drops, so what arrives there and is not dropped is ours, unless a container receives
+ * there too: the kernel tells then no addresses apart, and the loader's list must. */
 GLOBAL __u32 bp_locality(struct __sk_buff* skb)
 {
     struct query* q = query();
@@ -103,8 +128,9 @@ GLOBAL __u32 bp_locality(struct __sk_buff* skb)
     route_query(&route, &q->key);
     switch (bpf_fib_lookup(skb, &route, sizeof(route), 0)) {
     case BPF_FIB_LKUP_RET_NOT_FWDED:
-    case BPF_FIB_LKUP_RET_FWD_DISABLED:
         return LOCAL;
+    case BPF_FIB_LKUP_RET_FWD_DISABLED:
+        return !is_shared(skb) || address_is_own(q->key.local) ? LOCAL : UNROUTABLE;
     case BPF_FIB_LKUP_RET_SUCCESS:
     case BPF_FIB_LKUP_RET_NO_NEIGH:
     case BPF_FIB_LKUP_RET_FRAG_NEEDED:

@@ -12,18 +12,18 @@
 #ifndef BPFPORT_LIB_REWRITE_H
 #define BPFPORT_LIB_REWRITE_H
 
+#include "lib/device.h"
 #include "lib/port.h"
 
+/* A datagram of this host that is still to be cut into several (UDP_SEGMENT): its field holds the
+ * pseudo-header's sum, whether or not the checksum is left to the device. Without checksum offload
+ * the kernel does not call it partial, and completes it as it cuts (net/ipv4/udp_offload.c). */
+static __always_inline bool to_be_segmented(const struct __sk_buff* skb, const struct l4* l4)
+{
+    return l4->proto == BP_UDP && READ(skb, gso_size) && !READ(skb, ingress_ifindex);
+}
+
 #if DIRECT_WRITE
-/* include/linux/skbuff.h; only the field we read, found by CO-RE wherever it is. */
-struct sk_buff {
-    __u8 ip_summed : 2;
-} __attribute__((preserve_access_index));
-
-#include <bpf/bpf_core_read.h>
-
-extern void* bpf_cast_to_kern_ctx(void*) __ksym;
-
 #define CHECKSUM_STATE_PARTIAL 3 /* CHECKSUM_PARTIAL */
 
 static __always_inline bool rewrite_port(struct __sk_buff* skb, const struct l4* l4,
@@ -40,6 +40,7 @@ static __always_inline bool rewrite_port(struct __sk_buff* skb, const struct l4*
     if (header + l4->header > (__u8*)end) return false;
     *(__be16*)(header + change->port) = change->to;
     if (BPF_CORE_READ_BITFIELD(kernel_skb, ip_summed) == CHECKSUM_STATE_PARTIAL) return true;
+    if (change->port == SOURCE_PORT && to_be_segmented(skb, l4)) return true;
     update_checksum(header, l4, change);
     return true;
 }
@@ -50,6 +51,9 @@ static __always_inline bool rewrite_port(struct __sk_buff* skb, const struct l4*
     __u32 checksum = change->transport + l4->checksum;
     __u64 flags = sizeof(__be16) | (l4->zero_is_none ? BPF_F_MARK_MANGLED_0 : 0);
 
+    if (change->port == SOURCE_PORT && to_be_segmented(skb, l4))
+        return !bpf_skb_store_bytes(skb, change->transport + change->port, &change->to,
+                                    sizeof(__be16), 0);
     if (bpf_l4_csum_replace(skb, checksum, change->from, change->to, flags)) return false;
     if (!bpf_skb_store_bytes(skb, change->transport + change->port, &change->to, sizeof(__be16), 0))
         return true;

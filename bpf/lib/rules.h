@@ -12,11 +12,12 @@
 /* The only global that changes, so it is the whole of .bss. All objects of a netns share the map. */
 struct bp_table bp_table;
 
-/* Local addresses and the interface that owns each, kept by the loader: whose rule a local client's
- * packet takes, since on lo the packet does not tell. */
+/* This host's addresses, as of the last command. The value: the interface whose rules a local client's
+ * packet takes, since on lo the packet does not tell; 0: those of all. Never needed for what arrives
+ * by a device that nobody shares: new addresses are served at once. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, 4096);
+    __uint(max_entries, 262144); /* buckets; entries are allocated one by one */
     __uint(map_flags, BPF_F_NO_PREALLOC);
     __type(key, __u8[16]);
     __type(value, __u32);
@@ -57,6 +58,11 @@ static __always_inline __u32 rules_owner(const __u8* local)
     __u32* owner = bpf_map_lookup_elem(&bp_addresses, local);
 
     return owner ? *owner : 0;
+}
+
+static __always_inline bool address_is_own(const __u8* address)
+{
+    return address_is_loopback(address) || bpf_map_lookup_elem(&bp_addresses, address);
 }
 
 static __always_inline bool rule_covers(const struct bp_rule* rule, __u32 ifindex,

@@ -74,11 +74,15 @@ static __always_inline enum steered steer(struct bpf_sk_lookup* ctx, __u32 ifind
 static __always_inline void remember_datagram(const struct bp_flow_key* key, __be16 listen_port,
                                               __u16 rule)
 {
-    struct bp_flow flow = {listen_port, key->target_port, rule, 0};
+    struct bp_flow flow = {listen_port, key->target_port, rule, tick()};
     struct bp_flow* known = flow_lookup(BP_UDP, key);
 
-    if (known && known->listen_port == listen_port && known->rule == rule) return;
+    if (known && known->listen_port == listen_port && known->rule == rule) {
+        flow_used(known);
+        return;
+    }
     if (!flow_store(BP_UDP, key, flow)) count_outcome(BP_OUTCOME_FLOW_LOST);
+    asked_store(key);
     count_connection(rule);
 }
 

@@ -36,11 +36,14 @@ struct bp_claim {
     __u16 reserved[3];
 };
 
-/* Map `addresses`: the local addresses of each network namespace that has claims. */
+/* Map `local_prefixes`, a trie: what is local in each network namespace that has claims, by its
+ * routing: addresses, and prefixes that are local as a whole (AnyIP). */
 struct bp_local_key {
-    __u64 netns_cookie;
+    __u32 length; /* of the rest, in bits */
+    __u8 netns_cookie[8];
     __u8 address[16];
 };
+#define BP_LOCAL_BITS (64 + 128) /* of a whole key */
 
 /* Map `asked`, in clients' sockets: the ports that they asked for, and where those went in truth.
  * A datagram socket may talk to several; the one asked for longest ago is forgotten first. */

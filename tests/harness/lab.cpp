@@ -14,6 +14,7 @@
 
 #include "bpfport/meta.h"
 #include "bpfport/outcome.h"
+#include "engine/instance_maps.hpp"
 #include "harness/sweep.hpp"
 #include "kernel/bpf.hpp"
 #include "state/instance.hpp"
@@ -166,7 +167,8 @@ bp_counters Lab::counters(std::string_view rule) const {
 }
 
 void Lab::forget() const {
-    for (const char* pin : {pins::kHints, pins::kUdpFlows, pins::kForwardTcp, pins::kForwardUdp})
+    for (const char* pin : {pins::kHints, pins::kUdpFlows, pins::kAskedAt, pins::kFragments,
+                            pins::kForwardTcp, pins::kForwardUdp})
         empty(pins_.at(pin));
     zero_per_cpu<bp_counters>(pins_.at(pins::kCounters), BP_MAX_RULES);
     zero_per_cpu<std::uint64_t>(pins_.at(pins::kOutcomes), BP_OUTCOME_COUNT);

@@ -164,6 +164,36 @@ TEST_P(Router, AMacvlanChildIsLeftAlone) {
     EXPECT_TRUE(expect_kernel_empty({net.server}));
 }
 
+// The child has its parent's link-layer address, so no frame tells them apart, and where nothing is
+// forwarded no route does either.
+TEST_P(Router, AChildWithItsParentsLinkAddressIsLeftAlone) {
+    REQUIRE_KERNEL(6, 2); // the program sees there what else receives behind the device
+    for (const std::string kind : {"macvlan mode passthru", "ipvlan mode l2", "ipvlan mode l3",
+                                   "ipvlan mode l3s"}) {
+        const bool ipvlan = kind.starts_with("ipvlan");
+        if (!have_link_type(ipvlan ? "ipvlan" : "macvlan")) continue;
+        SCOPED_TRACE(kind);
+        const ClientServer net(GetParam().tx_checksum);
+        const Netns child;
+        net.server.ip("link add link eth0 name eth0 netns " + child.name() + " type " + kind);
+        Interface(child, "eth0").up().add_address("10.1.0.9/24").add_address("fd01::9/64");
+        const Service own(net.server, 3000, {.answer = "parent"});
+        const Service theirs(child, 80, {.answer = "their 80"});
+        const Service direct(child, 3000, {.answer = "their 3000"});
+        ASSERT_TRUE(works(net.server, attach("eth0 80:3000/tcp+udp")));
+        for (const Flavour& flavour : kFlavours) {
+            SCOPED_TRACE(flavour.text());
+            const Address guest = flavour.ipv6 ? "fd01::9" : "10.1.0.9";
+            EXPECT_EQ(ask(net.client, {guest, 80}, flavour.transport), "their 80");
+            EXPECT_EQ(ask(net.client, {guest, 3000}, flavour.transport), "their 3000");
+            if (!ipvlan) continue; // passthru: the parent gets nothing
+            const Address parent = ClientServer::server_address(flavour.ipv6);
+            EXPECT_EQ(ask(net.client, {parent, 80}, flavour.transport), "parent");
+        }
+        ASSERT_TRUE(works(net.server, "detach eth0"));
+    }
+}
+
 TEST_P(Router, RepliesMayLeaveByAnotherInterface) {
     const TwoUplinks net(true);
     net.first.tx_checksum(GetParam().tx_checksum);

@@ -38,9 +38,14 @@ class Oracle {
     Oracle(std::vector<OracleRule> rules, Bytes own_mac)
         : rules_(std::move(rules)), own_mac_(std::move(own_mac)) {}
 
-    Answer in(const Bytes& frame); // makes flows
-    [[nodiscard]] Answer out(const Bytes& frame) const;
-    void forget() { flows_.clear(); }
+    // How a frame is offloaded. kToBeCut: a super-packet of this host's, whose UDP checksum field
+    // holds the pseudo-header's sum, in which ports don't count.
+    enum class Offload { kNone, kToBeCut };
+
+    // Both make flows.
+    Answer in(const Bytes& frame);
+    Answer out(const Bytes& frame, Offload offload = Offload::kNone);
+    void forget() { *this = Oracle(rules_, own_mac_); }
 
   private:
     // The peer and the local end, and the port on which that is served.
@@ -50,15 +55,29 @@ class Oracle {
         unsigned peer_port, target;
         auto operator<=>(const Flow&) const = default;
     };
+    struct Use {
+        unsigned listen; // the port that the peer sees; 0: it talks to `goes` directly
+        unsigned goes;
+    };
+    struct Datagram { // in fragments
+        std::string src, dst;
+        unsigned id;
+        auto operator<=>(const Datagram&) const = default;
+    };
 
     [[nodiscard]] const OracleRule* rule_for(bool udp, const Address& to, unsigned port) const;
     [[nodiscard]] bool is_target(bool udp, unsigned port) const;
+    [[nodiscard]] Answer out_as_asked(const Bytes& frame, const Reading& ip, Offload offload);
+    [[nodiscard]] Answer out_later_fragment(const Bytes& frame) const;
+    void note_own(const Reading& ip, unsigned sport, unsigned dport);
     [[nodiscard]] Answer in_error(const Bytes& frame, const Reading& error) const;
     [[nodiscard]] Answer out_error(const Bytes& frame, const Reading& error) const;
 
     std::vector<OracleRule> rules_;
     Bytes own_mac_;
-    std::map<Flow, unsigned> flows_; // the listen port that the peer sees
+    std::map<Flow, Use> flows_;
+    std::map<Flow, Address> asked_; // of a UDP flow without `local`: where it was begun last
+    std::map<Datagram, Address> cut_; // the address that the first fragment got
 };
 
 } // namespace bpfport::test

@@ -14,7 +14,7 @@ namespace pins {
 inline constexpr const char* kHostEvents = "events"; // ring buffer of bp_event
 inline constexpr const char* kHostWatch = "watch";   // bp_watch
 inline constexpr const char* kAsked = "asked";       // in sockets: bp_asked
-inline constexpr const char* kLocals = "locals";     // addresses by network namespace
+inline constexpr const char* kLocals = "local_prefixes"; // by network namespace
 inline constexpr const char* kTold = "told";         // in sockets: their cgroup's rule answers
 // neighbours/ and guard/
 inline constexpr const char* kPorts = "ports"; // bp_ports

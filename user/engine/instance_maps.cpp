@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "engine/instance_maps.hpp"
 
+#include <bit>
+#include <ctime>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
@@ -20,6 +23,7 @@ constexpr std::pair<std::string_view, const char*> kShared[] = {
     {"bp_udp_flows", pins::kUdpFlows},     {"bp_forward_tcp", pins::kForwardTcp},
     {"bp_forward_udp", pins::kForwardUdp}, {"bp_listeners", pins::kListeners},
     {"bp_groups", pins::kGroups},          {"bp_xdp_devices", pins::kXdpDevices},
+    {"bp_asked_at", pins::kAskedAt},       {"bp_fragments", pins::kFragments},
 };
 
 } // namespace
@@ -44,17 +48,27 @@ Result<void> use_instance_maps(bpf_object* object, const std::filesystem::path& 
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, object) {
         const char* pin = instance_pin(map);
-        if (!pin) continue;
+        std::error_code ignored;
+        if (!pin || !std::filesystem::exists(instance / pin, ignored)) continue;
         if (auto used = use_pinned(map, instance / pin); !used) return used;
     }
     return {};
+}
+
+std::uint32_t tick_shift() {
+    timespec tick{};
+    if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) != 0 || tick.tv_sec != 0 || tick.tv_nsec == 0)
+        return 10;
+    auto rate = static_cast<std::uint32_t>(1'000'000'000 / tick.tv_nsec);
+    return static_cast<std::uint32_t>(std::bit_width(4 * rate - 1));
 }
 
 Result<void> pin_instance_maps(bpf_object* object, const std::filesystem::path& directory) {
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, object) {
         const char* pin = instance_pin(map);
-        if (!pin) continue;
+        std::error_code ignored;
+        if (!pin || std::filesystem::exists(directory / pin, ignored)) continue;
         if (int error = bpf_map__pin(map, (directory / pin).c_str()); error != 0)
             return system_error(fmt::format("pin map {}", pin), -error);
     }

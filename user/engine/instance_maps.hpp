@@ -2,6 +2,7 @@
 // The maps that the objects of a network namespace share: which pin of the instance each one is.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 
 #include <bpf/libbpf.h>
@@ -11,6 +12,8 @@
 namespace bpfport {
 
 namespace pins {
+inline constexpr const char* kAskedAt = "asked_at";       // bp_asked_at in bpf/lib/flows.h
+inline constexpr const char* kFragments = "fragments";     // bp_fragments in bpf/lib/asked_at.h
 inline constexpr const char* kXdpDevices = "xdp_devices"; // interfaces whose packets XDP sees first
 } // namespace pins
 
@@ -20,10 +23,14 @@ const char* instance_pin(const bpf_map* map);
 // To be called between open and load: the map is the one that is pinned there.
 Result<void> use_pinned(bpf_map* map, const std::filesystem::path& pin);
 
-// To be called between open and load: all shared maps of the object are those of the instance.
+// To be called between open and load: all shared maps of the object are those of the instance, but
+// those that it has not, since an older version made it.
 Result<void> use_instance_maps(bpf_object* object, const std::filesystem::path& instance);
 
-// After load: pins the shared ones, which makes `directory` an instance to be.
+// The shift that makes jiffies ticks of four to eight seconds (bp_tick_shift in bpf/lib/flows.h).
+std::uint32_t tick_shift();
+
+// After load: pins the shared ones that `directory` has not, which makes it an instance (to be).
 Result<void> pin_instance_maps(bpf_object* object, const std::filesystem::path& directory);
 
 } // namespace bpfport

@@ -11,6 +11,7 @@
 #include "engine/cgroup_object.hpp"
 #include "engine/root_hooks.hpp"
 #include "kernel/bpf.hpp"
+#include "kernel/local_routes.hpp"
 #include "kernel/netlink.hpp"
 #include "kernel/netns.hpp"
 #include "state/port_bits.hpp"
@@ -28,33 +29,38 @@ template <typename Key> std::vector<Key> keys_of(const Fd& map) {
     return keys;
 }
 
-bp_local_key local_key(std::uint64_t cookie, const Address& address) {
+bp_local_key local_key(std::uint64_t cookie, const LocalPrefix& local) {
     bp_local_key key{};
-    key.netns_cookie = cookie;
-    std::memcpy(key.address, address.bytes.data(), sizeof(key.address));
+    key.length = BP_LOCAL_BITS - 128 + local.length;
+    std::memcpy(key.netns_cookie, &cookie, sizeof(key.netns_cookie));
+    std::memcpy(key.address, local.prefix.bytes.data(), sizeof(key.address));
     return key;
 }
 
-// Of the current namespace anew, of namespaces without claims no longer.
+// Of the current namespace anew, of namespaces without claims no longer. What a full map does not
+// take is named by status (unserved_addresses()).
 Result<void> write_locals(const Fd& map, const std::set<std::uint64_t>& claimed) {
     std::uint64_t here = current_netns_cookie();
-    auto addresses = interface_addresses();
-    if (!addresses) return std::unexpected(addresses.error());
-    std::set<std::array<std::uint8_t, 16>> current;
-    if (claimed.contains(here))
-        for (const auto& entry : *addresses) {
-            auto key = local_key(here, entry.address);
-            std::uint8_t one = 1;
-            if (bpf_map_update_elem(map.get(), &key, &one, BPF_ANY) != 0)
-                return system_error(fmt::format("note address {}", entry.address.to_string()));
-            current.insert(entry.address.bytes);
-        }
+    std::set<LocalPrefix> current;
+    if (claimed.contains(here)) {
+        auto prefixes = local_prefixes();
+        if (!prefixes) return std::unexpected(prefixes.error());
+        current = {prefixes->begin(), prefixes->end()};
+    }
     for (const auto& key : keys_of<bp_local_key>(map)) {
-        std::array<std::uint8_t, 16> bytes{};
-        std::memcpy(bytes.data(), key.address, bytes.size());
-        bool kept =
-            key.netns_cookie == here ? current.contains(bytes) : claimed.contains(key.netns_cookie);
+        std::uint64_t cookie = 0;
+        LocalPrefix local{{}, key.length + 128 - BP_LOCAL_BITS};
+        std::memcpy(&cookie, key.netns_cookie, sizeof(cookie));
+        std::memcpy(local.prefix.bytes.data(), key.address, sizeof(key.address));
+        bool kept = cookie == here ? current.contains(local) : claimed.contains(cookie);
         if (!kept) bpf_map_delete_elem(map.get(), &key);
+    }
+    for (const auto& local : current) {
+        auto key = local_key(here, local);
+        std::uint8_t one = 1;
+        if (bpf_map_update_elem(map.get(), &key, &one, BPF_ANY) == 0) continue;
+        if (errno == ENOSPC || errno == ENOMEM) break;
+        return system_error(fmt::format("note address {}", local.prefix.to_string()));
     }
     return {};
 }
@@ -165,7 +171,7 @@ std::vector<std::string> unserved_addresses(const Store& store) {
     if (!map || !addresses) return missing;
     std::uint64_t here = current_netns_cookie();
     for (const auto& entry : *addresses) {
-        auto key = local_key(here, entry.address);
+        auto key = local_key(here, {entry.address, 128});
         std::uint8_t value = 0;
         if (!entry.address.is_loopback() && bpf_map_lookup_elem(map->get(), &key, &value) != 0)
             missing.push_back(entry.address.to_string());

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -61,15 +63,18 @@ const RootPrograms kGuardPrograms{kGuardDirectory, kGuardHooks, &load_guard_obje
 
 Result<void> ensure_host(Store& store) {
     bool there = store.has(kHostDirectory);
-    if (there && store.has(std::string(kHostDirectory) + "/" + pins::kTold)) return {};
+    std::vector<std::string> missing;
+    for (const char* pin : {pins::kTold, pins::kLocals})
+        if (!store.has(std::string(kHostDirectory) + "/" + pin)) missing.emplace_back(pin);
+    if (there && missing.empty()) return {};
     auto staging = store.stage();
     if (!staging) return std::unexpected(staging.error());
     if (auto loaded = load_host_maps(staging->path()); !loaded) return loaded;
     if (!there) return staging->publish(kHostDirectory);
-    // Made by a version that had no such map.
-    auto path = store.path(kHostDirectory) / pins::kTold;
-    if (rename((staging->path() / pins::kTold).c_str(), path.c_str()) != 0)
-        return system_error("add a map to host/");
+    // Made by a version that had no such maps; its programs are replaced by the same command.
+    for (const auto& pin : missing)
+        if (rename((staging->path() / pin).c_str(), (store.path(kHostDirectory) / pin).c_str()) != 0)
+            return system_error(fmt::format("add map {} to host/", pin));
     return {};
 }
 

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "bpfport/counters.h"
+#include "engine/address_list.hpp"
 #include "engine/sklookup_engine.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/netns.hpp"
@@ -171,25 +172,14 @@ Result<void> TcEngine::unhook(const Attachment& attachment) {
     return store_->remove(tc_name(attachment.name().netns, attachment.name().ifindex));
 }
 
-// New addresses are written before old ones go, so a lookup never misses one that stays.
 Result<void> TcEngine::write_addresses() {
     auto map = instance_->open_pin(pins::kAddresses);
     if (!map) return std::unexpected(map.error());
-    auto list = interface_addresses();
-    if (!list) return std::unexpected(list.error());
-    std::set<std::array<std::uint8_t, 16>> current;
-    for (const auto& entry : *list) {
-        current.insert(entry.address.bytes);
-        std::uint32_t owner = entry.ifindex;
-        if (bpf_map_update_elem(map->get(), entry.address.bytes.data(), &owner, BPF_ANY) != 0)
-            return system_error(fmt::format("note address {}", entry.address.to_string()));
-    }
-    std::vector<std::array<std::uint8_t, 16>> stale;
-    std::array<std::uint8_t, 16> key{};
-    for (const void* previous = nullptr; bpf_map_get_next_key(map->get(), previous, &key) == 0;
-         previous = &key)
-        if (!current.contains(key)) stale.push_back(key);
-    for (const auto& address : stale) bpf_map_delete_elem(map->get(), address.data());
+    auto addresses = interface_addresses();
+    if (!addresses) return std::unexpected(addresses.error());
+    auto written = bpfport::write_addresses(*map, address_owners(*addresses, interfaces_, rules_));
+    if (!written) return std::unexpected(written.error());
+    warnings_.insert(warnings_.end(), written->begin(), written->end());
     return {};
 }
 
@@ -217,7 +207,6 @@ Result<void> TcEngine::prepare(const std::vector<InstalledRule>& rules, const Tc
     auto xdp = xdp_hooks().make(rules);
     if (!xdp) return std::unexpected(xdp.error());
     warnings_ = std::move(*xdp);
-    if (auto written = write_addresses(); !written) return written;
     return any_sklookup(rules) ? prepare_sklookup(rules) : Result<void>{};
 }
 
@@ -293,7 +282,9 @@ Result<void> TcEngine::apply(std::vector<InstalledRule> rules, const TcOptions& 
     rules_ = std::move(rules);
     const char* holds = rules_.empty() ? "no rule is in force any more, but not all is cleaned up"
                                        : "the rules are in force as asked, but not all is done";
-    if (any_sklookup(rules_)) changed = SklookupEngine(*store_, netns_).settle(*instance_, rules_);
+    if (!rules_.empty()) changed = write_addresses();
+    if (changed && any_sklookup(rules_))
+        changed = SklookupEngine(*store_, netns_).settle(*instance_, rules_);
     auto removed = remove_unneeded();
     if (changed) changed = removed;
     return changed ? changed : context(holds, changed.error());

@@ -30,9 +30,11 @@ Result<Object<Skeleton>> open(const FlowSizes& sizes, std::uint16_t mark) {
     auto& maps = (*object)->maps;
     bpf_map__set_max_entries(maps.bp_hints, sizes.hints);
     bpf_map__set_max_entries(maps.bp_udp_flows, sizes.udp_flows);
+    bpf_map__set_max_entries(maps.bp_asked_at, sizes.udp_flows);
     bpf_map__set_max_entries(maps.bp_forward_tcp, sizes.forward);
     bpf_map__set_max_entries(maps.bp_forward_udp, sizes.forward);
     (*object)->rodata->bp_mark = mark;
+    (*object)->rodata->bp_tick_shift = tick_shift();
     return object;
 }
 
@@ -53,8 +55,7 @@ Result<void> load(const fs::path& directory, const FlowSizes& sizes, const fs::p
     for (auto [program, name] : program_pins)
         if (int error = bpf_program__pin(program, (directory / name).c_str()); error != 0)
             return system_error(fmt::format("pin program {}", name), -error);
-    if (!keep_maps.empty()) return {};
-    return pin_instance_maps((*object)->obj, directory);
+    return pin_instance_maps((*object)->obj, keep_maps.empty() ? directory : keep_maps);
 }
 
 } // namespace

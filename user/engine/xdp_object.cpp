@@ -21,6 +21,7 @@ namespace {
 Result<Object<xdp_bpf>> open(std::span<const std::uint8_t> address, bool frags) {
     auto object = Object<xdp_bpf>::open();
     if (!object) return object;
+    (*object)->rodata->bp_tick_shift = tick_shift();
     auto& device = (*object)->rodata->bp_xdp_device;
     std::copy_n(address.begin(), std::min(address.size(), sizeof(device.address)), device.address);
     device.frags = frags;

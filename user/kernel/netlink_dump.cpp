@@ -57,7 +57,8 @@ int receive(mnl_socket* socket, std::uint32_t sequence, std::vector<std::byte>& 
 
 } // namespace
 
-Result<std::vector<std::byte>> netlink_dump(int bus, nlmsghdr* request, std::string_view what) {
+Result<std::vector<std::byte>> netlink_dump(int bus, nlmsghdr* request, std::string_view what,
+                                            Check check) {
     constexpr int kTries = 10;
     request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
     std::vector<std::byte> messages;
@@ -66,6 +67,9 @@ Result<std::vector<std::byte>> netlink_dump(int bus, nlmsghdr* request, std::str
         Socket socket(mnl_socket_open2(bus, SOCK_CLOEXEC));
         if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0)
             return system_error(fmt::format("{}: open a netlink socket", what));
+        int on = 1;
+        if (check == Check::kStrict)
+            mnl_socket_setsockopt(socket.get(), NETLINK_GET_STRICT_CHK, &on, sizeof on);
         request->nlmsg_seq = sequence;
         if (mnl_socket_sendto(socket.get(), request, request->nlmsg_len) < 0)
             return system_error(fmt::format("{}: send the request", what));

@@ -20,7 +20,10 @@ namespace bpfport {
 
 // `request` gets NLM_F_REQUEST | NLM_F_DUMP. A dump that the kernel marks as inconsistent
 // (something changed meanwhile) is asked for again. `what` names it in errors: "list interfaces".
-Result<std::vector<std::byte>> netlink_dump(int bus, nlmsghdr* request, std::string_view what);
+// kStrict: the kernel heeds all of the request's header, where it can, and not the family alone.
+enum class Check { kLoose, kStrict };
+Result<std::vector<std::byte>> netlink_dump(int bus, nlmsghdr* request, std::string_view what,
+                                            Check check = Check::kLoose);
 
 // Calls back for each well-formed message. `messages` is 4-byte aligned.
 void for_each_message(std::span<const std::byte> messages,
