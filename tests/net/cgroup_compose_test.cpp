@@ -7,10 +7,15 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <filesystem>
 #include <memory>
 #include <string>
 
+#include <fmt/format.h>
+
 #include "cgroup_fixture.hpp"
+#include "kernel/bpf.hpp"
+#include "state/store.hpp"
 
 namespace bpfport::test {
 namespace {
@@ -64,6 +69,34 @@ TEST_F(CgroupCompose, ALinkOfOthers) {
     must({"detach", "cgroup:" + cgroup->name()});
     EXPECT_EQ(bind(3085), EPERM) << "and stays when ours goes";
     EXPECT_EQ(bind(80), EACCES);
+}
+
+// By unlink() alone the kernel detaches it later: after RCU's grace period, from a work queue.
+TEST_F(CgroupCompose, WhatIsRemovedIsDetachedAtOnce) {
+    const auto attached = [&] {
+        std::uint32_t ids[8] = {};
+        std::uint32_t count = std::size(ids);
+        EXPECT_EQ(
+            ::bpf_prog_query(directory_.get(), BPF_CGROUP_INET4_BIND, 0, nullptr, ids, &count), 0);
+        return count;
+    };
+    const std::filesystem::path root = fmt::format("/sys/fs/bpf/bpt-removed-{}", ::getpid());
+    auto store = Store::open(root, Store::Access::kChange);
+    ASSERT_TRUE(store) << store.error().message;
+    for (int round = 0; round < 5; ++round) {
+        auto staging = store->stage();
+        ASSERT_TRUE(staging) << staging.error().message;
+        Fd link(
+            ::bpf_link_create(program_.get(), directory_.get(), BPF_CGROUP_INET4_BIND, nullptr));
+        ASSERT_TRUE(link) << error_text(errno);
+        ASSERT_TRUE(pin(link, staging->path() / "link"));
+        link = Fd(); // the pin keeps it
+        ASSERT_TRUE(staging->publish("one"));
+        EXPECT_EQ(attached(), 1U);
+        ASSERT_TRUE(store->remove("one"));
+        EXPECT_EQ(attached(), 0U);
+    }
+    std::filesystem::remove(root);
 }
 
 TEST_F(CgroupCompose, AProgramThatSharesTheHook) {

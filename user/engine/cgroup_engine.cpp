@@ -17,6 +17,7 @@
 #include "engine/neighbours.hpp"
 #include "engine/root_hooks.hpp"
 #include "kernel/bpf.hpp"
+#include "kernel/bpffs.hpp"
 #include "state/instance.hpp"
 #include "state/unreadable.hpp"
 
@@ -134,9 +135,8 @@ Result<void> CgroupEngine::link_needed(const PolicyContent& content) {
 
 Result<void> CgroupEngine::unlink_unneeded(const PolicyContent& content) const {
     for (const auto& hook : kCgroupHooks)
-        if (!hook.needed_by(content) && unlink((attachment_->path() / hook.link()).c_str()) != 0 &&
-            errno != ENOENT)
-            return system_error(fmt::format("detach {}", hook.link()));
+        if (!hook.needed_by(content))
+            BP_TRY(remove_pin(attachment_->path() / hook.link()), "detach");
     return {};
 }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "engine/xdp_hooks.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include <bpf/bpf.h>
@@ -11,6 +9,7 @@
 #include "engine/instance_maps.hpp"
 #include "engine/xdp_object.hpp"
 #include "kernel/bpf.hpp"
+#include "kernel/bpffs.hpp"
 
 namespace bpfport {
 
@@ -64,8 +63,7 @@ Result<void> check_xdp_device(const Interface& interface) {
 }
 
 const Interface* XdpHooks::interface_of(const Attachment& attachment) const {
-    auto known =
-        std::ranges::find(interfaces_, attachment.name().ifindex, &Interface::ifindex);
+    auto known = std::ranges::find(interfaces_, attachment.name().ifindex, &Interface::ifindex);
     return known == interfaces_.end() ? nullptr : &*known;
 }
 
@@ -118,9 +116,7 @@ Result<void> XdpHooks::update(const Attachment& attachment, const Interface& int
 }
 
 Result<void> XdpHooks::remove(const Attachment& attachment) {
-    auto path = attachment.path() / pins::kLinkXdp;
-    if (unlink(path.c_str()) != 0 && errno != ENOENT)
-        return system_error(fmt::format("remove {}", path.native()));
+    if (auto removed = remove_pin(attachment.path() / pins::kLinkXdp); !removed) return removed;
     unlist(attachment.name().ifindex);
     bp_attachment_meta meta = attachment.meta();
     meta.xdp_mode = BP_XDP_NONE;
@@ -152,10 +148,11 @@ Result<std::vector<Warning>> XdpHooks::make(const std::vector<InstalledRule>& ru
         if (!interface || wish == wanted.end()) continue;
         auto made = make(attachment, *interface, wish->second.mode);
         if (!made && wish->second.named) return std::unexpected(made.error());
-        if (made) running++;
+        if (made)
+            running++;
         else
-            warnings.push_back({fmt::format("{}; tc alone serves it", made.error().message),
-                                made.error().hint});
+            warnings.push_back(
+                {fmt::format("{}; tc alone serves it", made.error().message), made.error().hint});
     }
     if (!running && !warnings.empty())
         return failure("no interface takes XDP: " + warnings.front().message,

@@ -5,8 +5,14 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
+#include <cerrno>
+
+#include <bpf/bpf.h>
 #include <fmt/format.h>
+
+#include "base/fd.hpp"
 
 namespace bpfport {
 
@@ -36,6 +42,14 @@ Result<void> ensure_bpffs(const std::filesystem::path& mount_point) {
     if (mount("bpf", mount_point.c_str(), "bpf", 0, "mode=0700") != 0)
         return system_error(fmt::format("mount bpffs on {}", mount_point.native()), errno,
                             fmt::format("as root: mount -t bpf -o mode=0700 bpf {}", mount_point.native()));
+    return {};
+}
+
+Result<void> remove_pin(const std::filesystem::path& path) {
+    const Fd object(bpf_obj_get(path.c_str()));
+    if (object) (void)bpf_link_detach(object.get()); // an error where it is no link
+    if (unlink(path.c_str()) != 0 && errno != ENOENT)
+        return system_error(fmt::format("remove {}", path.native()));
     return {};
 }
 

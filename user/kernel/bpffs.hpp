@@ -14,4 +14,8 @@ inline constexpr const char* kBpffs = "/sys/fs/bpf";
 // makes, in which pins would die with the command.
 Result<void> ensure_bpffs(const std::filesystem::path& mount_point = kBpffs);
 
+// Removes a pin; none there is no error. A link is detached before: the one that goes with its last
+// reference is detached by the kernel some time after unlink() has returned.
+Result<void> remove_pin(const std::filesystem::path& path);
+
 } // namespace bpfport

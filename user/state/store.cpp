@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "base/directory.hpp"
+#include "kernel/bpffs.hpp"
 
 namespace bpfport {
 
@@ -25,8 +26,10 @@ constexpr auto kLockPatience = std::chrono::seconds(30);
 
 // A directory of pins, one level deep.
 Result<void> remove_pins(const fs::path& directory) {
+    for (const auto& entry : entries_of(directory))
+        if (auto removed = remove_pin(entry); !removed) return removed;
     std::error_code error;
-    fs::remove_all(directory, error);
+    fs::remove(directory, error);
     if (error) return system_error(fmt::format("remove {}", directory.native()), error.value());
     return {};
 }
@@ -138,7 +141,9 @@ Result<void> Store::remove(const std::string& name) {
     return remove_pins(aside);
 }
 
-std::string instance_name(std::uint64_t netns) { return fmt::format("netns-{}", netns); }
+std::string instance_name(std::uint64_t netns) {
+    return fmt::format("netns-{}", netns);
+}
 
 std::string tc_name(std::uint64_t netns, unsigned ifindex) {
     return fmt::format("tc-{}-{}", netns, ifindex);
