@@ -32,11 +32,11 @@ awaited() {
         printf '%s\n' "$first"
         cat
     else
-        kill "$(cat "$1")" 2>/dev/null || true
+        kill "$(cat "$1" 2>/dev/null)" 2>/dev/null || true
     fi
 }
 
-boot=120
+boot=300
 
 # guest NAME IMAGE CGROUP NUMBER LOGS: boots it, shows what it prints, leaves console.log and output.log in LOGS.
 guest() {

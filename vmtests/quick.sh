@@ -36,7 +36,7 @@ tests=(
     NetTest.StatusAsksTheKernel
     CgroupRules.{OtherBindsAreAsWithoutUs,ReusePortGroupsWork,TwoCgroupsEachReachTheirOwn,NothingIsLeftAfterTheCgroupIsRemoved}
     CgroupGrant.{OnlyTheGrantedPortsOfTheGrantedProtocol,MultipathTcpCounts,RevokeTakesBack}
-    CgroupGuard.AReservedListenPortIsNobodys
+    CgroupGuard.AReservedListenPortIsNobodys CgroupCompose.WhatIsRemovedIsDetachedAtOnce
 )
 # The oldest verifier and the newest must take what every compiler makes.
 [[ $kernel == 5.10 || $kernel == newest ]] && tests+=('Compiler/*')
