@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "cgroup_fixture.hpp"
+#include "net/tracing.hpp"
 
 namespace bpfport::test {
 namespace {
@@ -38,12 +39,9 @@ class CgroupWatch : public CgroupTest {
         ASSERT_EQ(bind_errno(*netns, {cgroup.get(), kNobody, {"::1", 90}}), 0);
         ASSERT_NE(bind_errno(*netns, {nullptr, kNobody, {"127.0.0.2", 3000}}), 0);
     }
-    // `bpfport trace` in the background, once its lease is taken.
     [[nodiscard]] Process trace(std::vector<std::string> words) const {
         words.insert(words.begin(), {"--netns", netns->name(), "trace", "--json"});
-        Process process(bpfport_command(std::move(words)));
-        std::this_thread::sleep_for(1500ms);
-        return process;
+        return tracing(std::move(words));
     }
     static std::vector<nlohmann::json> lines(const std::string& text) {
         std::vector<nlohmann::json> found;

@@ -10,6 +10,7 @@
 #include "harness/packet.hpp"
 #include "harness/sweep.hpp"
 #include "net/fixture.hpp"
+#include "net/tracing.hpp"
 
 namespace bpfport::test {
 namespace {
@@ -19,13 +20,10 @@ constexpr auto kClient = ClientServer::client_address;
 
 class Trace : public NetTest {};
 
-// `bpfport trace` in the background, once its lease is taken.
 Process start_trace(const Netns& netns, const std::vector<std::string>& words) {
     std::vector<std::string> arguments{"--netns", netns.name(), "trace"};
     arguments.insert(arguments.end(), words.begin(), words.end());
-    Process process(bpfport_command(std::move(arguments)));
-    std::this_thread::sleep_for(1500ms);
-    return process;
+    return tracing(std::move(arguments));
 }
 
 std::vector<nlohmann::json> lines(const std::string& text) {
