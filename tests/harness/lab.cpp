@@ -41,7 +41,10 @@ std::map<std::string, Fd, std::less<>> load_pins(TcObject object) {
     if (::mkdir(directory.c_str(), 0700) != 0)
         throw std::runtime_error("create " + directory.string() + ": " + error_text(errno));
     const FlowSizes small{4096, 4096, 4096};
-    auto loaded = load_tc_object(directory, small, {}, object);
+    auto loaded = load_tc_object(directory, {.sizes = small, .choice = object});
+    if (loaded)
+        loaded = load_tc_object(
+            directory, {.layer = LinkLayer::kNone, .keep_maps = directory, .choice = object});
     std::map<std::string, Fd, std::less<>> pins;
     for (const auto& entry : fs::directory_iterator(directory))
         if (auto fd = open_pin(entry.path()))

@@ -43,7 +43,8 @@ class Lab {
     Lab() : directory_(std::filesystem::path("/sys/fs/bpf") / unique_name()) {
         require_bpffs();
         if (::mkdir(directory_.c_str(), 0700) != 0) throw std::runtime_error("mkdir in bpffs");
-        must(load_tc_object(directory_, {.hints = 4096, .udp_flows = 4096, .forward = 1024}));
+        must(load_tc_object(directory_,
+                            {.sizes = {.hints = 4096, .udp_flows = 4096, .forward = 1024}}));
         program_ = must(load_xdp_program(directory_, kOwn));
         table_ = std::make_unique<Table>(
             must(Table::open(must(open_pin(directory_ / pins::kTable)), true)));

@@ -12,6 +12,7 @@
 #include "bpfport/counters.h"
 #include "engine/address_list.hpp"
 #include "engine/sklookup_engine.hpp"
+#include "engine/tc_programs.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/netns.hpp"
 #include "kernel/tc_hook.hpp"
@@ -24,12 +25,6 @@ namespace {
 constexpr unsigned kLoopback = 1; // LOOPBACK_IFINDEX
 
 // A fixed handle makes attaching twice a replacement; the priorities put us first in, last out.
-
-const char* program_pin(const Interface& interface, Direction direction) {
-    bool ethernet = interface.has_ethernet_header();
-    if (direction == Direction::kIngress) return ethernet ? pins::kTcIn : pins::kTcInL3;
-    return ethernet ? pins::kTcOut : pins::kTcOutL3;
-}
 
 // Connections that sklookup steers need no packet to be seen.
 bool wants_tc(const InstalledRule& rule) {
@@ -92,7 +87,7 @@ Result<void> TcEngine::open_instance() {
 Result<void> TcEngine::make_instance(const FlowSizes& sizes) {
     auto staging = store_->stage();
     if (!staging) return std::unexpected(staging.error());
-    auto loaded = load_tc_object(staging->path(), sizes);
+    auto loaded = load_tc_object(staging->path(), {.sizes = sizes});
     if (!loaded) return std::unexpected(loaded.error());
     bp_netns_meta meta{BP_ABI, loaded->direct_write, tc_object_build(), current_netns_cookie(),
                        netns_};
@@ -105,25 +100,24 @@ Result<void> TcEngine::make_instance(const FlowSizes& sizes) {
 Result<void> TcEngine::upgrade() {
     auto staging = store_->stage();
     if (!staging) return std::unexpected(staging.error());
-    auto loaded = load_tc_object(staging->path(), {}, instance_->path());
-    if (!loaded) return std::unexpected(loaded.error());
+    auto direct_write = stage_programs(staging->path(), *instance_);
+    if (!direct_write) return std::unexpected(direct_write.error());
     for (const auto& attachment : attachments(*store_, netns_)) {
         auto interface = std::ranges::find(interfaces_, attachment.name().ifindex,
                                            &Interface::ifindex);
         if (interface == interfaces_.end()) continue;
         for (Direction direction : {Direction::kEgress, Direction::kIngress}) {
-            auto program = open_pin(staging->path() / program_pin(*interface, direction));
+            auto program =
+                open_pin(staging->path() / program_pin(link_layer(*interface), direction));
             if (!program) return std::unexpected(program.error());
             BP_TRY(attachment.update(direction, *program), "upgrade");
         }
     }
     BP_TRY(xdp_hooks().upgrade(), "upgrade");
-    for (const char* name : {pins::kTcIn, pins::kTcOut, pins::kTcInL3, pins::kTcOutL3})
-        if (rename((staging->path() / name).c_str(), (instance_->path() / name).c_str()) != 0)
-            return system_error(fmt::format("upgrade: replace program {}", name));
+    BP_TRY(replace_programs(staging->path(), *instance_), "upgrade");
     bp_netns_meta meta = instance_->meta();
     meta.build = tc_object_build();
-    meta.direct_write = loaded->direct_write;
+    meta.direct_write = *direct_write;
     auto map = instance_->open_pin(pins::kMeta);
     if (!map) return std::unexpected(map.error());
     BP_TRY(write_struct(*map, meta, "meta"), "upgrade");
@@ -132,6 +126,8 @@ Result<void> TcEngine::upgrade() {
 
 // The way out before the way in: what is redirected already finds its way back.
 Result<void> TcEngine::hook(const Interface& interface, HookChoice choice) {
+    LinkLayer layer = link_layer(interface);
+    BP_TRY(load_missing_programs(*store_, *instance_, layer), interface.name);
     auto staging = store_->stage();
     if (!staging) return std::unexpected(staging.error());
     bool tcx = choice == HookChoice::kTcx || (choice == HookChoice::kAuto && tcx_supported());
@@ -152,7 +148,7 @@ Result<void> TcEngine::hook(const Interface& interface, HookChoice choice) {
     if (!tcx)
         if (auto published = staging->publish(name); !published) return published;
     for (Direction direction : {Direction::kEgress, Direction::kIngress}) {
-        auto program = instance_->open_pin(program_pin(interface, direction));
+        auto program = instance_->open_pin(program_pin(layer, direction));
         if (!program) return std::unexpected(program.error());
         if (!tcx) {
             BP_TRY(attach_clsact(*program, clsact_filter(meta, direction)), interface.name);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <string>
+#include <tuple>
 
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
@@ -39,43 +40,46 @@ Result<Object<Skeleton>> open(const FlowSizes& sizes, std::uint16_t mark) {
 }
 
 template <typename Skeleton>
-Result<void> load(const fs::path& directory, const FlowSizes& sizes, const fs::path& keep_maps,
-                  std::uint16_t mark) {
-    auto object = open<Skeleton>(sizes, mark);
+Result<void> load(const fs::path& directory, const TcLoad& what, std::uint16_t mark) {
+    auto object = open<Skeleton>(what.sizes, mark);
     if (!object) return std::unexpected(object.error());
-    if (!keep_maps.empty()) BP_TRY(use_instance_maps((*object)->obj, keep_maps), "load programs");
-    if (auto loaded = object->load(); !loaded) return std::unexpected(loaded.error().error());
+    if (!what.keep_maps.empty())
+        BP_TRY(use_instance_maps((*object)->obj, what.keep_maps), "load programs");
 
     auto programs = (*object)->progs;
-    const std::pair<bpf_program*, const char*> program_pins[] = {
-        {programs.bp_tc_in, pins::kTcIn},
-        {programs.bp_tc_out, pins::kTcOut},
-        {programs.bp_tc_in_l3, pins::kTcInL3},
-        {programs.bp_tc_out_l3, pins::kTcOutL3}};
-    for (auto [program, name] : program_pins)
+    const std::tuple<bpf_program*, const char*, LinkLayer> all[] = {
+        {programs.bp_tc_in, pins::kTcIn, LinkLayer::kEthernet},
+        {programs.bp_tc_out, pins::kTcOut, LinkLayer::kEthernet},
+        {programs.bp_tc_in_l3, pins::kTcInL3, LinkLayer::kNone},
+        {programs.bp_tc_out_l3, pins::kTcOutL3, LinkLayer::kNone}};
+    for (auto [program, name, layer] : all)
+        bpf_program__set_autoload(program, layer == what.layer);
+    if (auto loaded = object->load(); !loaded) return std::unexpected(loaded.error().error());
+    for (auto [program, name, layer] : all) {
+        if (layer != what.layer) continue;
         if (int error = bpf_program__pin(program, (directory / name).c_str()); error != 0)
             return system_error(fmt::format("pin program {}", name), -error);
-    return pin_instance_maps((*object)->obj, keep_maps.empty() ? directory : keep_maps);
+    }
+    return pin_instance_maps((*object)->obj, what.keep_maps.empty() ? directory : what.keep_maps);
 }
 
 } // namespace
 
-Result<LoadedObject> load_tc_object(const fs::path& directory, const FlowSizes& sizes,
-                                    const fs::path& keep_maps, TcObject choice) {
+Result<LoadedObject> load_tc_object(const fs::path& directory, const TcLoad& what) {
     auto netns = current_netns_inode();
     if (!netns) return std::unexpected(netns.error());
     auto mark = static_cast<std::uint16_t>(*netns % 0xffff + 1); // bpf/lib/mark.h
     std::string why = "the kernel has no BTF (/sys/kernel/btf/vmlinux)";
-    if (choice == TcObject::kHelper) {
+    if (what.choice == TcObject::kHelper) {
         why = "asked for";
-    } else if (choice == TcObject::kDirect || access("/sys/kernel/btf/vmlinux", R_OK) == 0) {
-        auto direct = load<tc_direct_bpf>(directory, sizes, keep_maps, mark);
+    } else if (what.choice == TcObject::kDirect || access("/sys/kernel/btf/vmlinux", R_OK) == 0) {
+        auto direct = load<tc_direct_bpf>(directory, what, mark);
         if (direct) return LoadedObject{true, {}};
-        if (direct.error().code == EPERM || choice == TcObject::kDirect)
+        if (direct.error().code == EPERM || what.choice == TcObject::kDirect)
             return std::unexpected(direct.error());
         why = direct.error().message.substr(0, direct.error().message.find('\n'));
     }
-    auto helper = load<tc_helper_bpf>(directory, sizes, keep_maps, mark);
+    auto helper = load<tc_helper_bpf>(directory, what, mark);
     if (!helper) return std::unexpected(helper.error());
     return LoadedObject{false, std::move(why)};
 }

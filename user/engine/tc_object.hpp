@@ -27,10 +27,18 @@ struct LoadedObject {
 // kDirect and kHelper load that object or fail: for tests and measurements.
 enum class TcObject { kBest, kDirect, kHelper };
 
-// Pins programs and, unless `keep_maps` names a directory with pinned ones to use, maps.
-Result<LoadedObject> load_tc_object(const std::filesystem::path& directory, const FlowSizes& sizes,
-                                    const std::filesystem::path& keep_maps = {},
-                                    TcObject choice = TcObject::kBest);
+// What lies before the IP header on a device.
+enum class LinkLayer { kEthernet, kNone };
+
+struct TcLoad {
+    LinkLayer layer = LinkLayer::kEthernet; // whose programs
+    FlowSizes sizes = {};                   // of maps that are made
+    std::filesystem::path keep_maps = {};   // a directory with pinned maps to use; empty: new ones
+    TcObject choice = TcObject::kBest;
+};
+
+// Pins the programs and the maps that are made into `directory`.
+Result<LoadedObject> load_tc_object(const std::filesystem::path& directory, const TcLoad& what);
 
 // Differs whenever the compiled programs do.
 std::uint64_t tc_object_build();
