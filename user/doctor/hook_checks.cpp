@@ -19,6 +19,7 @@
 #include "kernel/bpf.hpp"
 #include "kernel/netdev.hpp"
 #include "state/attachment.hpp"
+#include "state/hook_loss.hpp"
 
 namespace bpfport {
 
@@ -116,8 +117,8 @@ void check_hooks(const Store& store, const Snapshot& snapshot, const NetworkFact
         if (!attachment.alive()) {
             findings.push_back({Severity::kBroken,
                                 fmt::format("interface {}", attachment.interface()),
-                                "our programs are gone from it: another program removed them, or "
-                                "the interface was made anew",
+                                hook_loss({attachment.program(Direction::kIngress) != 0,
+                                           attachment.program(Direction::kEgress) != 0}),
                                 "run the attach command again"});
             continue;
         }

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstring>
 #include <memory>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -19,7 +21,7 @@ struct Closer {
 };
 using Socket = std::unique_ptr<mnl_socket, Closer>;
 
-// Ends of a dump: 0 when a further message follows, kDone, kInterrupted, or a negative errno.
+// Ends of an answer: 0 when a further message follows, kDone, kInterrupted, or a negative errno.
 constexpr int kDone = 1;
 constexpr int kInterrupted = 2;
 
@@ -32,7 +34,7 @@ int check(const nlmsghdr* message) {
     }
     if (message->nlmsg_flags & NLM_F_DUMP_INTR) return kInterrupted;
     if (message->nlmsg_type == NLMSG_DONE) return kDone;
-    return message->nlmsg_type == NLMSG_ERROR ? -EPROTO : 0;
+    return message->nlmsg_type == NLMSG_ERROR ? kDone : 0; // an acknowledgement
 }
 
 // One go at the dump: kDone, kInterrupted, or a negative errno.
@@ -55,30 +57,55 @@ int receive(mnl_socket* socket, std::uint32_t sequence, std::vector<std::byte>& 
     }
 }
 
+// One request and its answer, on a socket of its own: the rest of an interrupted one goes with it.
+// kDone or kInterrupted.
+Result<int> ask(int bus, nlmsghdr* request, std::string_view what, Check check,
+                std::vector<std::byte>& messages) {
+    Socket socket(mnl_socket_open2(bus, SOCK_CLOEXEC));
+    if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0)
+        return system_error(fmt::format("{}: open a netlink socket", what));
+    int on = 1;
+    if (check == Check::kStrict)
+        mnl_socket_setsockopt(socket.get(), NETLINK_GET_STRICT_CHK, &on, sizeof on);
+    if (mnl_socket_sendto(socket.get(), request, request->nlmsg_len) < 0)
+        return system_error(fmt::format("{}: send the request", what));
+    messages.clear();
+    int end = receive(socket.get(), request->nlmsg_seq, messages);
+    if (end < 0) return system_error(what, -end);
+    return end;
+}
+
 } // namespace
+
+Result<std::vector<std::byte>> netlink_get(int bus, nlmsghdr* request, std::string_view what) {
+    request->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_ECHO; // a qdisc is told by echo only
+    request->nlmsg_seq = 1;
+    std::vector<std::byte> messages;
+    auto end = ask(bus, request, what, Check::kLoose, messages);
+    if (!end) return std::unexpected(end.error());
+    return messages;
+}
 
 Result<std::vector<std::byte>> netlink_dump(int bus, nlmsghdr* request, std::string_view what,
                                             Check check) {
-    constexpr int kTries = 10;
+    // Thousands of new IPv6 addresses change for seconds after they came, each when its check for
+    // duplicates ends.
+    constexpr auto kPatience = std::chrono::seconds(10);
+    constexpr auto kLongestPause = std::chrono::milliseconds(200);
+    auto end_of_patience = std::chrono::steady_clock::now() + kPatience;
+    auto pause = std::chrono::milliseconds(1);
     request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
     std::vector<std::byte> messages;
-    for (std::uint32_t sequence = 1; sequence <= kTries; ++sequence) {
-        // A socket for each try: the rest of an interrupted answer goes with it.
-        Socket socket(mnl_socket_open2(bus, SOCK_CLOEXEC));
-        if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0)
-            return system_error(fmt::format("{}: open a netlink socket", what));
-        int on = 1;
-        if (check == Check::kStrict)
-            mnl_socket_setsockopt(socket.get(), NETLINK_GET_STRICT_CHK, &on, sizeof on);
+    for (std::uint32_t sequence = 1; std::chrono::steady_clock::now() < end_of_patience;
+         ++sequence) {
         request->nlmsg_seq = sequence;
-        if (mnl_socket_sendto(socket.get(), request, request->nlmsg_len) < 0)
-            return system_error(fmt::format("{}: send the request", what));
-        messages.clear();
-        int end = receive(socket.get(), sequence, messages);
-        if (end < 0) return system_error(what, -end);
-        if (end == kDone) return messages;
+        auto end = ask(bus, request, what, check, messages);
+        if (!end) return std::unexpected(end.error());
+        if (*end == kDone) return messages;
+        std::this_thread::sleep_for(pause);
+        pause = std::min(2 * pause, kLongestPause);
     }
-    return failure(fmt::format("{}: changed during each of {} tries", what, kTries),
+    return failure(fmt::format("{}: changed during each try for {} s", what, kPatience.count()),
                    "try again when fewer interfaces or sockets come and go");
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// One netlink dump: send a request, gather every message of the answer. Callers parse the bytes
-// with pure functions, so that the parsers can be tested and fuzzed without a kernel.
+// One netlink request: send it, gather every message of the answer. Callers parse the bytes with
+// pure functions, so that the parsers can be tested and fuzzed without a kernel.
 #pragma once
 
 #include <cstddef>
@@ -24,6 +24,10 @@ namespace bpfport {
 enum class Check { kLoose, kStrict };
 Result<std::vector<std::byte>> netlink_dump(int bus, nlmsghdr* request, std::string_view what,
                                             Check check = Check::kLoose);
+
+// One object: `request` gets NLM_F_REQUEST | NLM_F_ACK | NLM_F_ECHO. What is not there is the
+// kernel's error.
+Result<std::vector<std::byte>> netlink_get(int bus, nlmsghdr* request, std::string_view what);
 
 // Calls back for each well-formed message. `messages` is 4-byte aligned.
 void for_each_message(std::span<const std::byte> messages,

@@ -4,8 +4,15 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
+#include <libmnl/libmnl.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+
+#include <algorithm>
+#include <string>
 
 #include "kernel/bpf.hpp"
+#include "kernel/netlink_dump.hpp"
 
 namespace bpfport {
 
@@ -37,12 +44,57 @@ const char* name_of(Direction direction) {
     return direction == Direction::kIngress ? "ingress" : "egress";
 }
 
+// The kind of the qdisc in the place that clsact and ingress share; empty: none.
+std::string qdisc_kind(unsigned ifindex) {
+    alignas(nlmsghdr) char buffer[64];
+    nlmsghdr* request = mnl_nlmsg_put_header(buffer);
+    request->nlmsg_type = RTM_GETQDISC;
+    auto* wanted = static_cast<tcmsg*>(mnl_nlmsg_put_extra_header(request, sizeof(tcmsg)));
+    wanted->tcm_ifindex = static_cast<int>(ifindex);
+    wanted->tcm_parent = TC_H_CLSACT;
+    auto messages = netlink_get(NETLINK_ROUTE, request, "read the qdisc");
+    std::string kind;
+    if (!messages) return kind;
+    for_each_message(*messages, [&](const nlmsghdr* message) {
+        for_each_attribute(attributes_of(message, sizeof(tcmsg)), [&](auto type, auto payload) {
+            if (type != TCA_KIND) return;
+            kind.assign(reinterpret_cast<const char*>(payload.data()), payload.size());
+            kind.resize(std::min(kind.find('\0'), kind.size()));
+        });
+    });
+    return kind;
+}
+
+// The kernel says EEXIST for clsact itself and for an ingress qdisc in its place. That one has no
+// way out, and takes a filter for the way out as another one for the way in.
+Result<void> make_clsact(bpf_tc_hook& hook) {
+    int error = bpf_tc_hook_create(&hook);
+    if (error == 0) return {};
+    if (error != -EEXIST)
+        return system_error(
+            "create clsact qdisc", -error,
+            error == -ENOENT ? "the kernel lacks sch_ingress (CONFIG_NET_SCH_INGRESS)" : "");
+    std::string kind = qdisc_kind(static_cast<unsigned>(hook.ifindex));
+    if (kind == "clsact") return {};
+    return failure(
+        fmt::format("create clsact qdisc: an {} qdisc has its place, which sees no packets on the "
+                    "way out, so replies would keep the target port",
+                    kind),
+        "make it clsact (tc qdisc del dev DEVICE ingress, then tc qdisc add dev DEVICE clsact and "
+        "the same filters), or use Linux 6.6 or later, where tcx needs no qdisc; tcp alone is "
+        "served by --engine sklookup without hooks");
+}
+
 } // namespace
 
 bool tcx_supported() {
-    std::uint32_t count = 0;
-    return bpf_prog_query(static_cast<int>(kLoopback), static_cast<bpf_attach_type>(kTcxIngress), 0,
-                          nullptr, nullptr, &count) == 0;
+    static const bool supported = [] { // the question waits for the lock of all interfaces
+        std::uint32_t count = 0;
+        return bpf_prog_query(static_cast<int>(kLoopback),
+                              static_cast<bpf_attach_type>(kTcxIngress), 0, nullptr, nullptr,
+                              &count) == 0;
+    }();
+    return supported;
 }
 
 Result<Fd> attach_tcx(const Fd& program, unsigned ifindex, Direction direction) {
@@ -57,10 +109,7 @@ Result<Fd> attach_tcx(const Fd& program, unsigned ifindex, Direction direction) 
 
 Result<void> attach_clsact(const Fd& program, const ClsactFilter& filter) {
     bpf_tc_hook hook = hook_of(filter);
-    if (int error = bpf_tc_hook_create(&hook); error != 0 && error != -EEXIST)
-        return system_error(
-            "create clsact qdisc", -error,
-            error == -ENOENT ? "the kernel lacks sch_ingress (CONFIG_NET_SCH_INGRESS)" : "");
+    if (auto made = make_clsact(hook); !made) return made;
     bpf_tc_opts options = options_of(filter);
     options.prog_fd = program.get();
     options.flags = BPF_TC_F_REPLACE;
@@ -83,6 +132,8 @@ std::optional<std::uint32_t> clsact_program(const ClsactFilter& filter) {
     bpf_tc_hook hook = hook_of(filter);
     bpf_tc_opts options = options_of(filter);
     if (bpf_tc_query(&hook, &options) != 0) return {};
+    // On an ingress qdisc, a filter of the way out runs on the way in.
+    if (filter.direction == Direction::kEgress && qdisc_kind(filter.ifindex) != "clsact") return {};
     return options.prog_id;
 }
 
