@@ -179,6 +179,30 @@ TEST_F(Doctor, ProbeSaysWhichPathItTested) {
                 testing::IsEmpty());
 }
 
+// The made-up client has no next hop, so its SYN-ACK never leaves; a healthy rule stays one, however
+// often and under whatever engine it is asked.
+TEST_F(Doctor, ProbeOfAHostWithoutADefaultRoute) {
+    REQUIRE_KERNEL(5, 18);
+    const ClientServer net;
+    const Service service(net.server, 3000);
+    for (const char* engine : {"tc", "sklookup", "xdp"}) {
+        ASSERT_TRUE(works(net.server, std::string("attach eth0 80:3000 --engine ") + engine));
+        for (int round = 0; round < 4; ++round) {
+            auto found = examine(net.server, {"--probe"});
+            EXPECT_EQ(found.severity_of("the listener on 3000 took the SYN"), "ok")
+                << engine << ", round " << round << "\n"
+                << found.findings.dump(2);
+            EXPECT_EQ(found.status, 0);
+        }
+    }
+    // With cookies alone nothing is left to see: then it says so, and not that the rule is broken.
+    net.server.sysctl("net/ipv4/tcp_syncookies", "2");
+    auto found = examine(net.server, {"--probe"});
+    EXPECT_EQ(found.severity_of("can't tell: no answer to a SYN"), "note")
+        << found.findings.dump(2);
+    EXPECT_EQ(found.status, 0);
+}
+
 TEST_F(Doctor, ProbeMeetsTheFirewall) {
     REQUIRE_KERNEL(5, 18);
     REQUIRE_PROGRAM("nft");

@@ -15,6 +15,7 @@
 
 #include "doctor/wire.hpp"
 #include "kernel/sock_diag.hpp"
+#include "kernel/sysctl.hpp"
 #include "trace/frame.hpp"
 
 namespace bpfport {
@@ -108,19 +109,45 @@ bool half_open(std::uint16_t port, const Address& client, std::uint16_t client_p
            });
 }
 
+// What shows that a SYN came through: the answer on its way out, or the half-open connection, which
+// is on the target port, or under sklookup on the listen port.
+struct Evidence {
+    std::optional<FrameView> answer;
+    bool half_open = false;
+};
+
+// The half-open connection is looked for at once and again and again: without a next hop for its
+// answer it is gone as soon as the kernel has given up on finding one, which an earlier probe may
+// have begun to do.
+Evidence watch(const Tap& tap, const PacketSpec& asked, std::uint16_t target) {
+    constexpr std::chrono::milliseconds kSlice{25}, kEnough{400};
+    Evidence evidence;
+    for (std::chrono::milliseconds waited{0}; waited < kPatience; waited += kSlice) {
+        for (std::uint16_t port : {target, asked.destination_port})
+            evidence.half_open |= half_open(port, asked.source, asked.source_port);
+        evidence.answer = tap.answer(asked.source, asked.source_port, kSlice);
+        if (evidence.answer || (evidence.half_open && waited >= kEnough)) break;
+    }
+    return evidence;
+}
+
 void judge_tcp(const RuleStatus& rule, const std::string& path, const PacketSpec& asked,
-               const std::optional<FrameView>& answer, Findings& findings) {
+               const Evidence& evidence, Findings& findings) {
     auto add = [&](Severity severity, std::string text, std::string remedy = {}) {
         findings.push_back({severity, subject_of(rule),
                             fmt::format("probe {}: {}", path, std::move(text)), std::move(remedy)});
     };
-    std::uint16_t target = rule.rule.rule.target_of(asked.destination_port);
+    const auto& answer = evidence.answer;
     if (!answer) {
-        if (half_open(target, asked.source, asked.source_port))
+        if (evidence.half_open)
             add(Severity::kOk,
                 fmt::format("the listener on {} took the SYN; no way out was tested, "
                             "since there is no next hop for the made-up client",
-                            target));
+                            rule.rule.rule.target_of(asked.destination_port)));
+        else if (read_net_sysctl("ipv4/tcp_syncookies").value_or("1") == "2")
+            add(Severity::kNote,
+                "can't tell: no answer to a SYN, and with net.ipv4.tcp_syncookies=2 a connection "
+                "that was begun leaves no trace");
         else
             add(Severity::kBroken, "no answer to a SYN, and no connection was begun",
                 "see the findings above: the firewall, rp_filter, or a program before ours");
@@ -175,9 +202,11 @@ void probe_interface(const RuleStatus& rule, const Interface& interface,
     if (auto sent = injector->send(build_frame(spec, from, mac)); !sent)
         return skip(sent.error().message);
     bool tcp = spec.protocol == Protocol::kTcp;
-    auto answer = tap->answer(spec.source, spec.source_port, tcp ? kPatience : kPatience / 4);
-    if (!tcp) return judge_udp(rule, path, answer, findings);
-    judge_tcp(rule, path, spec, answer, findings);
+    if (!tcp)
+        return judge_udp(rule, path, tap->answer(spec.source, spec.source_port, kPatience / 4),
+                         findings);
+    auto target = rule.rule.rule.target_of(spec.destination_port);
+    judge_tcp(rule, path, spec, watch(*tap, spec, target), findings);
     spec.flags = kTcpRst; // the half-open connection goes
     spec.sequence = 2;
     static_cast<void>(injector->send(build_frame(spec, from, mac)));
