@@ -53,6 +53,9 @@ SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
         count_outcome(BP_OUTCOME_DRAINING);
         return SK_PASS;
     }
+    if (rule_spares(rule, key.local) &&
+        keeps_its_address(ctx, ifindex, proto, key.local, listen_port))
+        return SK_PASS;
     key.peer_port = READ(ctx, remote_port);
     key.target_port = rule_target(rule, listen_port);
     if (proto == BP_UDP) {
@@ -124,12 +127,18 @@ static __always_inline void on_listen(struct bpf_sock_ops* ctx)
     struct bp_listener_key key = {.proto = BP_TCP};
     __u32 port = READ(ctx, local_port);
     struct bpf_sock* sk = READ(ctx, sk);
+    __u16 slot;
     long error;
 
     if (!sk) return;
     key.port = bpf_htons(port);
-    if (!(rules_slot(rules_side(), BP_TCP, key.port) & BP_SLOT_STEERED)) return;
+    slot = rules_slot(rules_side(), BP_TCP, key.port);
+    if (!(slot & (BP_SLOT_STEERED | BP_SLOT_SET))) return;
     local_address(ctx, key.address);
+    if (!(slot & BP_SLOT_STEERED)) { /* no target: of interest where it keeps its address */
+        if (address_is_loopback(key.address)) keep_listener(ctx, &key);
+        return;
+    }
     error = keep_listener(ctx, &key);
     /* All slots taken: the group is served through those, this one included. */
     if (!error || error == -BP_EEXIST)
@@ -231,7 +240,8 @@ SEC("tc") int bp_find(struct __sk_buff* skb)
     if (sk) {
         bool listens = find.proto == BP_UDP ? !READ(sk, dst_port) : READ(sk, state) == STATE_LISTEN;
 
-        if (listens) keep_for_loader(sk, &find);
+        /* One on another port is what a rule in force steers to. */
+        if (listens && READ(sk, src_port) == bpf_ntohs(find.port)) keep_for_loader(sk, &find);
         bpf_sk_release(sk);
     }
     bpf_skb_store_bytes(skb, ETH_HEADER_LEN, &find, sizeof(find), 0);

@@ -135,7 +135,8 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
     struct bp_flow* flow = flow_lookup(q.proto, &q.key);
 
     if (flow && flow->listen_port == q.listen_port &&
-        !(q.opens && (q.known_only || (rule->flags & BP_RULE_CAREFUL)))) {
+        !(q.opens && (q.known_only || (rule->flags & BP_RULE_CAREFUL) ||
+                      rule_spares(rule, q.key.local)))) {
         q.target_port = flow->target_port;
         if (q.proto == BP_UDP) flow_used(flow);
     } else {

@@ -70,6 +70,8 @@ static __always_inline enum verdict admit_tcp(struct __sk_buff* skb, struct quer
     /* A server that was on the listen port before us, or a connection opened from there. */
     if (tenure.owner >= OWNER_UNKNOWN || (tenure.owner == OWNER_CLOSED && !q->opens))
         return leave(BP_OUTCOME_LISTEN_SOCKET);
+    if (tenure.owner == OWNER_KEEPER && rule_spares(rule, q->key.local))
+        return leave(BP_OUTCOME_LISTEN_SOCKET);
 
     /* Connections to the target before the last change of the rule stay there. */
     if (rule->old_target_first) {
@@ -116,13 +118,16 @@ static __always_inline enum verdict admit_udp(struct __sk_buff* skb, struct quer
 {
     struct bp_flow* known = flow_lookup(BP_UDP, &q->key);
     bool ours = known && known->listen_port == q->listen_port;
+    enum owner owner;
 
     /* For example a resolver that asks from port 53: the answer is for it. */
     if (known && is_own_flow(known, q->listen_port)) {
         flow_used(known);
         return leave(BP_OUTCOME_LISTEN_SOCKET);
     }
-    if (bp_udp_owner(skb, q->listen_port) == OWNER_UNKNOWN)
+    owner = bp_udp_owner(skb, q->listen_port);
+    if (owner == OWNER_UNKNOWN) return leave(BP_OUTCOME_LISTEN_SOCKET);
+    if (owner == OWNER_KEEPER && rule_spares(rule, q->key.local))
         return leave(BP_OUTCOME_LISTEN_SOCKET);
     if ((rule->flags & BP_RULE_DRAINING) && !ours) return leave(BP_OUTCOME_DRAINING);
     if (rule->on_absent != BP_ABSENT_RESET &&

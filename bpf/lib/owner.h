@@ -8,6 +8,7 @@
 
 #include "lib/device.h"
 #include "lib/flows.h"
+#include "lib/listeners.h"
 #include "lib/packet.h"
 #include "lib/query.h"
 #include "lib/rules.h"
@@ -15,6 +16,7 @@
 enum owner {
     OWNER_NONE,       /* no socket at all */
     OWNER_LISTENER,   /* nobody yet, but somebody listens */
+    OWNER_KEEPER,     /* nobody yet, but somebody listens on this very loopback address */
     OWNER_CLOSED,     /* a TIME_WAIT that a new SYN may replace */
     OWNER_UNKNOWN,    /* a living connection that has no record: a handshake, or older than we are */
     OWNER_DIRECT,     /* a living connection on record as direct */
@@ -28,6 +30,15 @@ struct tenure {
 };
 
 #define TENURE_PORT_SHIFT 8
+
+/* Of a socket that no peer is connected to. */
+static __always_inline enum owner listener_kind(const struct bpf_sock* sk)
+{
+    __u8 address[16] __attribute__((aligned(4)));
+
+    bound_address(sk, address);
+    return address_is_loopback(address) ? OWNER_KEEPER : OWNER_LISTENER;
+}
 
 /* Who holds the query's tuple (peer, local:local_port)? In one number: enum owner, and above it the
  * listen port of a redirected one. Checked by the verifier alone, see lib/query.h. */
@@ -46,7 +57,7 @@ GLOBAL __u32 bp_tcp_owner(struct __sk_buff* skb, __u32 local_port)
     if (!sk) return OWNER_NONE;
     state = READ(sk, state);
     if (state == STATE_LISTEN) {
-        owner = OWNER_LISTENER;
+        owner = listener_kind(sk);
     } else if (state == STATE_TIME_WAIT) {
         owner = OWNER_CLOSED;
     } else {
@@ -81,7 +92,7 @@ GLOBAL __u32 bp_udp_owner(struct __sk_buff* skb, __u32 local_port)
     sk = bpf_sk_lookup_udp(skb, &tuple, socket_tuple(&tuple, &q->key, local_port),
                            BPF_F_CURRENT_NETNS, 0);
     if (!sk) return OWNER_NONE;
-    owner = READ(sk, dst_port) ? OWNER_UNKNOWN : OWNER_LISTENER;
+    owner = READ(sk, dst_port) ? OWNER_UNKNOWN : listener_kind(sk);
     bpf_sk_release(sk);
     return owner;
 }

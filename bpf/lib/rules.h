@@ -115,6 +115,13 @@ static __always_inline __u32 find_rule_quickly(const struct bp_table_side* side,
     return !rule->ifindex || rule->ifindex == ifindex ? id : 0;
 }
 
+/* A program that listens on the listen port of one loopback address, such as a resolver's stub on
+ * 127.0.0.53, keeps it: a rule takes it only when it names that address. */
+static __always_inline bool rule_spares(const struct bp_rule* rule, const __u8* local)
+{
+    return address_is_loopback(local) && !(rule->flags & BP_RULE_ADDRESS);
+}
+
 /* The target of a listen port that the rule covers. */
 static __always_inline __be16 rule_target(const struct bp_rule* rule, __be16 listen_port)
 {

@@ -19,10 +19,11 @@ static __always_inline bool asleep(__u16 slot)
            !*(volatile __u32*)&bp_table.awake;
 }
 
-/* Whether tc serves this packet of a sklookup rule. */
+/* Whether tc serves this packet of a sklookup rule. Of a loopback address it serves every datagram:
+ * whether a program keeps that address is not seen by sk_lookup, which runs before. */
 static __always_inline bool stands_in(struct query* q, const struct bp_rule* rule)
 {
-    if (q->proto == BP_UDP) return false;
+    if (q->proto == BP_UDP) return rule_spares(rule, q->key.local);
     if ((rule->flags & BP_RULE_STANDBY) && bp_table.by_tc[port_index(q->key.target_port)])
         return true;
     q->known_only = true;

@@ -70,6 +70,19 @@ static __always_inline enum steered steer(struct bpf_sk_lookup* ctx, __u32 ifind
     return bp_steer_to(ctx, ifindex, &key);
 }
 
+/* Whether what is asked for is a program's own loopback address: such a listener on the listen port
+ * itself is kept among those that can be steered to, and so leaves by itself when it closes. tc tells
+ * of datagrams. */
+static __always_inline bool keeps_its_address(struct bpf_sk_lookup* ctx, __u32 ifindex, __u8 proto,
+                                              const __u8* local, __be16 listen_port)
+{
+    struct bp_listener_key key = {.port = listen_port, .proto = proto};
+
+    if (proto == BP_UDP) return true;
+    copy_address(key.address, local);
+    return bp_steer_to(ctx, ifindex, &key) == STEERED;
+}
+
 /* A datagram that was steered: tc gives its answer the listen port back (tc_out). */
 static __always_inline void remember_datagram(const struct bp_flow_key* key, __be16 listen_port,
                                               __u16 rule)

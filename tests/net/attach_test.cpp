@@ -170,6 +170,9 @@ TEST_F(NetTest, AttachTwiceIsSuccessAndConflictsAreRefused) {
     EXPECT_TRUE(refuses(net.server, "detach eth0 81:3000", 1, {"81:3000", "80:3000 on eth0"}));
     const auto explained = tool(net.server, "attach eth0 81:3000 --explain");
     EXPECT_THAT(explained.out, HasSubstr("nothing was changed"));
+    EXPECT_THAT(explained.out, HasSubstr("81:3000 on eth0: would be attached"));
+    EXPECT_THAT(explained.out, testing::Not(HasSubstr(": attached")));
+    EXPECT_TRUE(refuses(net.server, "attach ETH0 81:3000", 1, {"did you mean eth0?"}));
     EXPECT_EQ(status(net.server), before); // nothing of all that left a trace
     EXPECT_TRUE(alive(open));
     ASSERT_TRUE(works(net.server, "detach --all"));

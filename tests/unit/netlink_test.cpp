@@ -58,6 +58,7 @@ TEST(SuggestName, OffersTheNearestOrAll) {
     EXPECT_EQ(suggest_name("eht0", few), "there are lo, eth0, wlan0");
     EXPECT_EQ(suggest_name("eth1", few), "did you mean eth0? there are lo, eth0, wlan0");
     EXPECT_EQ(suggest_name("wlan", few), "did you mean wlan0? there are lo, eth0, wlan0");
+    EXPECT_EQ(suggest_name("ETH0", few), "did you mean eth0? there are lo, eth0, wlan0");
     EXPECT_EQ(suggest_name("docker0", few), "there are lo, eth0, wlan0");
     std::vector<std::string> many;
     for (int i = 0; i < 50; ++i)

@@ -148,6 +148,8 @@ struct Theft {
 };
 
 TEST(PlanAttach, NobodyIsRobbed) {
+    auto bound_to_lo = listener(Protocol::kTcp, "127.0.0.1", 80);
+    bound_to_lo.socket.ifindex = 1;
     const Theft cases[] = {
         {"every address", listener(Protocol::kTcp, "0.0.0.0", 80), "80:3000", 0, true},
         {"every address, v6", listener(Protocol::kTcp, "::", 80), "80:3000", 0, true},
@@ -159,7 +161,10 @@ TEST(PlanAttach, NobodyIsRobbed) {
          false},
         {"another port", listener(Protocol::kTcp, "::", 81), "80:3000", 0, false},
         {"another protocol", listener(Protocol::kUdp, "::", 80), "80:3000", 0, false},
-        {"loopback", listener(Protocol::kTcp, "127.0.0.1", 80), "80:3000", 0, true},
+        {"a loopback address is kept", listener(Protocol::kTcp, "127.0.0.1", 80), "80:3000", 0,
+         false},
+        {"and named", listener(Protocol::kTcp, "127.0.0.1", 80), "127.0.0.1:80:3000", 0, true},
+        {"and bound to lo", bound_to_lo, "127.0.0.1:80:3000", 0, true},
         {"loopback, left alone", listener(Protocol::kTcp, "127.0.0.1", 80), "80:3000",
          BP_RULE_NO_LOCAL, false},
     };

@@ -11,6 +11,7 @@
 #include "engine/guard.hpp"
 #include "engine/plan.hpp"
 #include "engine/sockname.hpp"
+#include "engine/theft.hpp"
 #include "engine/xdp_hooks.hpp"
 #include "kernel/tc_hook.hpp"
 
@@ -40,21 +41,24 @@ const char* hook_text(const TcOptions& options) {
     return tcx ? "tcx" : "clsact";
 }
 
+// `done`: "attached", or "would be attached" where nothing is changed.
 void print_plan(std::ostream& out, const Plan& plan, const HostFacts& facts,
-                const TcOptions& options) {
+                const TcOptions& options, std::string_view done) {
     auto text = [&](const InstalledRule& rule) {
         return placed(rule, facts.interfaces).to_string();
     };
     for (const auto& rule : plan.kept) fmt::print(out, "{}: attached already\n", text(rule));
     for (const auto& [before, after] : plan.replaced)
-        fmt::print(out, "{}: replaces {} ({})\n", text(after), before.rule.to_string(),
+        fmt::print(out, "{}: {}, replaces {} ({})\n", text(after), done,
+                   before.rule.to_string(),
                    before.engine == after.engine
                        ? engine_name(after.engine)
                        : fmt::format("{}, now {}", engine_name(before.engine),
                                      engine_name(after.engine)));
     for (const auto& rule : plan.added)
-        fmt::print(out, "{}: attached ({}, {})\n", text(rule), engine_name(rule.engine),
+        fmt::print(out, "{}: {} ({}, {})\n", text(rule), done, engine_name(rule.engine),
                    hook_text(options));
+    for (const auto& note : kept_addresses(plan, facts)) fmt::print(out, "note: {}\n", note);
 }
 
 std::set<std::uint32_t> engines_of(const std::vector<InstalledRule>& rules) {
@@ -65,7 +69,7 @@ std::set<std::uint32_t> engines_of(const std::vector<InstalledRule>& rules) {
 
 void explain(std::ostream& out, const Plan& plan, const HostFacts& facts,
              const TcOptions& options) {
-    print_plan(out, plan, facts, options);
+    print_plan(out, plan, facts, options, "would be attached");
     for (const auto& reason : plan.reasons) fmt::print(out, "{}\n", reason);
     for (std::uint32_t engine : engines_of(plan.rules))
         fmt::print(out, "{}: {}\n", engine_name(engine), engine_text(engine));
@@ -190,7 +194,7 @@ Result<void> attach(const Session& session, AttachOptions& options) {
         return {};
     }
     if (auto done = guard_and_apply(*store, *engine, options, *plan, *facts); !done) return done;
-    print_plan(session.out, *plan, *facts, options.tc);
+    print_plan(session.out, *plan, *facts, options.tc, "attached");
     print_warnings(session, plan->warnings);
     print_warnings(session, engine->warnings());
     return {};

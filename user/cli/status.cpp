@@ -2,8 +2,10 @@
 // bpfport status [SCOPE...]
 #include <algorithm>
 #include <ostream>
+#include <set>
 
 #include <fmt/ostream.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
@@ -12,6 +14,8 @@
 #include "cli/status_cgroup.hpp"
 #include "cli/table.hpp"
 #include "engine/sockname.hpp"
+#include "engine/theft.hpp"
+#include "state/hook_loss.hpp"
 #include "stats/counts.hpp"
 #include "stats/snapshot.hpp"
 
@@ -36,7 +40,31 @@ std::string target_text(const RuleStatus& rule) {
     return rule.rule.has(BP_RULE_FORWARDED) ? "-" : "nobody listens";
 }
 
-std::string notes(const RuleStatus& rule) {
+// "127.0.0.53,127.0.0.54"
+std::string addresses(const std::vector<Listener>& listeners) {
+    std::set<std::string> found;
+    for (const auto& listener : listeners) found.insert(listener.socket.local.to_string());
+    return fmt::format("{}", fmt::join(found, ","));
+}
+
+// Of each rule of the snapshot, in order. Processes are named only where there is one to name.
+Result<std::vector<OtherListeners>> other_listeners(const Snapshot& snapshot) {
+    std::vector<OtherListeners> others;
+    for (Owners owners : {Owners::kSkip, Owners::kName}) {
+        auto facts = host_facts(owners);
+        if (!facts) return std::unexpected(facts.error());
+        others.clear();
+        for (const auto& rule : snapshot.rules)
+            others.push_back(listeners_beside(rule.rule, facts->listeners));
+        if (std::ranges::all_of(others, [](const OtherListeners& one) {
+                return one.keepers.empty() && one.hidden.empty();
+            }))
+            break;
+    }
+    return others;
+}
+
+std::string notes(const RuleStatus& rule, const OtherListeners& others) {
     std::string text;
     auto note = [&](bool when, std::string_view word) {
         if (when) text += fmt::format("{}{}", text.empty() ? "" : " ", word);
@@ -49,6 +77,7 @@ std::string notes(const RuleStatus& rule) {
     note(!rule.says_target, wants_sockname(rule.rule) ? "SOCKNAME-LISTEN" : "sockname:listen");
     note(rule.rule.old_target_first != 0,
          fmt::format("old-target:{}", rule.rule.old_target_first));
+    note(!others.keepers.empty(), fmt::format("kept:{}", addresses(others.keepers)));
     note(rule.rule.has(BP_RULE_EXCLUSIVE), "exclusive");
     note(rule.rule.has(BP_RULE_NO_LOCAL), "no-local");
     note(rule.rule.has(BP_RULE_FORWARDED), "forwarded");
@@ -67,6 +96,10 @@ std::string traffic(std::optional<std::uint64_t> packets, std::optional<std::uin
     return packets && bytes ? fmt::format("{} pkt {}", *packets, human_bytes(*bytes)) : "-";
 }
 
+std::string loss_of(const HookStatus& hook) {
+    return hook_loss({!hook.tag_in.empty(), !hook.tag_out.empty()});
+}
+
 void print_sklookup(std::ostream& out, const Snapshot& snapshot) {
     if (!snapshot.sklookup) return;
     fmt::print(out, "sklookup: {}, {} listening socket{}\n",
@@ -83,32 +116,52 @@ void print_sklookup(std::ostream& out, const Snapshot& snapshot) {
                        rule.rule.rule.to_string());
 }
 
-void print_table(std::ostream& out, const Snapshot& snapshot) {
+void print_table(std::ostream& out, const Snapshot& snapshot,
+                 const std::vector<OtherListeners>& others) {
     TextTable table({"SCOPE", "RULE", "ENGINE", "IN", "OUT", "CONNECTIONS", "TARGET", "NOTES"});
-    for (const auto& rule : snapshot.rules) {
+    for (std::size_t i = 0; i < snapshot.rules.size(); i++) {
+        const RuleStatus& rule = snapshot.rules[i];
         RuleCounts counts = counts_of(rule);
         table.add({rule.scope, rule.rule.rule.to_string(), engine_name(rule.rule.engine),
                    traffic(counts.packets_in, counts.bytes_in),
                    traffic(counts.packets_out, counts.bytes_out), connections(rule),
-                   target_text(rule), notes(rule)});
+                   target_text(rule), notes(rule, others[i])});
     }
     fmt::print(out, "{}", table.to_string());
 
     fmt::print(out, "\ntc: {}; hooks:",
                snapshot.direct_write ? "fast path" : "helper path (no BTF or kernel before 6.2)");
     for (const auto& hook : snapshot.hooks)
-        fmt::print(out, " {} ({}{}{}{})", hook.interface, hook.kind, hook.alive ? "" : ", GONE",
+        fmt::print(out, " {} ({}{}{}{})", hook.interface, hook.kind, hook.alive ? "" : ", BROKEN",
                    *hook.xdp ? ", xdp " : "", hook.xdp);
     fmt::print(out, "\n");
+    for (const auto& hook : snapshot.hooks)
+        if (!hook.alive)
+            fmt::print(out, "warning: {}: {}; run the attach command again\n", hook.interface,
+                       loss_of(hook));
     print_sklookup(out, snapshot);
+    for (std::size_t i = 0; i < snapshot.rules.size(); i++)
+        for (const auto& listener : others[i].hidden)
+            fmt::print(out, "warning: {}: {}\n", snapshot.rules[i].rule.rule.to_string(),
+                       hidden_text(snapshot.rules[i].rule, listener));
     for (const auto& name : snapshot.unhooked)
-        fmt::print(out, "warning: {} is not hooked; run the attach command again\n", name);
+        if (std::ranges::find(snapshot.hooks, name, &HookStatus::interface) == snapshot.hooks.end())
+            fmt::print(out, "warning: {} is not hooked; run the attach command again\n", name);
     for (unsigned i = 0; i < BP_OUTCOME_COUNT; i++)
         if (snapshot.outcomes[i])
             fmt::print(out, "{:>12}  {}\n", snapshot.outcomes[i], outcome_text(i));
 }
 
-Json to_json(const RuleStatus& rule) {
+Json to_json(const std::vector<Listener>& listeners) {
+    Json json = Json::array();
+    for (const auto& listener : listeners)
+        json.push_back({{"address", listener.socket.local.to_string()},
+                        {"port", listener.socket.local_port},
+                        {"process", listener.process}});
+    return json;
+}
+
+Json to_json(const RuleStatus& rule, const OtherListeners& others) {
     Json json;
     json["scope"] = rule.scope;
     json["rule"] = rule.rule.rule.to_string();
@@ -129,28 +182,28 @@ Json to_json(const RuleStatus& rule) {
     known("bytes_out", counts.bytes_out);
     known("connections", counts.connections);
     known("open_connections", counts.open);
-    json["listeners"] = Json::array();
-    for (const auto& listener : rule.listeners)
-        json["listeners"].push_back({{"address", listener.socket.local.to_string()},
-                                     {"port", listener.socket.local_port},
-                                     {"process", listener.process}});
-    json["notes"] = notes(rule);
+    json["listeners"] = to_json(rule.listeners);
+    json["keep_their_address"] = to_json(others.keepers);
+    json["hidden"] = to_json(others.hidden);
+    json["notes"] = notes(rule, others);
     return json;
 }
 
 void print_json(std::ostream& out, const std::optional<Snapshot>& snapshot,
-                const CgroupSnapshot& cgroups) {
+                const std::vector<OtherListeners>& others, const CgroupSnapshot& cgroups) {
     Json json;
     json["rules"] = Json::array();
     if (snapshot) {
         json["netns"] = snapshot->netns;
         json["path"] = snapshot->direct_write ? "fast" : "helper";
-        for (const auto& rule : snapshot->rules) json["rules"].push_back(to_json(rule));
+        for (std::size_t i = 0; i < snapshot->rules.size(); i++)
+            json["rules"].push_back(to_json(snapshot->rules[i], others[i]));
         for (const auto& hook : snapshot->hooks)
             json["hooks"].push_back({{"interface", hook.interface},
                                      {"ifindex", hook.ifindex},
                                      {"hook", hook.kind},
                                      {"alive", hook.alive},
+                                     {"lost", loss_of(hook)},
                                      {"tag_in", hook.tag_in},
                                      {"tag_out", hook.tag_out},
                                      {"xdp", hook.xdp},
@@ -186,15 +239,17 @@ Result<void> status(const Session& session, const StatusOptions& options) {
                                                          : rule.scope == scope.name();
             });
         });
+    auto others = *snapshot ? other_listeners(**snapshot) : std::vector<OtherListeners>();
+    if (!others) return std::unexpected(others.error());
     auto cgroups = take_cgroup_snapshot(*store);
     if (!cgroups) return std::unexpected(cgroups.error());
     keep_only(*cgroups, only->scopes);
     if (options.json) {
-        print_json(session.out, *snapshot, *cgroups);
+        print_json(session.out, *snapshot, *others, *cgroups);
         return {};
     }
     bool only_cgroups = std::ranges::any_of(only->scopes, &Scope::is_cgroup);
-    if (*snapshot && !only_cgroups) print_table(session.out, **snapshot);
+    if (*snapshot && !only_cgroups) print_table(session.out, **snapshot, *others);
     print_cgroups(session.out, *cgroups);
     if (!*snapshot && cgroups->empty())
         fmt::print(session.out, "nothing is attached in this network namespace\n");

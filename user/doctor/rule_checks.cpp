@@ -7,6 +7,7 @@
 
 #include "bpfport/meta.h"
 #include "engine/sockname.hpp"
+#include "engine/theft.hpp"
 #include "rule/conflict.hpp"
 
 namespace bpfport {
@@ -100,12 +101,12 @@ void check_sockname(const RuleStatus& rule, Findings& findings) {
 }
 
 void check_hidden(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
-    for (const auto& listener : facts.host.listeners)
-        if (takes_from(rule.rule, listener.socket))
-            add(findings, Severity::kWarning, rule,
-                fmt::format("{}, but new clients go to {}", listener.to_string(),
-                            rule.rule.rule.target_of(listener.socket.local_port)),
-                "stop that program, or detach the rule");
+    OtherListeners others = listeners_beside(rule.rule, facts.host.listeners);
+    for (const auto& listener : others.hidden)
+        add(findings, Severity::kWarning, rule, hidden_text(rule.rule, listener),
+            "stop that program, or detach the rule");
+    for (const auto& listener : others.keepers)
+        add(findings, Severity::kNote, rule, keeper_text(listener));
 }
 
 void check_forwarding(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {

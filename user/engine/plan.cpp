@@ -8,6 +8,7 @@
 
 #include "bpfport/listener.h"
 #include "bpfport/meta.h"
+#include "engine/theft.hpp"
 #include "engine/xdp_hooks.hpp"
 #include "kernel/sysctl.hpp"
 
@@ -78,8 +79,7 @@ Result<void> check_theft(const std::vector<InstalledRule>& added, const HostFact
                 return failure(
                     fmt::format("port {} is taken: {}", listener.socket.local_port,
                                 listener.to_string()),
-                    "stop it first, or use --force: its open connections go on, "
-                    "new ones go to the target");
+                    theft_remedy(listener.socket));
     return {};
 }
 
@@ -154,15 +154,6 @@ PlacedRule placed(const InstalledRule& rule, const std::vector<Interface>& inter
             rule.has(BP_RULE_FORWARDED),
             rule.has(BP_RULE_VLAN),
             scope_name(rule.ifindex, interfaces)};
-}
-
-bool takes_from(const InstalledRule& rule, const Socket& socket) {
-    if (socket.protocol != rule.rule.protocol()) return false;
-    if (!rule.rule.listen().contains(socket.local_port)) return false;
-    if (socket.ifindex && rule.ifindex && socket.ifindex != rule.ifindex) return false;
-    if (socket.local.is_any()) return true;
-    if (rule.rule.local()) return *rule.rule.local() == socket.local;
-    return !socket.local.is_loopback() || !rule.has(BP_RULE_NO_LOCAL);
 }
 
 std::vector<const Listener*> target_listeners(const InstalledRule& rule,

@@ -11,6 +11,7 @@
 #include "engine/listener_search.hpp"
 #include "engine/root_hooks.hpp"
 #include "engine/sockname.hpp"
+#include "engine/theft.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/cgroup.hpp"
 #include "kernel/netns.hpp"
@@ -42,6 +43,15 @@ bool is_target(const std::vector<InstalledRule>& rules, const Socket& socket) {
         return is_sklookup(rule) && rule.rule.protocol() == socket.protocol &&
                rule.rule.target().contains(socket.local_port);
     });
+}
+
+// It listens on the listen port of a loopback address and keeps it. Multipath TCP can't be kept:
+// attach refuses it.
+bool is_keeper(const std::vector<InstalledRule>& rules, const Socket& socket) {
+    return socket.protocol == Protocol::kTcp &&
+           std::ranges::any_of(rules, [&](const InstalledRule& rule) {
+               return is_sklookup(rule) && keeps_address(rule, socket);
+           });
 }
 
 } // namespace
@@ -135,7 +145,7 @@ SklookupEngine::find_listeners(const Instance& instance, const std::vector<Insta
         auto list = listening_sockets(protocol);
         if (!list) return std::unexpected(list.error());
         for (const auto& socket : *list) {
-            if (!is_target(rules, socket)) continue;
+            if (!is_target(rules, socket) && !is_keeper(rules, socket)) continue;
             if (auto put = search->put(socket); !put) return std::unexpected(put.error());
         }
     }

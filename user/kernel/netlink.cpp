@@ -101,14 +101,18 @@ bool is(const nlmsghdr* message, std::uint16_t type, std::size_t header) {
     return message->nlmsg_type == type && mnl_nlmsg_get_payload_len(message) >= header;
 }
 
-// Levenshtein: the fewest letters to change, add or drop.
+char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+// Levenshtein: the fewest letters to change, add or drop; ETH0 for eth0 is no slip at all.
 std::size_t distance(std::string_view a, std::string_view b) {
     std::vector<std::size_t> row(b.size() + 1);
     std::iota(row.begin(), row.end(), 0);
     for (std::size_t i = 0; i < a.size(); ++i) {
         std::size_t diagonal = std::exchange(row[0], i + 1);
         for (std::size_t j = 0; j < b.size(); ++j) {
-            std::size_t changed = diagonal + (a[i] == b[j] ? 0 : 1);
+            std::size_t changed = diagonal + (lower(a[i]) == lower(b[j]) ? 0 : 1);
             diagonal = row[j + 1];
             row[j + 1] = std::min({changed, row[j] + 1, diagonal + 1});
         }

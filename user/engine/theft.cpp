@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "engine/theft.hpp"
+
+#include <set>
+
+#include <fmt/format.h>
+
+#include "bpfport/meta.h"
+
+namespace bpfport {
+
+bool takes_from(const InstalledRule& rule, const Socket& socket) {
+    if (socket.protocol != rule.rule.protocol()) return false;
+    if (!rule.rule.listen().contains(socket.local_port)) return false;
+    if (rule.rule.local() && !socket.local.is_any() && *rule.rule.local() != socket.local)
+        return false;
+    // Who is bound to lo serves local clients, whatever the rule's interface.
+    if (socket.local.is_loopback())
+        return !rule.has(BP_RULE_NO_LOCAL) && !keeps_address(rule, socket);
+    return !socket.ifindex || !rule.ifindex || socket.ifindex == rule.ifindex;
+}
+
+bool keeps_address(const InstalledRule& rule, const Socket& socket) {
+    // sk_lookup runs before the kernel looks for a listener, and its map takes no Multipath TCP.
+    if (rule.engine == BP_ENGINE_SKLOOKUP && socket.mptcp) return false;
+    return socket.protocol == rule.rule.protocol() && socket.local.is_loopback() &&
+           rule.rule.listen().contains(socket.local_port) && !rule.rule.local() &&
+           !rule.has(BP_RULE_NO_LOCAL);
+}
+
+OtherListeners listeners_beside(const InstalledRule& rule, const std::vector<Listener>& listeners) {
+    OtherListeners others;
+    for (const auto& listener : listeners) {
+        if (keeps_address(rule, listener.socket)) others.keepers.push_back(listener);
+        if (takes_from(rule, listener.socket)) others.hidden.push_back(listener);
+    }
+    return others;
+}
+
+std::string keeper_text(const Listener& keeper) {
+    return fmt::format("{} and keeps that address: who asks there is not redirected",
+                       keeper.to_string());
+}
+
+std::string hidden_text(const InstalledRule& rule, const Listener& hidden) {
+    return fmt::format("{}, but new clients go to {}", hidden.to_string(),
+                       rule.rule.target_of(hidden.socket.local_port));
+}
+
+std::vector<std::string> kept_addresses(const Plan& plan, const HostFacts& facts) {
+    std::set<std::string> found; // a rule of many interfaces meets a program several times
+    auto look = [&](const InstalledRule& rule) {
+        for (const auto& keeper : listeners_beside(rule, facts.listeners).keepers)
+            found.insert(keeper_text(keeper));
+    };
+    for (const auto& rule : plan.added) look(rule);
+    for (const auto& rule : plan.kept) look(rule);
+    for (const auto& [_, rule] : plan.replaced) look(rule);
+    return {found.begin(), found.end()};
+}
+
+const char* theft_remedy(const Socket& robbed) {
+    if (robbed.local.is_loopback())
+        return "give the rule an address of an interface, or --no-local, which leaves clients on "
+               "this host alone; --force takes it";
+    return "stop it first, or use --force: its open connections go on, new ones go to the target";
+}
+
+} // namespace bpfport
