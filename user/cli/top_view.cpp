@@ -81,8 +81,10 @@ std::size_t columns_that_fit(std::size_t width) {
 
 template <typename Cell> std::string line(std::size_t columns, std::size_t width, Cell cell_of) {
     std::string text;
-    for (std::size_t i = 0; i < columns; i++)
-        text += (i ? " " : "") + padded(kColumns[i], cell_of(i));
+    for (std::size_t i = 0; i < columns; i++) {
+        if (i) text += ' ';
+        text += padded(kColumns[i], cell_of(i));
+    }
     return text.substr(0, width);
 }
 
