@@ -22,6 +22,11 @@ test_packages=(
     qemu-system-x86 qemu-system-arm g++-aarch64-linux-gnu debian-archive-keyring xz-utils clang-19 libclang-rt-19-dev
 )
 
+# The programs must load as every clang from 14 on compiles them: those that this release has.
+every_clang() {
+    apt-cache search --names-only '^clang-[0-9]+$' | awk '{ split($1, name, "-"); if (name[2] >= 14) print $1 }'
+}
+
 say() { printf '\n== %s\n' "$*"; }
 fail() {
     printf 'bootstrap.sh: %s\n' "$*" >&2
@@ -141,6 +146,8 @@ demo)
     ;;
 test)
     install_packages "${build_packages[@]}" "${demo_packages[@]}" "${test_packages[@]}"
+    mapfile -t compilers < <(every_clang)
+    install_packages "${compilers[@]}"
     build
     mount_bpffs
     run_tests

@@ -6,9 +6,14 @@
 #                                              installed: clang-<version>/NAME.bpf.o beside them, to be loaded by a test.
 #
 # Headers are tracked through depfiles.
-find_program(BPF_CLANG NAMES clang clang-19 clang-16 clang-14 REQUIRED)
-find_program(BPF_STRIP NAMES llvm-strip llvm-strip-19 llvm-strip-16 llvm-strip-14 REQUIRED)
+find_program(BPF_CLANG NAMES clang clang-19 clang-22 clang-18 clang-17 clang-16 clang-15 clang-14 REQUIRED)
+find_program(BPF_STRIP NAMES llvm-strip llvm-strip-19 llvm-strip-22 llvm-strip-18 llvm-strip-17 llvm-strip-16
+    llvm-strip-15 llvm-strip-14 REQUIRED)
 find_program(BPFTOOL NAMES bpftool PATHS /usr/sbin /sbin REQUIRED)
+
+if(BPFPORT_WERROR)
+    set(BPF_WERROR -Werror)
+endif()
 
 # asm/types.h lives in a multiarch folder that clang does not search for the BPF target.
 if(CMAKE_LIBRARY_ARCHITECTURE)
@@ -18,7 +23,7 @@ endif()
 # Sets ${result} to the command that compiles SOURCE to OBJECT.
 function(bpf_compile_command result clang source object)
     list(TRANSFORM ARGN PREPEND -D OUTPUT_VARIABLE definitions)
-    set(${result} ${clang} -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Werror
+    set(${result} ${clang} -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra ${BPF_WERROR}
         -Wno-unused-parameter -Wno-address-of-packed-member -Wno-compare-distinct-pointer-types
         -include ${PROJECT_SOURCE_DIR}/cmake/bpf_compiler.h
         -I ${PROJECT_SOURCE_DIR}/include -I ${PROJECT_SOURCE_DIR}/bpf ${BPF_ARCH_INCLUDE} ${definitions}

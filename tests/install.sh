@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# usage: tests/install.sh BUILD: installs BUILD below a temporary DESTDIR and compares what is there with the list below.
+set -euo pipefail
+build=$(realpath "$1")
+cd "$(dirname "$0")/.."
+[[ -x $build/user/bpfport ]] || {
+    echo "install: $build has no bpfport yet"
+    exit 77
+}
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+
+DESTDIR=$root cmake --install "$build" --prefix /usr >/dev/null
+sort >"$root/expected" <<LIST
+/usr/sbin/bpfport 755
+/usr/share/bpfport/grafana/bpfport.json 644
+/usr/share/bpfport/oci/README.md 644
+/usr/share/bpfport/oci/bpfport.json 644
+/usr/share/bpfport/prometheus/bpfport.rules.yml 644
+/usr/share/doc/bpfport/LICENSE 644
+/usr/share/doc/bpfport/README.md 644
+$(printf '/usr/share/doc/bpfport/%s 644\n' docs/*.md)
+LIST
+(cd "$root" && find usr ! -type d -printf '/%p %m\n' | sort) >"$root/found"
+diff -u "$root/expected" "$root/found" || {
+    echo "install: - is missing, + is not expected"
+    exit 1
+}
+# The hook's example names the program where it is installed.
+hook=$(sed -n 's/.*"path": "\(.*\)".*/\1/p' "$root/usr/share/bpfport/oci/bpfport.json")
+"$root$hook" --version
