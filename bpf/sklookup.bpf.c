@@ -24,10 +24,15 @@
 const volatile __u64 bp_netns_cookie; /* the netns whose listeners are ours */
 const volatile __u32 bp_has_ifindex;  /* the kernel tells the interface (5.17+) */
 
-/* rules_find() for the two programs that ask. It takes a pointer: sk_lookup needs 5.15 anyway. */
+/* rules_find() for the two programs that ask. It takes a pointer, since sk_lookup
+ * needs 5.15 anyway; what it points to is no map key for verifiers before 6.6, so it is copied. */
 GLOBAL __u32 bp_rule_for(const struct bp_flow_key* key, __u32 slot, __u32 ifindex)
 {
-    return key ? rules_find(rules_side(), slot, ifindex, key->local) : 0;
+    __u8 local[16] __attribute__((aligned(4)));
+
+    if (!key) return 0;
+    copy_address(local, key->local);
+    return rules_find(rules_side(), slot, ifindex, local);
 }
 
 /* -- bp_lookup: which socket -- */

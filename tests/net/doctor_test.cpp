@@ -151,7 +151,7 @@ TEST_F(Doctor, HooksThatAreGone) {
         run({"tc", "-n", net.server.name(), "filter", "del", "dev", "eth0", "ingress"}).status, 0);
     auto found = examine(net.server);
     EXPECT_EQ(found.status, 1);
-    EXPECT_EQ(found.severity_of("our programs are gone from it"), "broken");
+    EXPECT_EQ(found.severity_of("our program on the way in is gone"), "broken");
 }
 
 TEST_F(Doctor, ProbeSaysWhichPathItTested) {

@@ -24,14 +24,23 @@ namespace {
 constexpr std::string_view kStaging = "staging-";
 constexpr auto kLockPatience = std::chrono::seconds(30);
 
-// A directory of pins, one level deep.
-Result<void> remove_pins(const fs::path& directory) {
-    for (const auto& entry : entries_of(directory))
-        if (auto removed = remove_pin(entry); !removed) return removed;
+Result<void> remove_empty(const fs::path& directory) {
     std::error_code error;
     fs::remove(directory, error);
     if (error) return system_error(fmt::format("remove {}", directory.native()), error.value());
     return {};
+}
+
+// A directory of pins, one level deep. A directory in it is nothing of ours: it goes when it is empty
+// and is never walked, for something may be mounted there.
+Result<void> remove_pins(const fs::path& directory) {
+    std::error_code ignored;
+    for (const auto& entry : entries_of(directory)) {
+        bool nested = fs::is_directory(fs::symlink_status(entry, ignored));
+        if (auto removed = nested ? remove_empty(entry) : remove_pin(entry); !removed)
+            return removed;
+    }
+    return remove_empty(directory);
 }
 
 Result<void> lock(const Fd& directory, Store::Access access) {
