@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/text.hpp"
 #include "fuzz.hpp"
 
 namespace bpfport {
@@ -21,7 +22,8 @@ void fuzz_round_trip(std::string_view text) {
     auto written = json.dump(-1, ' ', false, Json::error_handler_t::replace);
     auto id = Json::parse(written)["id"].get<std::string>(); // with what is no UTF-8 replaced
     auto state = parse_container_state(written);
-    require(state.has_value() == !text.empty(), "what has an id is a state", written);
+    bool usable = !id.empty() && id.size() <= kLongestContainerId && printable(id) == id;
+    require(state.has_value() == usable, "what has a usable id is a state", written);
     if (!state) return;
     require(state->id == id && state->publish == id && state->pid == 4321 && state->grant.empty(),
             "a state is read back", written);

@@ -37,8 +37,7 @@ Result<ContainerState> parse_container_state(std::string_view text) {
     if (state.id.empty())
         return usage_error("standard input holds no container state (OCI runtime JSON)",
                            "a container runtime calls this; see docs/cgroup.md");
-    constexpr std::size_t kLongestId = 240; // "container:ID" is kept (bp_cgroup_meta)
-    if (state.id.size() > kLongestId || printable(state.id) != state.id)
+    if (state.id.size() > kLongestContainerId || printable(state.id) != state.id)
         return usage_error(fmt::format("container id {:.40}... is no container's",
                                        printable(state.id)),
                            "up to 240 characters that can be printed");

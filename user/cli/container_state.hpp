@@ -12,6 +12,9 @@
 
 namespace bpfport {
 
+// In bytes, as the name of the scope "container:ID" is kept with its attachment (bp_cgroup_meta).
+inline constexpr std::size_t kLongestContainerId = 240;
+
 struct ContainerState {
     std::string id;
     pid_t pid = 0; // 0 once it has stopped
