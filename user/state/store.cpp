@@ -36,7 +36,7 @@ Result<void> remove_empty(const fs::path& directory) {
 Result<void> remove_pins(const fs::path& directory) {
     std::error_code ignored;
     for (const auto& entry : entries_of(directory)) {
-        bool nested = fs::is_directory(fs::symlink_status(entry, ignored));
+        bool nested = fs::symlink_status(entry, ignored).type() == fs::file_type::directory;
         if (auto removed = nested ? remove_empty(entry) : remove_pin(entry); !removed)
             return removed;
     }
