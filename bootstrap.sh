@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-# From a bare Debian 12 to a running bpfport:
+# From a bare Debian 12 or 13 to a running bpfport:
 #
 #   sudo ./bootstrap.sh demo    install what is needed, build, and show a redirect between two network namespaces
 #   sudo ./bootstrap.sh test    install, build and run every test on this kernel, and a part of them inside others (vmtests/)
