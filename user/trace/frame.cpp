@@ -191,9 +191,12 @@ bool is_extension(unsigned next) {
 
 std::optional<Network> read_ipv4(std::span<const std::uint8_t> frame, std::size_t at,
                                  FrameView& view) {
-    if (frame.size() < at + 20 || frame[at] >> 4 != 4) return std::nullopt;
+    constexpr std::size_t kShortest = 20;
+    if (frame.size() < at + kShortest || frame[at] >> 4 != 4) return std::nullopt;
+    std::size_t length = (frame[at] & 0x0fU) * 4;
+    if (length < kShortest) return std::nullopt;
     Network ip;
-    ip.transport = at + (frame[at] & 0x0fU) * 4;
+    ip.transport = at + length;
     ip.end = at + get16(frame, at + 2);
     ip.protocol = frame[at + 9];
     ip.later_fragment = get16(frame, at + 6) & 0x1fff;
