@@ -2,7 +2,7 @@
 // What must hold of a firewall, whatever it was read from.
 #pragma once
 
-#include "doctor/firewall.hpp"
+#include "firewall/nat.hpp"
 #include "fuzz.hpp"
 
 namespace bpfport {
@@ -24,8 +24,8 @@ inline void require_judged(const Firewall& firewall) {
             Judgement judgement = judge(firewall, arrival);
             bool passes = judgement.verdict == FirewallVerdict::kPasses;
             require(passes == judgement.why.empty(), "a verdict has its reason", judgement.why);
-            for (const auto& rule : nat_rules(firewall, arrival))
-                require(!rule.empty(), "a NAT rule has a text");
+            for (const auto& rule : NatRules(firewall).of(arrival))
+                require(!rule.text.empty(), "a NAT rule has a text");
         }
 }
 

@@ -135,7 +135,7 @@ TEST_F(Doctor, OtherRedirectsOfThePort) {
                      {.netns = &net.server});
     if (added.status != 0) GTEST_SKIP() << "iptables-nft can't add a NAT rule here: " << added.err;
     auto found = examine(net.server);
-    EXPECT_EQ(found.severity_of("another redirect of port 80 has no effect while"), "warning")
+    EXPECT_EQ(found.severity_of("NAT gives port 80 away, but this rule comes first"), "warning")
         << found.findings.dump(2);
     EXPECT_EQ(found.status, 0);
     EXPECT_EQ(ask(net.client, {"10.1.0.2", 80}, Transport::kTcp), "hello");

@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // Firewalls: real listings of nft and iptables-save, and what is said of a packet.
-#include "doctor/firewall.hpp"
+#include "firewall/firewall.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "firewall/nat.hpp"
+#include "firewall/nft_text.hpp"
 
 namespace bpfport {
+
+static std::vector<NatRule> nats(const Firewall& firewall, const Arrival& arrival) {
+    return NatRules(firewall).of(arrival);
+}
 
 namespace {
 
@@ -107,10 +115,10 @@ TEST(Firewall, Nft) {
           {Protocol::kUdp, 53, "eth0", true},
           FirewallVerdict::kDropped,
           "policy drop"}});
-    EXPECT_EQ(nat_rules(*firewall, {Protocol::kTcp, 80, "eth0", false}),
-              std::vector<std::string>{"ip nat pre: tcp dport 80 redirect port 8080"});
-    EXPECT_TRUE(nat_rules(*firewall, {Protocol::kTcp, 80, "eth0", true}).empty());
-    EXPECT_TRUE(nat_rules(*firewall, {Protocol::kTcp, 81, "eth0", false}).empty());
+    EXPECT_EQ(nats(*firewall, {Protocol::kTcp, 80, "eth0", false}),
+              std::vector<NatRule>{{"ip nat pre: tcp dport 80 redirect port 8080"}});
+    EXPECT_TRUE(nats(*firewall, {Protocol::kTcp, 80, "eth0", true}).empty());
+    EXPECT_TRUE(nats(*firewall, {Protocol::kTcp, 81, "eth0", false}).empty());
 }
 
 TEST(Firewall, Iptables) {
@@ -136,8 +144,8 @@ TEST(Firewall, Iptables) {
           FirewallVerdict::kCantTell,
           "--limit"},
          {"not IPv6's", {Protocol::kTcp, 3000, "eth0", true}, FirewallVerdict::kPasses, ""}});
-    EXPECT_EQ(nat_rules(firewall, {Protocol::kTcp, 8081, "eth0", false}).size(), 1U);
-    EXPECT_TRUE(nat_rules(firewall, {Protocol::kTcp, 8081, "docker0", false}).empty());
+    EXPECT_EQ(nats(firewall, {Protocol::kTcp, 8081, "eth0", false}).size(), 1U);
+    EXPECT_TRUE(nats(firewall, {Protocol::kTcp, 8081, "docker0", false}).empty());
 }
 
 TEST(Firewall, ExplicitDropAndRejectOfThePort) {
@@ -203,6 +211,118 @@ TEST(Firewall, ManyWaysAreNotWalkedOneByOne) {
               FirewallVerdict::kDropped);
     EXPECT_EQ(judge(parse_iptables_save(text + "-A c14 -j c0\n", false), web).verdict,
               FirewallVerdict::kCantTell);
+}
+
+TEST(Firewall, NatIsFoundWhereAPacketMayComeToIt) {
+    constexpr std::string_view kNat = R"(*nat
+:PREROUTING ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:SVC - [0:0]
+:SEP - [0:0]
+:HOST - [0:0]
+-A PREROUTING -d 10.43.0.0/16 -j SVC
+-A PREROUTING -m addrtype --dst-type LOCAL -j HOST
+-A OUTPUT -o eth0 -p tcp -m tcp --dport 82 -j REDIRECT --to-ports 8082
+-A OUTPUT -o lo -p tcp -m tcp --dport 83 -j REDIRECT --to-ports 8083
+-A SVC -p tcp -m tcp --dport 80 -j SEP
+-A SEP -p tcp -m tcp -j DNAT --to-destination 10.42.0.5:8080
+-A HOST -s 192.0.2.0/24 -p tcp -m tcp --dport 81 -j DNAT --to-destination 10.42.0.6:8080
+-A HOST -d 10.1.0.2/32 -p tcp -m tcp --dport 84 -j DNAT --to-destination 10.42.0.6:8080
+COMMIT
+)";
+    auto firewall = parse_iptables_save(kNat, false);
+    const std::vector<Address> own{*parse_address("10.1.0.2"), *parse_address("10.1.0.3")};
+    auto found = [&](std::uint16_t port, const char* interface) {
+        return nats(firewall, {Protocol::kTcp, port, interface, false, own});
+    };
+    EXPECT_TRUE(found(80, "eth0").empty()) << "not this host's address";
+    ASSERT_EQ(found(81, "eth0").size(), 1U);
+    EXPECT_FALSE(found(81, "eth0")[0].certain) << "some clients only";
+    EXPECT_TRUE(found(82, "").empty()) << "what leaves this host";
+    ASSERT_EQ(found(83, "").size(), 1U);
+    EXPECT_TRUE(found(83, "")[0].certain);
+    EXPECT_TRUE(found(83, "eth0").empty()) << "who comes by eth0 meets no output chain";
+    ASSERT_EQ(found(84, "eth0").size(), 1U);
+    EXPECT_TRUE(found(84, "eth0")[0].certain) << "one of the addresses is enough";
+    EXPECT_EQ(nats(firewall, {Protocol::kTcp, 80, "eth0", false}).size(), 1U)
+        << "addresses that are not known may be any";
+}
+
+TEST(Firewall, NatIsCertainWhenEveryClientComesToIt) {
+    constexpr std::string_view kNat = R"(*nat
+:PREROUTING ACCEPT [0:0]
+:SHARED - [0:0]
+:SOME - [0:0]
+:NONE - [0:0]
+-A PREROUTING -m addrtype ! --dst-type LOCAL -p tcp -m tcp --dport 79 -j REDIRECT --to-ports 8079
+-A PREROUTING -s 192.0.2.0/24 -p tcp -m tcp --dport 80 -j SHARED
+-A PREROUTING -p tcp -m tcp --dport 80 -j SHARED
+-A PREROUTING -p tcp -m tcp --dport 81 -j SOME
+-A PREROUTING -p tcp -m tcp --dport 82 -j NONE
+-A PREROUTING -s 192.0.2.0/24 -p tcp -m tcp --dport 83 -j ACCEPT
+-A PREROUTING -p tcp -m tcp --dport 80:83 -j REDIRECT --to-ports 8080
+-A SHARED -p tcp -j DNAT --to-destination 10.42.0.5:8080
+-A SOME -s 192.0.2.0/24 -j RETURN
+-A SOME -p tcp -j DNAT --to-destination 10.42.0.6:8080
+-A NONE -i eth0 -j ACCEPT
+-A NONE -p tcp -j DNAT --to-destination 10.42.0.7:8080
+COMMIT
+)";
+    const auto firewall = parse_iptables_save(kNat, false);
+    const std::string redirect = "ip nat PREROUTING: -p tcp -m tcp --dport 80:83 -j REDIRECT "
+                                 "--to-ports 8080";
+    auto found = [&](std::uint16_t port) {
+        return nats(firewall, {Protocol::kTcp, port, "eth0", false, {*parse_address("10.1.0.2")}});
+    };
+    EXPECT_TRUE(found(79).empty()) << "for other hosts' addresses";
+    const std::string dnat = "-p tcp -j DNAT --to-destination ";
+    EXPECT_EQ(found(80), (std::vector<NatRule>{{"ip nat SHARED: " + dnat + "10.42.0.5:8080", true}}))
+        << "by the second jump";
+    EXPECT_EQ(found(81), (std::vector<NatRule>{{"ip nat SOME: " + dnat + "10.42.0.6:8080", false},
+                                               {redirect, true}}))
+        << "some clients return, to be redirected all the same";
+    EXPECT_TRUE(found(82).empty()) << "accepted before";
+    EXPECT_EQ(found(83), (std::vector<NatRule>{{redirect, false}})) << "some are accepted before";
+}
+
+TEST(Firewall, Prefixes) {
+    auto contains = [](const char* prefix, const char* address) {
+        return parse_prefix(prefix).value().contains(*parse_address(address));
+    };
+    EXPECT_TRUE(contains("192.0.2.0/24", "192.0.2.255"));
+    EXPECT_FALSE(contains("192.0.2.0/24", "192.0.3.0"));
+    EXPECT_TRUE(contains("192.0.2.128/255.255.255.128", "192.0.2.129"));
+    EXPECT_FALSE(contains("192.0.2.128/25", "192.0.2.127"));
+    EXPECT_TRUE(contains("192.0.2.1", "192.0.2.1"));
+    EXPECT_FALSE(contains("192.0.2.1", "192.0.2.2"));
+    EXPECT_TRUE(contains("0.0.0.0/0", "203.0.113.9"));
+    EXPECT_FALSE(contains("0.0.0.0/0", "2001:db8::1")) << "IPv4 only";
+    EXPECT_TRUE(contains("2001:db8::/33", "2001:db8:7fff::1"));
+    EXPECT_FALSE(contains("2001:db8::/33", "2001:db8:8000::1"));
+    EXPECT_TRUE(contains("::/0", "2001:db8::1"));
+    for (const char* wrong : {"", "192.0.2.0/33", "2001:db8::/129", "192.0.2.0/255.0.255.0", "/8",
+                              "192.0.2.0/", "192.0.2.0/-1", "192.0.2.0/8x"})
+        EXPECT_FALSE(parse_prefix(wrong)) << wrong;
+}
+
+// As nft writes them, not as its JSON does.
+TEST(Firewall, TextOfNftExpressions) {
+    auto text = [](const char* json) { return nft_text(nlohmann::json::parse(json)); };
+    EXPECT_EQ(text(R"({"fib": {"result": "type", "flags": ["daddr", "iif"]}})"),
+              "fib daddr . iif type");
+    EXPECT_EQ(text(R"({"fib": {"result": "type", "flags": "daddr"}})"), "fib daddr type");
+    EXPECT_EQ(text(R"({"&": [{"payload": {"protocol": "tcp", "field": "flags"}}, "syn"]})"),
+              "tcp flags & syn");
+    EXPECT_EQ(text(R"({"concat": [{"payload": {"protocol": "ip", "field": "saddr"}},
+                                  {"meta": {"key": "iifname"}}]})"),
+              "ip saddr . meta iifname");
+    EXPECT_EQ(text(R"({"set": [80, {"range": [8000, 8010]}, {"elem": {"val": 443}}]})"),
+              "{ 80, 8000-8010, 443 }");
+    EXPECT_EQ(text(R"({"prefix": {"addr": "10.0.0.0", "len": 8}})"), "10.0.0.0/8");
+    EXPECT_EQ(text(R"({"tcp option": {"name": "maxseg", "field": "size"}})"),
+              "tcp option maxseg size");
+    EXPECT_EQ(text(R"({"payload": {"base": "th", "offset": 16, "len": 16}})"), "@th,16,16");
+    EXPECT_EQ(text(R"({"numgen": {"mode": "inc", "mod": 2}})"), "numgen");
 }
 
 TEST(Firewall, NoListing) {

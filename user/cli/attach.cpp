@@ -6,6 +6,7 @@
 #include <fmt/ostream.h>
 
 #include "bpfport/meta.h"
+#include "cli/attach_network.hpp"
 #include "cli/cgroup_session.hpp"
 #include "cli/command.hpp"
 #include "engine/guard.hpp"
@@ -179,6 +180,7 @@ Result<void> attach(const Session& session, AttachOptions& options) {
     options.request.rules = std::move(words->rules);
     read_options(options);
     if (auto entered = enter_session_netns(session); !entered) return entered;
+    auto firewall = read_firewall(); // runs programs, so before the lock
     auto store = open_for_change(session);
     if (!store) return std::unexpected(store.error());
     auto engine = open_engine(*store);
@@ -189,12 +191,16 @@ Result<void> attach(const Session& session, AttachOptions& options) {
     if (facts->sklookup.usable) facts->sklookup.why_not = why_no_sockname(*store);
     auto plan = plan_attach(options.request, engine->rules(), *facts);
     if (!plan) return std::unexpected(plan.error());
+    auto network = look_around(*facts, firewall, *plan);
+    if (!network) return std::unexpected(network.error());
+    if (auto fits = check_network(options.request, *plan, *network); !fits) return fits;
     if (options.explain) {
         explain(session.out, *plan, *facts, options.tc);
         return {};
     }
     if (auto done = guard_and_apply(*store, *engine, options, *plan, *facts); !done) return done;
     print_plan(session.out, *plan, *facts, options.tc, "attached");
+    print_network(session, *plan, *network);
     print_warnings(session, plan->warnings);
     print_warnings(session, engine->warnings());
     return {};
@@ -259,7 +265,8 @@ Command add_attach(CLI::App& app) {
         ->type_name("SCOPE... RULE...");
     add_rule_flags(*command, *options);
     command->add_flag("--force", options->request.force,
-                      "Redirect although another program listens on the listen port");
+                      "Redirect although another program listens on the listen port, or NAT gives it "
+                      "away");
     command->add_flag("--replace", options->request.replace,
                       "Change the target of a rule; its connections stay with the old one");
     command->add_flag("--explain", options->explain, "Say what would be done and why; do nothing");

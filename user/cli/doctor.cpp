@@ -14,8 +14,8 @@
 #include "doctor/host_checks.hpp"
 #include "doctor/object_checks.hpp"
 #include "doctor/probe.hpp"
-#include "doctor/read_firewall.hpp"
 #include "doctor/rule_checks.hpp"
+#include "firewall/read_firewall.hpp"
 #include "kernel/sysctl.hpp"
 #include "state/unreadable.hpp"
 
@@ -36,7 +36,7 @@ Result<NetworkFacts> network_facts() {
     facts.host = std::move(*host);
     auto addresses = interface_addresses();
     if (!addresses) return std::unexpected(addresses.error());
-    facts.addresses = std::move(*addresses);
+    facts.network = {facts.host.interfaces, std::move(*addresses), {}};
     facts.forwards_v4 = read_net_sysctl("ipv4/ip_forward").value_or("0") == "1";
     facts.forwards_v6 = read_net_sysctl("ipv6/conf/all/forwarding").value_or("0") == "1";
     return facts;
@@ -74,10 +74,15 @@ Result<Findings> examine(const Session& session, const DoctorOptions& options) {
     }
     check_instance(**snapshot, findings);
     check_hooks(*store, **snapshot, *facts, findings);
-    Firewall firewall = read_firewall(findings);
+    auto reading = read_firewall();
+    facts->network.firewall = std::move(reading.firewall);
+    if (!reading.unreadable.empty())
+        findings.push_back({Severity::kNote, "firewall",
+                            "can't tell what the firewall does: " + reading.unreadable,
+                            "install nftables and run as root; or bpfport doctor --probe"});
     for (const auto& rule : (*snapshot)->rules) {
         check_rule(rule, *facts, findings);
-        check_firewall(rule, firewall, *facts, findings);
+        check_firewall(rule, *facts, findings);
     }
     if (options.probe) probe_rules(**snapshot, *facts, findings);
     return findings;

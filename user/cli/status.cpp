@@ -13,8 +13,10 @@
 #include "cli/command.hpp"
 #include "cli/status_cgroup.hpp"
 #include "cli/table.hpp"
+#include "engine/nat_claims.hpp"
 #include "engine/sockname.hpp"
 #include "engine/theft.hpp"
+#include "firewall/read_firewall.hpp"
 #include "state/hook_loss.hpp"
 #include "stats/counts.hpp"
 #include "stats/snapshot.hpp"
@@ -41,10 +43,26 @@ std::string target_text(const RuleStatus& rule) {
 }
 
 // "127.0.0.53,127.0.0.54"
-std::string addresses(const std::vector<Listener>& listeners) {
+std::string address_list(const std::vector<Listener>& listeners) {
     std::set<std::string> found;
     for (const auto& listener : listeners) found.insert(listener.socket.local.to_string());
     return fmt::format("{}", fmt::join(found, ","));
+}
+
+// Asked of the packet filters' own programs.
+Result<void> add_nat(const Snapshot& snapshot, std::vector<OtherListeners>& others) {
+    NetworkView network{{}, {}, read_firewall().firewall};
+    if (network.firewall.empty()) return {};
+    auto list = interfaces();
+    if (!list) return std::unexpected(list.error());
+    auto addresses = interface_addresses();
+    if (!addresses) return std::unexpected(addresses.error());
+    network.interfaces = std::move(*list);
+    network.addresses = std::move(*addresses);
+    for (std::size_t i = 0; i < others.size(); i++)
+        for (const auto& claim : nat_claims(as_served(snapshot.rules[i]), network))
+            if (claim.nat.certain) others[i].nat.push_back(claim.to_string());
+    return {};
 }
 
 // Of each rule of the snapshot, in order. Processes are named only where there is one to name.
@@ -61,6 +79,7 @@ Result<std::vector<OtherListeners>> other_listeners(const Snapshot& snapshot) {
             }))
             break;
     }
+    if (auto added = add_nat(snapshot, others); !added) return std::unexpected(added.error());
     return others;
 }
 
@@ -77,7 +96,7 @@ std::string notes(const RuleStatus& rule, const OtherListeners& others) {
     note(!rule.says_target, wants_sockname(rule.rule) ? "SOCKNAME-LISTEN" : "sockname:listen");
     note(rule.rule.old_target_first != 0,
          fmt::format("old-target:{}", rule.rule.old_target_first));
-    note(!others.keepers.empty(), fmt::format("kept:{}", addresses(others.keepers)));
+    note(!others.keepers.empty(), fmt::format("kept:{}", address_list(others.keepers)));
     note(rule.rule.has(BP_RULE_EXCLUSIVE), "exclusive");
     note(rule.rule.has(BP_RULE_NO_LOCAL), "no-local");
     note(rule.rule.has(BP_RULE_FORWARDED), "forwarded");
@@ -144,6 +163,9 @@ void print_table(std::ostream& out, const Snapshot& snapshot,
         for (const auto& listener : others[i].hidden)
             fmt::print(out, "warning: {}: {}\n", snapshot.rules[i].rule.rule.to_string(),
                        hidden_text(snapshot.rules[i].rule, listener));
+    for (std::size_t i = 0; i < snapshot.rules.size(); i++)
+        for (const auto& claim : others[i].nat)
+            fmt::print(out, "warning: {}: {}\n", snapshot.rules[i].rule.rule.to_string(), claim);
     for (const auto& name : snapshot.unhooked)
         if (std::ranges::find(snapshot.hooks, name, &HookStatus::interface) == snapshot.hooks.end())
             fmt::print(out, "warning: {} is not hooked; run the attach command again\n", name);
@@ -185,6 +207,7 @@ Json to_json(const RuleStatus& rule, const OtherListeners& others) {
     json["listeners"] = to_json(rule.listeners);
     json["keep_their_address"] = to_json(others.keepers);
     json["hidden"] = to_json(others.hidden);
+    json["nat"] = others.nat;
     json["notes"] = notes(rule, others);
     return json;
 }

@@ -4,6 +4,7 @@
 
 #include "bpfport/meta.h"
 #include "doctor/rule_checks.hpp"
+#include "engine/nat_claims.hpp"
 
 namespace bpfport {
 
@@ -12,15 +13,14 @@ namespace {
 // tc and xdp change the port before any firewall looks; sklookup leaves the packet as it is, unless
 // tc stands in for it.
 bool firewall_sees_target(const RuleStatus& rule) {
-    return rule.rule.engine == BP_ENGINE_TC || rule.rule.engine == BP_ENGINE_XDP ||
-           (rule.by_tc && rule.rule.has(BP_RULE_STANDBY));
+    return as_served(rule).engine != BP_ENGINE_SKLOOKUP;
 }
 
 // The families that a client of the rule may come with, as far as the host has addresses of them.
 std::vector<bool> families(const RuleStatus& rule, const NetworkFacts& facts) {
     if (const auto& local = rule.rule.rule.local()) return {!local->is_v4()};
     std::vector<bool> result{false};
-    for (const auto& address : facts.addresses)
+    for (const auto& address : facts.network.addresses)
         if (!address.address.is_v4() && !address.address.is_loopback()) return {false, true};
     return result;
 }
@@ -54,46 +54,48 @@ void report(const RuleStatus& rule, const Judgement& judgement, const Judgement&
     }
 }
 
-// Diversions by NAT: what is redirected by tc or xdp never comes to a rule on the listen port.
-void check_nat(const RuleStatus& rule, const Firewall& firewall, Arrival arrival,
-               Findings& findings) {
-    PortRange listen = rule.rule.rule.listen();
-    arrival.port = listen.first;
-    for (const auto& text : nat_rules(firewall, arrival))
-        findings.push_back(
-            {firewall_sees_target(rule) ? Severity::kWarning : Severity::kBroken, subject_of(rule),
-             firewall_sees_target(rule)
-                 ? fmt::format("another redirect of port {} has no effect while this one is "
-                               "attached: {}",
-                               listen.first, text)
-                 : fmt::format("another redirect takes port {} first: {}", listen.first, text),
-             "remove one of the two"});
-    if (!firewall_sees_target(rule)) return;
-    arrival.port = rule.rule.rule.target().first;
-    for (const auto& text : nat_rules(firewall, arrival))
-        findings.push_back(
-            {Severity::kBroken, subject_of(rule),
-             fmt::format("another redirect takes the target port {} on: {}", arrival.port, text),
-             "remove it, or choose another target port"});
+// Diversions by NAT: of the listen port, and of the target port of what tc or xdp has redirected.
+void check_nat_of_listen(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
+    for (const auto& claim : nat_claims(as_served(rule), facts.network)) {
+        auto severity = !claim.nat.certain ? Severity::kNote
+                        : claim.first      ? Severity::kBroken
+                                           : Severity::kWarning;
+        findings.push_back({severity, subject_of(rule),
+                            claim.nat.certain ? claim.to_string()
+                                              : "it may be that " + claim.to_string(),
+                            "take one of the two out"});
+    }
+}
+
+void check_nat_of_target(const RuleStatus& rule, const Arrival& target, const NatRules& nat_rules,
+                         Findings& findings) {
+    for (const auto& nat : nat_rules.of(target))
+        findings.push_back({nat.certain ? Severity::kBroken : Severity::kNote, subject_of(rule),
+                            fmt::format("another redirect takes the target port {} on: {}",
+                                        target.port, nat.text),
+                            "remove it, or choose another target port"});
 }
 
 } // namespace
 
-void check_firewall(const RuleStatus& rule, const Firewall& firewall, const NetworkFacts& facts,
-                    Findings& findings) {
+void check_firewall(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
+    const Firewall& firewall = facts.network.firewall;
+    const NatRules nat(firewall);
+    check_nat_of_listen(rule, facts, findings);
     for (bool ipv6 : families(rule, facts))
         for (const auto& interface : facts.host.interfaces) {
             if (interface.is_loopback() || !interface.is_up()) continue;
             if (rule.rule.ifindex && rule.rule.ifindex != interface.ifindex) continue;
             Arrival listen{rule.rule.rule.protocol(), rule.rule.rule.listen().first, interface.name,
-                           ipv6};
+                           ipv6,
+                           asked_addresses(rule.rule, interface.ifindex, ipv6, facts.network)};
             Arrival target = listen;
             target.port = rule.rule.rule.target().first;
             bool by_target = firewall_sees_target(rule);
             Judgement of_listen = judge(firewall, listen);
             Judgement judgement = by_target ? judge(firewall, target) : of_listen;
             report(rule, judgement, of_listen, by_target ? target : listen, findings);
-            check_nat(rule, firewall, listen, findings);
+            if (by_target) check_nat_of_target(rule, target, nat, findings);
         }
 }
 

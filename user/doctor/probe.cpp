@@ -226,7 +226,7 @@ void probe_lo(const RuleStatus& rule, const Address& own, Findings& findings) {
 // The address of the interface that a client would use: not link-local.
 const InterfaceAddress* own_address(const RuleStatus& rule, unsigned ifindex,
                                     const NetworkFacts& facts) {
-    for (const auto& address : facts.addresses) {
+    for (const auto& address : facts.network.addresses) {
         bool link_local = address.address.bytes[0] == 0xfe && !address.address.is_v4();
         if (address.ifindex != ifindex || link_local) continue;
         if (!rule.rule.rule.local() || *rule.rule.rule.local() == address.address) return &address;

@@ -136,9 +136,9 @@ void check_place(const RuleStatus& rule, const NetworkFacts& facts, Findings& fi
     if (!interface->is_up())
         add(findings, Severity::kBroken, rule, fmt::format("{} is down", interface->name),
             fmt::format("ip link set {} up", interface->name));
-    bool addressed = std::ranges::any_of(facts.addresses, [&](const InterfaceAddress& address) {
-        return address.ifindex == interface->ifindex;
-    });
+    const auto& addresses = facts.network.addresses;
+    bool addressed = addresses.end() != std::ranges::find(addresses, interface->ifindex,
+                                                          &InterfaceAddress::ifindex);
     if (!addressed && !rule.rule.has(BP_RULE_FORWARDED))
         add(findings, Severity::kWarning, rule,
             fmt::format("{} has no address: nothing arrives there for this host, unless for "

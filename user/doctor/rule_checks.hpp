@@ -7,14 +7,14 @@
 #include <vector>
 
 #include "doctor/finding.hpp"
-#include "doctor/firewall.hpp"
+#include "engine/network_view.hpp"
 #include "stats/snapshot.hpp"
 
 namespace bpfport {
 
 struct NetworkFacts {
     HostFacts host;
-    std::vector<InterfaceAddress> addresses;
+    NetworkView network;
     bool forwards_v4 = false; // net.ipv4.ip_forward
     bool forwards_v6 = false; // net.ipv6.conf.all.forwarding
 };
@@ -28,7 +28,6 @@ void check_rule(const RuleStatus& rule, const NetworkFacts& facts, Findings& fin
 void check_instance(const Snapshot& snapshot, Findings& findings);
 
 // Filters that drop, and NAT rules that divert, what the rule redirects.
-void check_firewall(const RuleStatus& rule, const Firewall& firewall, const NetworkFacts& facts,
-                    Findings& findings);
+void check_firewall(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings);
 
 } // namespace bpfport

@@ -17,6 +17,7 @@
 
 #include "base/error.hpp"
 #include "bpfport/counters.h"
+#include "bpfport/meta.h"
 #include "engine/plan.hpp"
 #include "state/store.hpp"
 #include "state/table.hpp"
@@ -44,6 +45,13 @@ struct RuleStatus {
     bool by_tc = false; // sklookup: a listener that can't be steered to; tc serves it, if it stands by
     std::string why{}; // of sklookup and of what keeps a tcp rule from it; empty: nothing to say
 };
+
+// The rule with the engine that serves it now.
+inline InstalledRule as_served(const RuleStatus& rule) {
+    auto served = rule.rule;
+    if (rule.by_tc && served.has(BP_RULE_STANDBY)) served.engine = BP_ENGINE_TC;
+    return served;
+}
 
 struct SklookupStatus {
     bool alive = false; // both links run our programs

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-#include "doctor/firewall.hpp"
+#include "firewall/firewall.hpp"
 
 #include <algorithm>
 #include <map>
@@ -7,11 +7,11 @@
 
 #include <fmt/format.h>
 
+#include "firewall/match.hpp"
+
 namespace bpfport {
 
 namespace {
-
-enum class Match { kNo, kMaybe, kYes };
 
 // What becomes of a packet in a chain. kContinues: it came to the end, or a return.
 enum class Fate { kContinues, kAccepted, kDropped, kCantTell };
@@ -19,38 +19,6 @@ struct Outcome {
     Fate fate = Fate::kContinues;
     std::string why;
 };
-
-constexpr unsigned kDeepest = 16; // jumps; the kernel's own limit is as low
-
-bool interface_matches(std::string_view wanted, std::string_view name) {
-    if (wanted.ends_with('*') || wanted.ends_with('+'))
-        return name.starts_with(wanted.substr(0, wanted.size() - 1));
-    return wanted == name;
-}
-
-bool ports_match(const PortMatch& match, std::uint16_t port) {
-    bool inside =
-        std::ranges::any_of(match.ports, [&](auto range) { return range.contains(port); });
-    return inside != match.negated;
-}
-
-Match match(const FirewallRule& rule, const Arrival& arrival) {
-    if (rule.never) return Match::kNo;
-    if (rule.protocol && *rule.protocol != arrival.protocol) return Match::kNo;
-    if (rule.ipv6 && *rule.ipv6 != arrival.ipv6) return Match::kNo;
-    if (rule.ports && !ports_match(*rule.ports, arrival.port)) return Match::kNo;
-    if (rule.interface &&
-        interface_matches(*rule.interface, arrival.interface) == rule.interface_negated)
-        return Match::kNo;
-    return rule.uncertain ? Match::kMaybe : Match::kYes;
-}
-
-bool family_matches(const FirewallChain& chain, const Arrival& arrival) {
-    if (chain.family == "ip") return !arrival.ipv6;
-    if (chain.family == "ip6") return arrival.ipv6;
-    if (chain.family == "netdev") return chain.device == arrival.interface;
-    return chain.family == "inet";
-}
 
 bool ends_chain(FirewallAction action) {
     return action == FirewallAction::kReturn || action == FirewallAction::kGoto;
@@ -106,7 +74,7 @@ Outcome Walk::act(const FirewallChain& chain, const FirewallRule& rule, unsigned
 Outcome Walk::jump(const FirewallChain& from, const FirewallRule& rule, unsigned depth,
                    const std::string& why) {
     auto next = chains_.find(name_of(from, rule.chain));
-    if (next == chains_.end() || depth == kDeepest) return {Fate::kCantTell, why};
+    if (next == chains_.end() || depth == kDeepestJump) return {Fate::kCantTell, why};
     // Until its end is known: a chain that leads back to itself, which no kernel takes.
     auto [known, is_new] = known_.try_emplace(next->second, Outcome{Fate::kCantTell, why});
     if (is_new) known->second = through(*next->second, depth + 1);
@@ -155,25 +123,13 @@ Judgement judge(const Firewall& firewall, const Arrival& arrival) {
     for (std::string_view hook : kHooks)
         for (const auto& chain : firewall) {
             if (chain.hook != hook || !family_matches(chain, arrival)) continue;
-            if (chain.type == "nat" && hook == "prerouting") continue; // see nat_rules()
+            if (chain.type == "nat" && hook == "prerouting") continue; // nat_rules() tells
             Outcome outcome = walk.through(chain);
             if (outcome.fate == Fate::kDropped) return {FirewallVerdict::kDropped, outcome.why};
             if (outcome.fate == Fate::kCantTell && unsure.why.empty())
                 unsure = {FirewallVerdict::kCantTell, outcome.why};
         }
     return unsure;
-}
-
-std::vector<std::string> nat_rules(const Firewall& firewall, const Arrival& arrival) {
-    std::vector<std::string> found;
-    for (const auto& chain : firewall) {
-        bool output_only = chain.hook == "output" || chain.hook == "postrouting";
-        if (output_only || !family_matches(chain, arrival)) continue;
-        for (const auto& rule : chain.rules)
-            if (rule.action == FirewallAction::kNat && match(rule, arrival) != Match::kNo)
-                found.push_back(fmt::format("{}: {}", chain.to_string(), rule.text));
-    }
-    return found;
 }
 
 } // namespace bpfport

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "doctor/firewall.hpp"
+#include "firewall/firewall.hpp"
 
 namespace bpfport {
 
@@ -96,6 +96,15 @@ class RuleReader {
                 rule_.ports = PortMatch{std::move(*ports), negated};
             else
                 rule_.uncertain = true;
+        } else if (name == "-o") {
+            rule_.out = next();
+            rule_.out_negated = negated;
+        } else if (name == "-d") {
+            auto prefix = parse_prefix(next());
+            if (prefix)
+                rule_.to = AddressMatch{{*prefix}, negated};
+            else
+                rule_.uncertain = true;
         } else if (name == "--ctstate" || name == "--state") {
             bool is_new = next().find("NEW") != std::string::npos;
             if (is_new == negated) rule_.never = true;
@@ -103,11 +112,14 @@ class RuleReader {
             std::string mask = next();
             if (mask != "FIN,SYN,RST,ACK" || next() != "SYN" || negated) rule_.uncertain = true;
         } else if (name == "--dst-type") {
-            if (next() != "LOCAL" || negated) rule_.uncertain = true;
+            if (next() != "LOCAL")
+                rule_.uncertain = true;
+            else if (negated)
+                rule_.never = true; // every arrival is for an address of this host
         } else if (name == "-m" || name == "--comment") {
             next(); // the options that follow say what it wants
         } else if (name.starts_with('-')) {
-            rule_.uncertain = true; // -s, -d, --limit ...; its values are passed over
+            rule_.uncertain = true; // -s, --limit ...; its values are passed over
         }
         return true;
     }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // parse_nft(): the JSON of libnftables, schema version 1 (libnftables-json(5)).
+#include <algorithm>
 #include <map>
 #include <tuple>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "base/text.hpp"
-#include "doctor/firewall.hpp"
+#include "firewall/firewall.hpp"
+#include "firewall/nft_text.hpp"
 
 namespace bpfport {
 
@@ -28,32 +29,6 @@ Name name_of(const Json& object, const char* key) {
 // The elements of a set or map object, by name.
 using Elements = std::map<Name, Json>;
 
-// As nft itself would write a value, more or less: this is for messages.
-std::string value_text(const Json& value) {
-    if (value.is_string()) return value.get<std::string>();
-    if (value.is_array() || (value.is_object() && value.contains("set"))) {
-        std::string text;
-        const Json& list = value.is_array() ? value : value["set"];
-        for (const auto& one : list)
-            text += (text.empty() ? "" : ", ") + value_text(one);
-        return fmt::format("{{ {} }}", text);
-    }
-    if (value.is_object() && value.contains("range") && value["range"].size() == 2)
-        return value_text(value["range"][0]) + "-" + value_text(value["range"][1]);
-    if (value.is_object() && value.contains("prefix"))
-        return fmt::format("{}/{}", value_text(value["prefix"].value("addr", Json())),
-                           value_text(value["prefix"].value("len", Json())));
-    return json_text(value);
-}
-
-std::string field_text(const Json& left) {
-    if (left.contains("payload"))
-        return text_of(left["payload"], "protocol") + " " + text_of(left["payload"], "field");
-    for (const char* kind : {"meta", "ct"})
-        if (left.contains(kind)) return std::string(kind) + " " + text_of(left[kind], "key");
-    return json_text(left);
-}
-
 class RuleReader {
   public:
     RuleReader(const Json& rule, const Elements& elements)
@@ -64,8 +39,7 @@ class RuleReader {
 
     std::vector<FirewallRule> take() && {
         if (rule_.action != FirewallAction::kNothing || made_.empty()) made_.push_back(rule_);
-        for (auto& rule : made_)
-            rule.text = text_;
+        for (auto& rule : made_) rule.text = text_;
         return std::move(made_);
     }
 
@@ -76,9 +50,9 @@ class RuleReader {
         const std::string& key = expression.begin().key();
         const Json& value = *expression.begin();
         if (key == "match") {
-            say(fmt::format("{}{} {}", field_text(value.value("left", Json())),
+            say(fmt::format("{}{} {}", nft_text(value.value("left", Json())),
                             text_of(value, "op") == "!=" ? " !=" : "",
-                            value_text(value.value("right", Json()))));
+                            nft_text(value.value("right", Json()))));
             match(rule_, value.value("left", Json::object()), value.value("right", Json()),
                   text_of(value, "op") == "!=");
         } else if (key == "vmap") {
@@ -107,11 +81,10 @@ class RuleReader {
         if (known->second == FirewallAction::kNothing) return;
         rule.action = known->second;
         if (value.is_object()) rule.chain = text_of(value, "target");
-        std::string words = key;
-        if (!rule.chain.empty()) words += " " + rule.chain;
+        std::string words = key + (rule.chain.empty() ? "" : " " + rule.chain);
         if (known->second == FirewallAction::kNat && value.is_object()) {
-            if (value.contains("addr")) words += " to " + value_text(value["addr"]);
-            if (value.contains("port")) words += " port " + value_text(value["port"]);
+            if (value.contains("addr")) words += " to " + nft_text(value["addr"]);
+            if (value.contains("port")) words += " port " + nft_text(value["port"]);
         }
         say(words);
     }
@@ -120,11 +93,8 @@ class RuleReader {
     std::vector<Json> members(const Json& right, bool& known) const {
         if (right.is_string() && right.get<std::string>().starts_with('@')) {
             auto named = elements_.find({family_, table_, right.get<std::string>().substr(1)});
-            if (named == elements_.end()) {
-                known = false;
-                return {};
-            }
-            return listed(named->second);
+            known = named != elements_.end();
+            return known ? listed(named->second) : std::vector<Json>{};
         }
         return listed(right);
     }
@@ -140,8 +110,7 @@ class RuleReader {
     }
 
     static std::optional<std::uint16_t> port_number(const Json& value) {
-        constexpr std::uint64_t kLast = 65535;
-        if (!value.is_number_unsigned() || value.get<std::uint64_t>() > kLast) return std::nullopt;
+        if (!value.is_number_unsigned() || value.get<std::uint64_t>() > 65535) return std::nullopt;
         return value.get<std::uint16_t>();
     }
 
@@ -166,6 +135,8 @@ class RuleReader {
             match_meta(rule, text_of(left["meta"], "key"), values, negated);
         else if (left.contains("ct") && text_of(left["ct"], "key") == "state")
             match_state(rule, values, negated);
+        else if (nft_text(left) == "fib daddr type" && values.size() == 1 && values[0] == "local")
+            rule.never = rule.never || negated; // every arrival is for an address of this host
         else
             rule.uncertain = true;
     }
@@ -182,6 +153,7 @@ class RuleReader {
             rule.ipv6 = protocol == "ip6";
             if (field == "protocol" || field == "nexthdr")
                 return match_protocol(rule, values, negated);
+            if (field == "daddr") return match_destination(rule, values, negated);
         }
         if (field != "dport") {
             rule.uncertain = true;
@@ -197,6 +169,20 @@ class RuleReader {
             ports.ports.push_back(*range);
         }
         rule.ports = std::move(ports);
+    }
+
+    static void match_destination(FirewallRule& rule, const std::vector<Json>& values,
+                                  bool negated) {
+        AddressMatch to{{}, negated};
+        for (const auto& value : values) {
+            auto prefix = parse_prefix(nft_text(value));
+            if (!prefix) { // part of the list is not the list
+                rule.uncertain = true;
+                return;
+            }
+            to.prefixes.push_back(*prefix);
+        }
+        rule.to = std::move(to);
     }
 
     static void match_protocol(FirewallRule& rule, const std::vector<Json>& values, bool negated) {
@@ -216,6 +202,10 @@ class RuleReader {
         if ((key == "iifname" || key == "iif") && values.size() == 1 && values[0].is_string()) {
             rule.interface = values[0].get<std::string>();
             rule.interface_negated = negated;
+        } else if ((key == "oifname" || key == "oif") && values.size() == 1 &&
+                   values[0].is_string()) {
+            rule.out = values[0].get<std::string>();
+            rule.out_negated = negated;
         } else if (key == "nfproto" && values.size() == 1 && !negated) {
             rule.ipv6 = values[0] == "ipv6";
         } else {
@@ -224,9 +214,8 @@ class RuleReader {
     }
 
     static void match_state(FirewallRule& rule, const std::vector<Json>& values, bool negated) {
-        bool is_new = false;
-        for (const auto& value : values)
-            is_new |= value == "new" || value == "untracked";
+        bool is_new = std::ranges::any_of(
+            values, [](const Json& one) { return one == "new" || one == "untracked"; });
         if (is_new == negated) rule.never = true;
     }
 
@@ -234,7 +223,7 @@ class RuleReader {
     void verdict_map(const Json& map) {
         const Json key = map.value("key", Json::object());
         bool known = true;
-        say(fmt::format("{} vmap", field_text(key)));
+        say(fmt::format("{} vmap", nft_text(key)));
         auto entries = members(map.value("data", Json()), known);
         if (!known) {
             rule_.uncertain = true;
@@ -242,8 +231,8 @@ class RuleReader {
             return;
         }
         for (const auto& entry : entries) {
-            if (!entry.is_array() || entry.size() != 2) continue;
-            if (!entry[1].is_object() || entry[1].empty()) continue;
+            bool is_pair = entry.is_array() && entry.size() == 2 && entry[1].is_object();
+            if (!is_pair || entry[1].empty()) continue;
             FirewallRule rule = rule_;
             Json value = entry[0];
             if (value.is_object() && value.contains("elem")) value = value["elem"]["val"];

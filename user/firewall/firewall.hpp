@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "firewall/prefix.hpp"
 #include "rule/rule.hpp"
 
 namespace bpfport {
@@ -25,13 +26,21 @@ struct PortMatch {
     bool negated = false;
 };
 
+struct AddressMatch {
+    std::vector<Prefix> prefixes;
+    bool negated = false;
+};
+
 struct FirewallRule {
     std::string text;                     // for messages: "tcp dport 80 accept"
     std::optional<Protocol> protocol;     // nullopt: any
     std::optional<bool> ipv6;             // nullopt: both
     std::optional<PortMatch> ports;       // destination
+    std::optional<AddressMatch> to;       // destination
     std::optional<std::string> interface; // of arrival; ends in '*' or '+': a prefix
     bool interface_negated = false;
+    std::optional<std::string> out; // of departure: lo, when this host sends it to itself
+    bool out_negated = false;
     bool never = false; // no new connection of TCP or UDP: established only, ICMP, source port ...
     bool uncertain = false; // has conditions that can't be judged here
     FirewallAction action = FirewallAction::kNothing;
@@ -62,8 +71,9 @@ Firewall parse_iptables_save(std::string_view text, bool ipv6);
 struct Arrival {
     Protocol protocol = Protocol::kTcp;
     std::uint16_t port = 0;
-    std::string interface;
+    std::string interface; // empty: this host sends it, to itself
     bool ipv6 = false;
+    std::vector<Address> to{}; // one of these, which are all of this host's; empty: not known
 };
 
 enum class FirewallVerdict { kPasses, kDropped, kCantTell };
@@ -74,8 +84,5 @@ struct Judgement {
 
 // Whether it reaches a socket of this host.
 Judgement judge(const Firewall& firewall, const Arrival& arrival);
-
-// The NAT rules that may change its destination, as text.
-std::vector<std::string> nat_rules(const Firewall& firewall, const Arrival& arrival);
 
 } // namespace bpfport

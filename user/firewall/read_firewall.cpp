@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-#include "doctor/read_firewall.hpp"
+#include "firewall/read_firewall.hpp"
 
 #include <algorithm>
+#include <fstream>
+#include <string>
 
 #include <fmt/format.h>
 #include <libmnl/libmnl.h>
@@ -48,33 +50,43 @@ Firewall read_iptables(const char* variant) {
     return firewall;
 }
 
-void add_unreadable(Findings& findings, const std::string& why) {
-    findings.push_back({Severity::kNote, "firewall",
-                        fmt::format("can't tell what the firewall does: {}", why),
-                        "install nftables and run as root; or bpfport doctor --probe"});
+// The legacy variant's tables; only root is told.
+bool has_legacy_tables() {
+    for (const char* path : {"/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"}) {
+        std::string name;
+        if (std::ifstream(path) >> name) return true;
+    }
+    return false;
 }
 
 } // namespace
 
-Firewall read_firewall(Findings& findings) {
-    Firewall firewall = read_iptables("nft");
-    if (auto json = run_program({"nft", "-j", "list", "ruleset"})) {
-        auto native = parse_nft(*json);
-        if (!native) {
-            add_unreadable(findings, native.error().message);
-        } else {
+FirewallReading read_firewall() {
+    FirewallReading reading;
+    Firewall& firewall = reading.firewall;
+    if (std::size_t tables = count_tables()) {
+        firewall = read_iptables("nft");
+        auto json = run_program({"nft", "-j", "list", "ruleset"});
+        auto native = json ? parse_nft(*json) : std::unexpected(json.error());
+        if (native) {
             std::erase_if(*native, [&](const FirewallChain& chain) {
                 return std::ranges::any_of(
                     firewall, [&](const auto& known) { return same_table(chain, known); });
             });
             append(firewall, std::move(*native));
+        } else if (json || firewall.empty()) {
+            reading.unreadable = fmt::format("there are {} nftables tables, and {}", tables,
+                                             native.error().message);
         }
-    } else if (std::size_t tables = count_tables(); tables && firewall.empty()) {
-        add_unreadable(findings, fmt::format("there are {} nftables tables, and {}", tables,
-                                             json.error().message));
     }
-    append(firewall, read_iptables("legacy"));
-    return firewall;
+    if (has_legacy_tables()) {
+        auto legacy = read_iptables("legacy");
+        if (legacy.empty())
+            reading.unreadable = "there are tables of iptables-legacy, and iptables-legacy-save "
+                                 "doesn't tell them";
+        append(firewall, std::move(legacy));
+    }
+    return reading;
 }
 
 } // namespace bpfport

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "cli/attach_network.hpp"
+
+#include <ostream>
+
+#include <fmt/ostream.h>
+
+#include "engine/nat_claims.hpp"
+
+namespace bpfport {
+
+namespace {
+
+std::vector<InstalledRule> new_rules(const Plan& plan) {
+    auto rules = plan.added;
+    for (const auto& [_, after] : plan.replaced) rules.push_back(after);
+    return rules;
+}
+
+} // namespace
+
+Result<NetworkView> look_around(const HostFacts& facts, FirewallReading& reading, Plan& plan) {
+    auto addresses = interface_addresses();
+    if (!addresses) return std::unexpected(addresses.error());
+    if (!reading.unreadable.empty())
+        plan.warnings.push_back({"can't tell whether NAT gives a listen port away: " +
+                                     reading.unreadable,
+                                 "install nftables, or run as root"});
+    return NetworkView{facts.interfaces, std::move(*addresses), std::move(reading.firewall)};
+}
+
+Result<void> check_network(const AttachRequest& request, const Plan& plan,
+                           const NetworkView& network) {
+    return request.force ? Result<void>{} : check_nat(plan.added, network);
+}
+
+void print_network(const Session& session, const Plan& plan, const NetworkView& network) {
+    auto rules = new_rules(plan);
+    print_warnings(session, nat_warnings(rules, network));
+}
+
+} // namespace bpfport

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// What attach looks at around its rules: NAT that gives their ports away, devices where they would
+// see no packets, clients that they don't serve.
+#pragma once
+
+#include "cli/session.hpp"
+#include "engine/network_view.hpp"
+#include "engine/plan.hpp"
+#include "firewall/read_firewall.hpp"
+
+namespace bpfport {
+
+// What of the packet filters could not be read becomes a warning of the plan.
+Result<NetworkView> look_around(const HostFacts& facts, FirewallReading& reading, Plan& plan);
+Result<void> check_network(const AttachRequest& request, const Plan& plan,
+                           const NetworkView& network);
+void print_network(const Session& session, const Plan& plan, const NetworkView& network);
+
+} // namespace bpfport

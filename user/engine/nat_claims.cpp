@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "engine/nat_claims.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "bpfport/meta.h"
+
+namespace bpfport {
+
+namespace {
+
+// NAT is judged at the first port and at each where some rule's ports begin: it is the same between.
+std::set<std::uint16_t> ports_to_judge(PortRange listen, const Firewall& firewall) {
+    std::set<std::uint16_t> ports{listen.first};
+    for (const auto& chain : firewall)
+        for (const auto& rule : chain.rules) {
+            if (!rule.ports) continue;
+            for (PortRange range : rule.ports->ports) {
+                if (listen.contains(range.first)) ports.insert(range.first);
+                if (range.last < listen.last && range.last >= listen.first)
+                    ports.insert(static_cast<std::uint16_t>(range.last + 1));
+            }
+        }
+    return ports;
+}
+
+// Each way by which clients of one family come: the interfaces of the rule, and this host itself.
+std::vector<Arrival> arrivals(const InstalledRule& rule, bool ipv6, const NetworkView& view) {
+    std::vector<Arrival> found;
+    for (const auto& interface : view.interfaces) {
+        if (interface.is_loopback()) continue;
+        if (rule.ifindex && rule.ifindex != interface.ifindex) continue;
+        auto to = asked_addresses(rule, interface.ifindex, ipv6, view);
+        if (!to.empty())
+            found.push_back({rule.rule.protocol(), 0, interface.name, ipv6, std::move(to)});
+    }
+    auto own = asked_addresses(rule, rule.ifindex, ipv6, view);
+    if (!rule.has(BP_RULE_NO_LOCAL) && !own.empty())
+        found.push_back({rule.rule.protocol(), 0, "", ipv6, std::move(own)});
+    return found;
+}
+
+} // namespace
+
+std::vector<Address> asked_addresses(const InstalledRule& rule, unsigned ifindex, bool ipv6,
+                                     const NetworkView& view) {
+    if (const auto& local = rule.rule.local())
+        return local->is_v4() != ipv6 ? std::vector{*local} : std::vector<Address>{};
+    std::vector<Address> found;
+    for (const auto& one : view.addresses)
+        if ((!ifindex || one.ifindex == ifindex) && one.address.is_v4() != ipv6)
+            found.push_back(one.address);
+    return found;
+}
+
+std::string NatClaim::to_string() const {
+    if (first)
+        return fmt::format("clients of port {} go where NAT sends them, and never come to this rule "
+                           "({})",
+                           port, nat.text);
+    return fmt::format("NAT gives port {} away, but this rule comes first ({})", port, nat.text);
+}
+
+std::vector<NatClaim> nat_claims(const InstalledRule& rule, const NetworkView& view) {
+    std::vector<NatClaim> found;
+    NatRules nat_rules(view.firewall);
+    if (nat_rules.empty()) return found;
+    for (std::uint16_t port : ports_to_judge(rule.rule.listen(), view.firewall))
+        for (bool ipv6 : {false, true})
+            for (auto& arrival : arrivals(rule, ipv6, view)) {
+                arrival.port = port;
+                // tc and xdp see what comes from outside before any firewall does.
+                bool first = arrival.interface.empty() || rule.engine == BP_ENGINE_SKLOOKUP;
+                for (auto& nat : nat_rules.of(arrival))
+                    if (std::ranges::find(found, nat, &NatClaim::nat) == found.end())
+                        found.push_back({port, std::move(nat), first});
+            }
+    return found;
+}
+
+Result<void> check_nat(const std::vector<InstalledRule>& added, const NetworkView& view) {
+    for (const auto& rule : added)
+        for (const auto& claim : nat_claims(rule, view))
+            if (claim.nat.certain)
+                return failure(
+                    fmt::format("port {} is given away by NAT: {}", claim.port, claim.nat.text),
+                    claim.first ? "take that rule out first, or what publishes the port; with "
+                                  "--force this rule is attached, and NAT still comes first"
+                                : "take that rule out first, or what publishes the port; with "
+                                  "--force this rule comes before it");
+    return {};
+}
+
+std::vector<Warning> nat_warnings(const std::vector<InstalledRule>& rules,
+                                  const NetworkView& view) {
+    std::vector<Warning> found;
+    for (const auto& rule : rules)
+        for (const auto& claim : nat_claims(rule, view))
+            found.push_back({fmt::format("{}{}", claim.nat.certain ? "" : "it may be that ",
+                                         claim.to_string()),
+                             "take one of the two out"});
+    return found;
+}
+
+} // namespace bpfport

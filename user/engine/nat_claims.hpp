@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// NAT rules that give the listen ports of a rule away, as a published container's do. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/network_view.hpp"
+#include "engine/plan.hpp"
+#include "firewall/nat.hpp"
+
+namespace bpfport {
+
+struct NatClaim {
+    std::uint16_t port = 0;
+    NatRule nat;
+    bool first = false; // NAT comes before the rule, so what it takes never comes here
+
+    [[nodiscard]] std::string to_string() const; // what becomes of clients, with NAT's rule
+};
+std::vector<NatClaim> nat_claims(const InstalledRule& rule, const NetworkView& view);
+
+// This host's addresses that clients of a rule who come by an interface (0: by any) may ask.
+std::vector<Address> asked_addresses(const InstalledRule& rule, unsigned ifindex, bool ipv6,
+                                     const NetworkView& view);
+
+// Refused: rules whose port NAT gives away. Claims that depend on the client are none.
+Result<void> check_nat(const std::vector<InstalledRule>& added, const NetworkView& view);
+// The same of rules that are attached all the same (--force), and claims that depend on the client.
+std::vector<Warning> nat_warnings(const std::vector<InstalledRule>& rules, const NetworkView& view);
+
+} // namespace bpfport

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// What a network namespace looks like around the rules: devices, addresses, packet filters.
+#pragma once
+
+#include <vector>
+
+#include "firewall/firewall.hpp"
+#include "kernel/netlink.hpp"
+
+namespace bpfport {
+
+struct NetworkView {
+    std::vector<Interface> interfaces;
+    std::vector<InterfaceAddress> addresses;
+    Firewall firewall;
+};
+
+} // namespace bpfport
