@@ -6,6 +6,7 @@
 #include <fmt/ostream.h>
 
 #include "engine/nat_claims.hpp"
+#include "engine/place.hpp"
 
 namespace bpfport {
 
@@ -31,12 +32,17 @@ Result<NetworkView> look_around(const HostFacts& facts, FirewallReading& reading
 
 Result<void> check_network(const AttachRequest& request, const Plan& plan,
                            const NetworkView& network) {
+    for (const auto& rule : new_rules(plan))
+        if (auto fits = refuse_place(rule, network); !fits) return fits;
     return request.force ? Result<void>{} : check_nat(plan.added, network);
 }
 
 void print_network(const Session& session, const Plan& plan, const NetworkView& network) {
     auto rules = new_rules(plan);
     print_warnings(session, nat_warnings(rules, network));
+    print_warnings(session, place_warnings(rules, network));
+    auto note = unserved_note(rules, plan.rules, network);
+    if (!note.empty()) fmt::print(session.out, "note: {}\n", note);
 }
 
 } // namespace bpfport

@@ -84,6 +84,7 @@ Result<Findings> examine(const Session& session, const DoctorOptions& options) {
         check_rule(rule, *facts, findings);
         check_firewall(rule, *facts, findings);
     }
+    check_unserved(**snapshot, *facts, findings);
     if (options.probe) probe_rules(**snapshot, *facts, findings);
     return findings;
 }

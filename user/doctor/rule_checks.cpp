@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "bpfport/meta.h"
+#include "engine/place.hpp"
 #include "engine/sockname.hpp"
 #include "engine/theft.hpp"
 #include "rule/conflict.hpp"
@@ -139,17 +140,17 @@ void check_place(const RuleStatus& rule, const NetworkFacts& facts, Findings& fi
     const auto& addresses = facts.network.addresses;
     bool addressed = addresses.end() != std::ranges::find(addresses, interface->ifindex,
                                                           &InterfaceAddress::ifindex);
-    if (!addressed && !rule.rule.has(BP_RULE_FORWARDED))
+    if (!addressed && !addressed_master(*interface, facts.host.interfaces) &&
+        !rule.rule.has(BP_RULE_FORWARDED))
         add(findings, Severity::kWarning, rule,
             fmt::format("{} has no address: nothing arrives there for this host, unless for "
                         "another interface's address",
                         interface->name),
-            "attach to the interface that has the address; of a bridge, to the bridge");
-    if (interface->master)
-        add(findings, Severity::kNote, rule,
-            fmt::format("{} belongs to {}", interface->name,
-                        scope_name(interface->master, facts.host.interfaces)),
-            "of a bridge or bond, attach to the master, where the packets for this host arrive");
+            "attach to the interface that has the address");
+    for (auto& warning : place_warnings({rule.rule}, facts.network))
+        add(findings, Severity::kWarning, rule, warning.message, warning.hint);
+    if (auto seen = refuse_place(rule.rule, facts.network); !seen)
+        add(findings, Severity::kBroken, rule, seen.error().message, seen.error().hint);
 }
 
 void check_ephemeral(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
@@ -172,6 +173,13 @@ void check_rule(const RuleStatus& rule, const NetworkFacts& facts, Findings& fin
     check_hidden(rule, facts, findings);
     check_ephemeral(rule, facts, findings);
     check_forwarding(rule, facts, findings);
+}
+
+void check_unserved(const Snapshot& snapshot, const NetworkFacts& facts, Findings& findings) {
+    std::vector<InstalledRule> rules;
+    for (const auto& rule : snapshot.rules) rules.push_back(rule.rule);
+    auto note = unserved_note(rules, rules, facts.network);
+    if (!note.empty()) findings.push_back({Severity::kNote, "rules", note, {}});
 }
 
 void check_instance(const Snapshot& snapshot, Findings& findings) {

@@ -29,5 +29,7 @@ void check_instance(const Snapshot& snapshot, Findings& findings);
 
 // Filters that drop, and NAT rules that divert, what the rule redirects.
 void check_firewall(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings);
+// Clients behind this host's own bridges and veths that no rule serves.
+void check_unserved(const Snapshot& snapshot, const NetworkFacts& facts, Findings& findings);
 
 } // namespace bpfport

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// What a scope covers, and what attach says of it: clients behind the host's own bridge, a bridge's
+// port, an address that the host doesn't have.
+#include "net/fixture.hpp"
+
+namespace bpfport::test {
+namespace {
+
+constexpr auto kServer = ClientServer::server_address;
+
+// container eth0 172.17.0.2, fd17::2  --  docker0 of a server with an uplink
+struct Docker {
+    ClientServer net;
+    Netns container;
+    VethPair link{container, "eth0", net.server, "veth1"};
+    Interface bridge = add_bridge(net.server, "docker0", {link.b});
+
+    Docker() {
+        bridge.add_address("172.17.0.1/16").add_address("fd17::1/64");
+        link.a.add_address("172.17.0.2/16").add_address("fd17::2/64");
+        container.ip("route add default via 172.17.0.1");
+        container.ip("-6 route add default via fd17::1");
+    }
+};
+
+class Place : public EveryEngine {};
+INSTANTIATE_TEST_SUITE_P(, Place, testing::Values("auto", "tc", "sklookup"), engine_param);
+
+// A rule on eth0 holds for what comes in by eth0, and for clients on the host itself.
+TEST_P(Place, ClientsBehindTheHostsOwnBridgeAreServedByAny) {
+    const Docker host;
+    const Service web(host.net.server, 3000);
+    const std::string says = "clients behind docker0 that ask an address of eth0 are not served";
+    const auto done = tool(host.net.server, attach("eth0 80:3000/tcp+udp"));
+    ASSERT_EQ(done.status, 0) << done.err;
+    EXPECT_THAT(done.out, HasSubstr(says));
+    for (const Flavour& flavour : kFlavours) {
+        SCOPED_TRACE(flavour.text());
+        EXPECT_EQ(ask(host.container, {kServer(flavour.ipv6), 80}, flavour.transport), "refused");
+        EXPECT_EQ(ask(host.net.client, {kServer(flavour.ipv6), 80}, flavour.transport), "hello");
+    }
+    EXPECT_THAT(tool(host.net.server, "doctor").out, HasSubstr(says));
+    const auto any = tool(host.net.server, attach("any 80:3000/tcp+udp"));
+    ASSERT_EQ(any.status, 0) << any.err;
+    EXPECT_THAT(any.out, testing::Not(HasSubstr("not served")));
+    EXPECT_THAT(tool(host.net.server, "doctor").out, testing::Not(HasSubstr(says)));
+    for (const Flavour& flavour : kFlavours) {
+        SCOPED_TRACE(flavour.text());
+        EXPECT_EQ(ask(host.container, {kServer(flavour.ipv6), 80}, flavour.transport), "hello");
+    }
+    ASSERT_TRUE(works(host.net.server, "detach --all"));
+    EXPECT_TRUE(expect_kernel_empty({host.net.server}));
+}
+
+TEST_F(NetTest, WordsOfAttach) {
+    const Docker host;
+    const Netns& server = host.net.server;
+    const Service web(server, 3000);
+    const auto port = tool(server, "attach veth1 80:3000");
+    EXPECT_THAT(port.err, HasSubstr("veth1 is a port of docker0, which has the addresses: clients "
+                                    "on this host are not served"));
+    EXPECT_THAT(port.err, HasSubstr("attach to docker0"));
+    ASSERT_TRUE(works(server, "detach --all"));
+    const auto absent = tool(server, "attach eth0 192.0.2.99:80:3000");
+    EXPECT_EQ(absent.status, 0);
+    EXPECT_THAT(absent.err, HasSubstr("no interface of this host has 192.0.2.99"));
+    ASSERT_TRUE(works(server, "detach --all"));
+    const auto there = tool(server, "attach eth0 10.1.0.2:80:3000");
+    EXPECT_THAT(there.err, testing::Not(HasSubstr("no interface of this host")));
+    ASSERT_TRUE(works(server, "detach --all"));
+    EXPECT_TRUE(expect_kernel_empty({server}));
+}
+
+} // namespace
+} // namespace bpfport::test

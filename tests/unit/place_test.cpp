@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// Devices that this machine may not have: what attach makes of a VRF and of a bond's port.
+#include "engine/place.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "bpfport/meta.h"
+
+namespace bpfport {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+enum : unsigned { kRed = 2, kEth1, kEth2, kBond0, kEth3 };
+
+// red, a VRF, has eth1 and eth2; bond0 has eth3.
+NetworkView host() {
+    NetworkView view;
+    struct Device {
+        const char* name;
+        const char* kind;
+        unsigned master;
+    };
+    constexpr Device kDevices[] = {{"lo", "", 0},      {"red", "vrf", 0},    {"eth1", "", kRed},
+                                   {"eth2", "", kRed}, {"bond0", "bond", 0}, {"eth3", "", kBond0}};
+    for (const auto& [name, kind, master] : kDevices) {
+        auto& one = view.interfaces.emplace_back();
+        one.ifindex = static_cast<unsigned>(view.interfaces.size());
+        one.name = name;
+        one.kind = kind;
+        one.master = master;
+    }
+    return view;
+}
+
+InstalledRule installed(const char* text, unsigned ifindex, std::uint32_t engine) {
+    return {1, parse_rules(text)->front(), ifindex, engine, 0, BP_ABSENT_RESET, 0};
+}
+
+TEST(Place, AVrfIsRefusedAndItsPortsAreNamed) {
+    for (const char* rule : {"80:3000", "80:3000/udp"})
+        for (auto engine : {BP_ENGINE_TC, BP_ENGINE_XDP}) {
+            const auto placed = refuse_place(installed(rule, kRed, engine), host());
+            ASSERT_FALSE(placed) << rule;
+            EXPECT_THAT(placed.error().message, HasSubstr("red is a VRF"));
+            EXPECT_THAT(placed.error().hint, HasSubstr("attach to its ports: eth1 eth2"));
+        }
+    EXPECT_TRUE(refuse_place(installed("80:3000", kRed, BP_ENGINE_SKLOOKUP), host()))
+        << "sockets are found without its hooks";
+}
+
+TEST(Place, AVrfsPortIsTheRightPlace) {
+    const auto rule = installed("80:3000", kEth1, BP_ENGINE_TC);
+    EXPECT_TRUE(refuse_place(rule, host()));
+    EXPECT_THAT(place_warnings({rule}, host()), IsEmpty());
+}
+
+TEST(Place, ABondsPortHasNotItsAddresses) {
+    const auto warnings = place_warnings({installed("80:3000", kEth3, BP_ENGINE_TC)}, host());
+    ASSERT_THAT(warnings, SizeIs(1));
+    EXPECT_THAT(warnings[0].message, HasSubstr("eth3 is a port of bond0"));
+    EXPECT_THAT(warnings[0].hint, HasSubstr("attach to bond0"));
+    EXPECT_THAT(place_warnings({installed("80:3000", kBond0, BP_ENGINE_TC)}, host()), IsEmpty());
+}
+
+} // namespace
+} // namespace bpfport

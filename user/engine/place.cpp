@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "engine/place.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "bpfport/meta.h"
+
+namespace bpfport {
+
+namespace {
+
+const Interface* find(unsigned ifindex, const std::vector<Interface>& interfaces) {
+    auto known = std::ranges::find(interfaces, ifindex, &Interface::ifindex);
+    return ifindex && known != interfaces.end() ? &*known : nullptr;
+}
+
+std::string ports_of(const Interface& master, const std::vector<Interface>& interfaces) {
+    std::vector<std::string> names;
+    for (const auto& one : interfaces)
+        if (one.master == master.ifindex) names.push_back(one.name);
+    return fmt::format("{}", fmt::join(names, " "));
+}
+
+void warn_of_master(const InstalledRule& rule, const NetworkView& view,
+                    std::vector<Warning>& found) {
+    const Interface* port = find(rule.ifindex, view.interfaces);
+    const Interface* master = port ? addressed_master(*port, view.interfaces) : nullptr;
+    if (!master || rule.has(BP_RULE_FORWARDED)) return;
+    found.push_back({fmt::format("{} is a port of {}, which has the addresses: clients on this host "
+                                 "are not served, nor what comes by its other ports",
+                                 port->name, master->name),
+                     fmt::format("attach to {}", master->name)});
+}
+
+void warn_of_address(const InstalledRule& rule, const NetworkView& view,
+                     std::vector<Warning>& found) {
+    const auto& local = rule.rule.local();
+    if (!local || local->is_loopback() || rule.has(BP_RULE_FORWARDED)) return;
+    for (const auto& one : view.addresses)
+        if (one.address == *local) return;
+    found.push_back({fmt::format("no interface of this host has {}: nothing is redirected before "
+                                 "one does",
+                                 local->to_string()),
+                     fmt::format("ip address add {}/{} dev DEVICE, or another address in the rule",
+                                 local->to_string(), local->is_v4() ? 32 : 128)});
+}
+
+// A network of this host's own: containers and virtual machines are behind it.
+bool is_own_network(const Interface& interface, const NetworkView& view) {
+    bool kind = interface.kind == "bridge" || interface.kind == "veth";
+    return kind && !interface.master && interface.is_up() &&
+           std::ranges::any_of(view.addresses, [&](const InterfaceAddress& one) {
+               return one.ifindex == interface.ifindex &&
+                      (one.address.is_v4() || one.address.bytes[0] != 0xfe);
+           });
+}
+
+} // namespace
+
+const Interface* addressed_master(const Interface& port, const std::vector<Interface>& interfaces) {
+    const Interface* master = find(port.master, interfaces);
+    return master && master->kind != "vrf" ? master : nullptr; // a VRF's ports keep their addresses
+}
+
+Result<void> refuse_place(const InstalledRule& rule, const NetworkView& view) {
+    const Interface* interface = find(rule.ifindex, view.interfaces);
+    if (!interface || interface->kind != "vrf" || rule.engine == BP_ENGINE_SKLOOKUP) return {};
+    auto ports = ports_of(*interface, view.interfaces);
+    return failure(fmt::format("{} is a VRF: no packet comes in by its hooks, so {} would never be "
+                               "redirected",
+                               interface->name, rule.rule.to_string()),
+                   ports.empty() ? "attach to its ports, once it has some"
+                                 : fmt::format("attach to its ports: {}", ports));
+}
+
+std::vector<Warning> place_warnings(const std::vector<InstalledRule>& rules,
+                                    const NetworkView& view) {
+    std::vector<Warning> found, once;
+    for (const auto& rule : rules) {
+        warn_of_master(rule, view, found);
+        warn_of_address(rule, view, found);
+    }
+    for (auto& warning : found)
+        if (std::ranges::find(once, warning.message, &Warning::message) == once.end())
+            once.push_back(std::move(warning));
+    return once;
+}
+
+std::string unserved_note(const std::vector<InstalledRule>& rules,
+                          const std::vector<InstalledRule>& in_force, const NetworkView& view) {
+    std::set<std::string> networks, scopes;
+    for (const auto& rule : rules) {
+        const Interface* scope = find(rule.ifindex, view.interfaces);
+        if (!scope || scope->is_loopback() || rule.has(BP_RULE_FORWARDED)) continue;
+        for (const auto& interface : view.interfaces) {
+            if (interface.ifindex == rule.ifindex || !is_own_network(interface, view)) continue;
+            bool served = std::ranges::any_of(in_force, [&](const InstalledRule& other) {
+                return other.rule == rule.rule &&
+                       (!other.ifindex || other.ifindex == interface.ifindex);
+            });
+            if (served) continue;
+            networks.insert(interface.name);
+            scopes.insert(scope->name);
+        }
+    }
+    if (networks.empty()) return {};
+    return fmt::format("clients behind {} that ask an address of {} are not served; a rule on `any` "
+                       "serves them",
+                       fmt::join(networks, ", "), fmt::join(scopes, ", "));
+}
+
+} // namespace bpfport
