@@ -3,13 +3,17 @@
 // common directory: the store asks nothing of bpffs that others don't have.
 #include "state/store.hpp"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -129,7 +133,9 @@ TEST_F(StoreTest, OneCommandAtATime) {
     char byte = 0;
     ASSERT_EQ(::read(ready[0], &byte, 1), 1);
     const Store second = open(Access::kRead);
-    EXPECT_TRUE(second.has("done")) << "the first had not finished";
+    const auto done = second.undisturbed([&]() -> Result<bool> { return second.has("done"); });
+    ASSERT_TRUE(done);
+    EXPECT_TRUE(*done) << "the first had not finished";
     int status = 0;
     EXPECT_EQ(::waitpid(child, &status, 0), child);
     EXPECT_EQ(status, 0);
@@ -137,11 +143,69 @@ TEST_F(StoreTest, OneCommandAtATime) {
     ::close(ready[1]);
 }
 
-TEST_F(StoreTest, ReadersShare) {
+TEST_F(StoreTest, ReadersShareAndLeaveTheStoreToOthers) {
     static_cast<void>(open());
     const Store first = open(Access::kRead);
     const Store second = open(Access::kRead);
-    EXPECT_EQ(first.root(), second.root());
+    const auto outer = first.undisturbed([&]() -> Result<int> {
+        return second.undisturbed([&]() -> Result<int> { return 1; });
+    });
+    ASSERT_TRUE(outer);
+    static_cast<void>(open()); // would wait for a reader that had it locked
+}
+
+TEST_F(StoreTest, WhoWasDisturbedLooksAgain) {
+    static_cast<void>(open());
+    const Store reader = open(Access::kRead);
+    int looks = 0;
+    const auto seen = reader.undisturbed([&]() -> Result<std::size_t> {
+        if (looks++ == 0) {
+            Store writer = open();
+            publish(writer, "netns-1");
+        }
+        return reader.entries().size();
+    });
+    ASSERT_TRUE(seen);
+    EXPECT_EQ(*seen, 1);
+    EXPECT_EQ(looks, 2);
+}
+
+TEST_F(StoreTest, WhoIsDisturbedAgainAndAgainLooksWithTheLock) {
+    static_cast<void>(open());
+    const Store reader = open(Access::kRead);
+    int looks = 0;
+    const auto seen = reader.undisturbed([&]() -> Result<int> {
+        if (++looks <= 3) {
+            static_cast<void>(open());
+            return 0;
+        }
+        const Fd other(::open(root_.c_str(), O_RDONLY | O_DIRECTORY));
+        return ::flock(other.get(), LOCK_SH | LOCK_NB) == 0 ? 1 : 2;
+    });
+    ASSERT_TRUE(seen);
+    EXPECT_EQ(*seen, 2) << "a command could have begun";
+    EXPECT_EQ(looks, 4);
+    static_cast<void>(open()); // it was let go
+}
+
+// A command after the other, without a pause, as a script gives them.
+TEST_F(StoreTest, D14_CommandsQueue) {
+    static_cast<void>(open());
+    std::atomic<bool> done = false;
+    std::thread busy([&] {
+        while (!done) {
+            const Store store = open();
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        }
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    const auto begin = std::chrono::steady_clock::now();
+    for (int i = 0; i < 20; i++)
+        static_cast<void>(open());
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    done = true;
+    busy.join();
+    EXPECT_LT(took.count(), 2) << "a turn is 5 ms";
 }
 
 TEST(StoreNames, AreReadAsTheyAreWritten) {

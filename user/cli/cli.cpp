@@ -87,7 +87,8 @@ int report_fault(std::ostream& err, const char* what) {
 int run_command_line(int argc, const char* const* argv, std::ostream& raw_out,
                      std::ostream& raw_err) {
     silence_libbpf();
-    PrintableStream out(raw_out), err(raw_err);
+    HeldText held;
+    PrintableStream out(raw_out, held), err(raw_err, held);
     CLI::App app("Lets a program be reached on a privileged port without root, proxy or conntrack",
                  "bpfport");
     app.set_version_flag("--version", BPFPORT_VERSION);

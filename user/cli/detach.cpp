@@ -169,8 +169,8 @@ Result<void> detach(const Session& session, DetachOptions& options) {
         for (const auto& rule : *selected)
             fmt::print(session.out, "{}: {}\n", placed(rule, *facts).to_string(),
                        options.drain ? "draining" : "detached");
-        session.out.flush();
     }
+    session.out.flush();
     return ids.empty() ? Result<void>{} : wait_for_drain(session, ids, options);
 }
 

@@ -53,7 +53,10 @@ Result<Findings> examine(const Session& session, const DoctorOptions& options) {
     if (!store) return std::unexpected(store.error());
     if (auto entered = enter_session_netns(session); !entered)
         return std::unexpected(entered.error());
-    for (const auto& entry : unreadable(*store))
+    auto unread = store->undisturbed(
+        [&]() -> Result<std::vector<std::string>> { return unreadable(*store); });
+    if (!unread) return std::unexpected(unread.error());
+    for (const auto& entry : *unread)
         findings.push_back({Severity::kWarning, entry, kUnreadableText, kUnreadableHint});
     auto snapshot = take_snapshot(*store);
     if (!snapshot) {
@@ -73,7 +76,13 @@ Result<Findings> examine(const Session& session, const DoctorOptions& options) {
         return findings;
     }
     check_instance(**snapshot, findings);
-    check_hooks(*store, **snapshot, *facts, findings);
+    auto hooks = store->undisturbed([&]() -> Result<Findings> {
+        Findings found;
+        check_hooks(*store, **snapshot, *facts, found);
+        return found;
+    });
+    if (!hooks) return std::unexpected(hooks.error());
+    std::ranges::move(*hooks, std::back_inserter(findings));
     auto reading = read_firewall();
     facts->network.firewall = std::move(reading.firewall);
     if (!reading.unreadable.empty())

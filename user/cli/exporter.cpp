@@ -39,6 +39,9 @@ struct ExporterOptions {
     std::string user = "nobody";
 };
 
+// Each connection has a thread as long as it is open: whoever asks for nothing is sent away in time.
+const std::vector<std::string> kServing = {"num_threads", "32", "request_timeout_ms", "5000"};
+
 constexpr cap_value_t kCollectorKeeps[] = {CAP_BPF};
 constexpr cap_value_t kNeededToDrop[] = {CAP_BPF, CAP_SETPCAP, CAP_SETUID, CAP_SETGID};
 
@@ -66,7 +69,9 @@ Result<void> serve(FamilyChannel& channel, const ListenAddress& address) {
     if (auto tried = address.try_bind(); !tried) return tried;
     try {
         auto relay = std::make_shared<Relay>(channel);
-        prometheus::Exposer exposer(address.text());
+        std::vector<std::string> how = {"listening_ports", address.text()};
+        how.insert(how.end(), kServing.begin(), kServing.end());
+        prometheus::Exposer exposer(std::move(how));
         exposer.RegisterCollectable(relay);
         BP_TRY(channel.ready(fmt::format("serving http://{}/metrics (server: pid {}, {}",
                                          address.with_port(exposer.GetListeningPorts().at(0)),

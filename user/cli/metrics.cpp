@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // bpfport metrics [--output FILE] [--all-netns]
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -31,11 +32,13 @@ Result<void> write_all(const Fd& file, std::string_view text) {
 }
 
 // A reader of the file sees the old text or the new one, whole. The name it is written under does
-// not end in .prom, so that node_exporter does not read it early.
+// not end in .prom, so that node_exporter does not read it early, and is one that nobody can have
+// made before: the directory may be another user's.
 Result<void> replace_file(const std::filesystem::path& path, std::string_view text) {
-    auto aside = path.parent_path() / fmt::format(".{}.{}", path.filename().native(), getpid());
-    Fd file(::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644));
-    if (!file) return system_error(fmt::format("create {}", aside.native()));
+    std::string aside =
+        path.parent_path() / fmt::format(".{}.XXXXXX", path.filename().native());
+    Fd file(::mkostemp(aside.data(), O_CLOEXEC));
+    if (!file) return system_error(fmt::format("create {}", aside));
     auto written = write_all(file, text);
     if (written && ::fchmod(file.get(), 0644) != 0) written = system_error("make it readable");
     if (written && ::rename(aside.c_str(), path.c_str()) != 0) written = system_error("rename");
@@ -43,7 +46,6 @@ Result<void> replace_file(const std::filesystem::path& path, std::string_view te
     ::unlink(aside.c_str());
     return context(path.native(), written.error());
 }
-
 
 // All that there are, since a cgroup's rule may hold in any; of one without rules come no series.
 Result<void> add_every_netns(Metrics& metrics, const Store& store) {

@@ -7,34 +7,46 @@
 
 namespace bpfport {
 
-bool PrintableBuffer::write_line() {
-    const std::string text = printable(line_);
-    line_.clear();
-    return text.empty() || out_.write(text.data(), static_cast<std::streamsize>(text.size()));
+void HeldText::add(std::ostream& target, std::string_view text) {
+    if (parts_.empty() || parts_.back().first != &target) parts_.emplace_back(&target, "");
+    parts_.back().second += text;
 }
 
-bool PrintableBuffer::add(std::string_view text) {
-    bool written = true;
+void HeldText::write() {
+    for (const auto& [target, text] : std::exchange(parts_, {}))
+        target->write(text.data(), static_cast<std::streamsize>(text.size())).flush();
+}
+
+void PrintableBuffer::write_line() {
+    held_.add(out_, printable(line_));
+    line_.clear();
+}
+
+void PrintableBuffer::add(std::string_view text) {
     for (std::size_t end = 0; (end = text.find('\n')) != text.npos; text.remove_prefix(end + 1)) {
         line_ += text.substr(0, end);
-        written = write_line() && out_.put('\n') && written;
+        write_line();
+        held_.add(out_, "\n");
     }
     line_ += text;
-    return written;
 }
 
 PrintableBuffer::int_type PrintableBuffer::overflow(int_type c) {
     if (traits_type::eq_int_type(c, traits_type::eof())) return traits_type::not_eof(c);
     const char byte = traits_type::to_char_type(c);
-    return add({&byte, 1}) ? c : traits_type::eof();
+    add({&byte, 1});
+    return c;
 }
 
 std::streamsize PrintableBuffer::xsputn(const char* text, std::streamsize size) {
-    return add({text, static_cast<std::size_t>(size)}) ? size : 0;
+    add({text, static_cast<std::size_t>(size)});
+    return size;
 }
 
 int PrintableBuffer::sync() {
-    return write_line() && out_.flush() ? 0 : -1;
+    write_line();
+    held_.write();
+    return out_.good() ? 0 : -1;
 }
 
 } // namespace bpfport

@@ -76,12 +76,14 @@ Result<EventFilter> read_filter(const TraceOptions& options) {
     return filter;
 }
 
-// What is asked for and what there is. The store is not kept locked.
+// What is asked for and what there is.
 Result<Tracer> open_tracer(const Session& session, const EventFilter& filter) {
     auto store = open_for_reading(session);
     if (!store) return std::unexpected(store.error());
-    if (filter.interfaces.empty() == filter.cgroups.empty()) return Tracer::open_all(*store);
-    return filter.cgroups.empty() ? Tracer::open(*store) : Tracer::open_cgroups(*store);
+    return store->undisturbed([&] {
+        if (filter.interfaces.empty() == filter.cgroups.empty()) return Tracer::open_all(*store);
+        return filter.cgroups.empty() ? Tracer::open(*store) : Tracer::open_cgroups(*store);
+    });
 }
 
 // A cgroup that has gone keeps its name: its last events may still come.
@@ -109,6 +111,7 @@ Result<void> trace(const Session& session, const TraceOptions& options) {
     EventNames names;
     if (auto read = read_names(session, *tracer, names); !read) return read;
     fmt::print(session.err, "tracing; end with Ctrl-C\n");
+    session.err.flush();
 
     std::uint64_t shown = 0, lost = 0;
     auto deadline = monotonic_ns() + static_cast<std::uint64_t>(options.seconds * 1e9);

@@ -38,11 +38,10 @@ Result<Interface> choose_interface(const std::vector<std::string>& words,
                        "name it: bpfport trace eth0 --packet ...");
 }
 
-// The store is not kept locked.
 Result<Tracer> open_tracer(const Session& session) {
     auto store = open_for_reading(session);
     if (!store) return std::unexpected(store.error());
-    return Tracer::open(*store);
+    return store->undisturbed([&] { return Tracer::open(*store); });
 }
 
 const char* action_text(int action) {
@@ -148,6 +147,7 @@ Result<void> trace_packet(const Session& session, const std::vector<std::string>
         }
         if (!decision) return std::unexpected(decision.error());
         print_decision(session.out, *decision, *interface, *list);
+        session.out.flush();
         counted |= decision->rule.has_value() || !decision->events.empty();
         for (const auto& event : decision->events)
             other_host |= event.kind == BP_EVENT_OUTCOME &&

@@ -7,8 +7,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
-#include <thread>
 
 #include <fmt/format.h>
 
@@ -22,7 +20,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view kStaging = "staging-";
-constexpr auto kLockPatience = std::chrono::seconds(30);
 
 Result<void> remove_empty(const fs::path& directory) {
     std::error_code error;
@@ -41,19 +38,6 @@ Result<void> remove_pins(const fs::path& directory) {
             return removed;
     }
     return remove_empty(directory);
-}
-
-Result<void> lock(const Fd& directory, Store::Access access) {
-    int how = (access == Store::Access::kChange ? LOCK_EX : LOCK_SH) | LOCK_NB;
-    auto give_up = std::chrono::steady_clock::now() + kLockPatience;
-    while (flock(directory.get(), how) != 0) {
-        if (errno != EWOULDBLOCK && errno != EINTR) return system_error("lock");
-        if (std::chrono::steady_clock::now() > give_up)
-            return failure("lock: another bpfport command has held it for 30 s",
-                           "see `fuser -v` on the directory for the process");
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    return {};
 }
 
 // Who owns the directory may rename and remove what is in it, hold its lock, or put pins of his own
@@ -111,12 +95,30 @@ Result<Store> Store::open(fs::path root, Access access) {
     }
     if (auto checked = check_owner(root, directory); !checked)
         return std::unexpected(checked.error());
-    BP_TRY(lock(directory, access), root.native());
     Store store(std::move(root), std::move(directory));
     if (access == Access::kRead) return store;
+    BP_TRY(lock_store(store.directory_, LOCK_EX), store.root_.native());
+    store.locked_ = true;
+    BP_TRY(stamp_store(store.directory_), store.root_.native());
     for (const auto& entry : entries_of(store.root_))
         if (entry.filename().native().starts_with(kStaging)) BP_TRY(remove_pins(entry), "sweep");
     return store;
+}
+
+Store::~Store() {
+    if (locked_ && directory_) (void)stamp_store(directory_);
+}
+
+Result<Stamp> Store::settled() const {
+    BP_TRY(lock_store(directory_, LOCK_SH), root_.native());
+    auto stamp = store_stamp(directory_);
+    unlock_store(directory_);
+    return stamp;
+}
+
+Result<Store::Hold> Store::hold() const {
+    BP_TRY(lock_store(directory_, LOCK_EX), root_.native());
+    return Hold(&directory_);
 }
 
 std::vector<std::string> Store::entries() const {

@@ -5,19 +5,22 @@
 //   tc-<inode>-<ifindex>/    the hooks of one interface
 //   staging-<pid>-<n>/       being built by a command
 //
-// Lock: flock on the directory. Readers share it, one command at a time changes things.
+// Lock (state/store_lock.hpp): one command at a time changes things. Readers don't keep it: they look,
+// and look again when a command changed something meanwhile.
 // Invariants: a published directory is complete (it was renamed into place); whatever begins with
 // "staging" while the lock is held for change was left by a command that died, and is removed.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/error.hpp"
 #include "base/fd.hpp"
+#include "state/store_lock.hpp"
 
 namespace bpfport {
 
@@ -43,8 +46,25 @@ class Store {
   public:
     enum class Access { kRead, kChange };
 
-    // kChange makes the directory when it is not there. Waits for other commands, but not forever.
+    // kChange makes the directory when it is not there, and has it locked until the store's end.
     static Result<Store> open(std::filesystem::path root, Access access);
+    Store(Store&&) = default;
+    Store& operator=(Store&&) = default;
+    ~Store();
+
+    // What `look`, a function that gives a Result, reads while no command changes anything.
+    template <typename Look> auto undisturbed(const Look& look) const -> decltype(look()) {
+        if (locked_ || !directory_) return look();
+        for (int looks = 0; looks < 3; looks++) {
+            auto before = settled();
+            if (!before) return std::unexpected(before.error());
+            auto seen = look();
+            if (store_stamp(directory_) == *before) return seen;
+        }
+        auto held = hold();
+        if (!held) return std::unexpected(held.error());
+        return look();
+    }
 
     [[nodiscard]] const std::filesystem::path& root() const { return root_; }
     [[nodiscard]] std::vector<std::string> entries() const; // published ones, sorted
@@ -55,9 +75,19 @@ class Store {
     Result<void> remove(const std::string& name); // success when it is gone already
 
   private:
-    Store(std::filesystem::path root, Fd lock) : root_(std::move(root)), lock_(std::move(lock)) {}
+    struct Unlock {
+        void operator()(const Fd* directory) const { unlock_store(*directory); }
+    };
+    using Hold = std::unique_ptr<const Fd, Unlock>;
+
+    Store(std::filesystem::path root, Fd directory)
+        : root_(std::move(root)), directory_(std::move(directory)) {}
+    [[nodiscard]] Result<Stamp> settled() const; // once no command is at work
+    [[nodiscard]] Result<Hold> hold() const;
+
     std::filesystem::path root_;
-    Fd lock_;
+    Fd directory_; // absent: there is no store
+    bool locked_ = false;
     unsigned staged_ = 0;
 };
 

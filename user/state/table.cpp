@@ -158,8 +158,9 @@ const bp_table_side& Table::active() const {
 
 std::vector<InstalledRule> Table::rules() const {
     std::vector<InstalledRule> rules;
+    const bp_table_side& side = active();
     for (std::uint16_t id = 1; id < BP_MAX_RULES; id++)
-        if (auto rule = from_raw(id, active().rules[id])) rules.push_back(*rule);
+        if (auto rule = from_raw(id, side.rules[id])) rules.push_back(*rule);
     return rules;
 }
 

@@ -67,9 +67,7 @@ CgroupStatus describe(const CgroupAttachment& attachment) {
     return status;
 }
 
-} // namespace
-
-Result<CgroupSnapshot> take_cgroup_snapshot(const Store& store, Owners owners) {
+Result<CgroupSnapshot> read_cgroup_snapshot(const Store& store, Owners owners) {
     CgroupSnapshot snapshot;
     auto attachments = cgroup_attachments(store, Store::Access::kRead);
     auto all_guards = guards(store);
@@ -104,6 +102,12 @@ Result<CgroupSnapshot> take_cgroup_snapshot(const Store& store, Owners owners) {
                             [&](const auto& claim) { return claim.first.netns_cookie == here; }))
         snapshot.unserved = unserved_addresses(store);
     return snapshot;
+}
+
+} // namespace
+
+Result<CgroupSnapshot> take_cgroup_snapshot(const Store& store, Owners owners) {
+    return store.undisturbed([&] { return read_cgroup_snapshot(store, owners); });
 }
 
 } // namespace bpfport

@@ -176,52 +176,58 @@ bool xdp_runs_for(const InstalledRule& rule, const Snapshot& snapshot) {
     });
 }
 
-} // namespace
-
-Result<std::optional<Snapshot>> take_snapshot(const Store& store, Owners owners) {
-    auto netns = current_netns_inode();
-    if (!netns) return std::unexpected(netns.error());
-    if (!store.has(instance_name(*netns))) return std::nullopt;
-    auto instance = Instance::open(store, *netns, Store::Access::kRead);
+Result<std::optional<Snapshot>> read_snapshot(const Store& store, std::uint64_t netns,
+                                              const HostFacts& facts) {
+    if (!store.has(instance_name(netns))) return std::nullopt;
+    auto instance = Instance::open(store, netns, Store::Access::kRead);
     if (!instance) return std::unexpected(instance.error());
     if (!is_of_this_netns(*instance)) return std::nullopt;
-    auto facts = host_facts(owners);
-    if (!facts) return std::unexpected(facts.error());
 
     Snapshot snapshot;
-    snapshot.netns = *netns;
+    snapshot.netns = netns;
     snapshot.direct_write = instance->meta().direct_write != 0;
     read_hooks(store, snapshot);
     read_sklookup(store, *instance, snapshot);
     auto open = open_connections(*instance);
     auto rules = instance->table().rules();
     for (const auto& rule : rules) {
-        RuleStatus status{rule, scope_name(rule.ifindex, facts->interfaces), {}, {}, {}, {}, true,
+        RuleStatus status{rule, scope_name(rule.ifindex, facts.interfaces), {}, {}, {}, {}, true,
                           rule.engine == BP_ENGINE_XDP && !xdp_runs_for(rule, snapshot)};
         status.by_tc = served_by_tc(instance->table(), rule);
         status.says_target = !rule.has(BP_RULE_SOCKNAME_LISTEN) || status.by_tc;
         if (wants_sockname(rule) && !status.by_tc)
             status.says_target = snapshot.sklookup && snapshot.sklookup->sockname;
-        status.why = why_this_engine(status, *facts);
+        status.why = why_this_engine(status, facts);
         status.hooked = rule.engine == BP_ENGINE_SKLOOKUP
-                            ? is_steered(snapshot, rule, *facts)
+                            ? is_steered(snapshot, rule, facts)
                             : !rule.ifindex || is_hooked(snapshot, rule.ifindex);
         if (open && rule.rule.protocol() == Protocol::kTcp) {
             auto count = open->by_rule.find(rule.id);
             status.open_connections = count == open->by_rule.end() ? 0 : count->second;
         }
-        for (const Listener* listener : target_listeners(rule, facts->listeners))
+        for (const Listener* listener : target_listeners(rule, facts.listeners))
             status.listeners.push_back(*listener);
         snapshot.rules.push_back(std::move(status));
     }
-    for (unsigned ifindex : needed_hooks(rules, facts->interfaces))
+    for (unsigned ifindex : needed_hooks(rules, facts.interfaces))
         if (!is_hooked(snapshot, ifindex))
-            snapshot.unhooked.push_back(scope_name(ifindex, facts->interfaces));
+            snapshot.unhooked.push_back(scope_name(ifindex, facts.interfaces));
     if (auto read = read_counters(*instance, snapshot); !read)
         return std::unexpected(read.error());
     if (auto read = read_flows(*instance, snapshot); !read) return std::unexpected(read.error());
     read_programs(*instance, snapshot);
     return snapshot;
+}
+
+} // namespace
+
+Result<std::optional<Snapshot>> take_snapshot(const Store& store, Owners owners) {
+    auto netns = current_netns_inode();
+    if (!netns) return std::unexpected(netns.error());
+    if (!store.has(instance_name(*netns))) return std::nullopt;
+    auto facts = host_facts(owners);
+    if (!facts) return std::unexpected(facts.error());
+    return store.undisturbed([&] { return read_snapshot(store, *netns, *facts); });
 }
 
 const char* outcome_label(unsigned outcome) {

@@ -3,8 +3,8 @@
 // hooks are asked for their program, listeners and connections come from sock_diag, counters from
 // the maps. Table, JSON and metrics are made from this one value.
 //
-// Under load: the store is locked against change while a snapshot is taken, so rules and counters
-// belong together. Each counter is exact and never goes back: a CPU's share is one 64-bit word, read
+// Under load: no command changes anything while a snapshot is taken, else it is taken again, so rules
+// and counters belong together. Each counter is exact and never goes back: a CPU's share is one 64-bit word, read
 // whole. Different counters of a rule are read one after another, so they may be some packets
 // apart. Open connections are counted before counters are read, so they never exceed those made.
 #pragma once

@@ -56,6 +56,8 @@ Result<std::shared_ptr<Instance>> open_instance(const Store& store) {
 
 } // namespace
 
+Tracer::Tracer(Tracer&&) noexcept = default;
+
 Tracer::Tracer() : reader_(std::make_unique<Reader>()) {}
 
 Result<void> Tracer::add(Result<EventSource> source) {

@@ -31,7 +31,7 @@ class Tracer {
     static Result<Tracer> open_cgroups(const Store& store);
     // Of both, or of what there is and nobody else watches.
     static Result<Tracer> open_all(const Store& store);
-    Tracer(Tracer&&) noexcept = default;
+    Tracer(Tracer&&) noexcept;
     Tracer& operator=(Tracer&&) = delete;
     ~Tracer();
 
