@@ -206,7 +206,7 @@ Result<void> attach(const Session& session, AttachOptions& options) {
     return {};
 }
 
-void add_rule_flags(CLI::App& command, AttachOptions& options) {
+void add_rule_flags(CommandLine& command, AttachOptions& options) {
     command.add_flag("--no-local", options.no_local, "Leave clients on this host alone");
     command.add_flag("--forwarded", options.forwarded,
                      "Redirect what this host forwards to others as well");
@@ -216,42 +216,42 @@ void add_rule_flags(CLI::App& command, AttachOptions& options) {
     command
         .add_option("--on-absent", options.on_absent,
                     "What clients get while nobody listens on the target")
-        ->check(CLI::IsMember({"reset", "drop", "pass"}))
+        ->one_of({"reset", "drop", "pass"})
         ->capture_default_str();
 }
 
-void add_engine_options(CLI::App& command, AttachOptions& options) {
+void add_engine_options(CommandLine& command, AttachOptions& options) {
     command.add_option("--engine", options.engine, "How it is done")
-        ->check(CLI::IsMember(engine_choices()))
+        ->one_of(engine_choices())
         ->capture_default_str();
     command.add_option("--xdp-mode", options.xdp_mode, "Where an XDP program may run")
-        ->check(CLI::IsMember({"native", "generic"}))
+        ->one_of({"native", "generic"})
         ->capture_default_str();
     command.add_option("--hook", options.hook, "Where tc programs go")
-        ->check(CLI::IsMember({"auto", "tcx", "clsact"}))
+        ->one_of({"auto", "tcx", "clsact"})
         ->capture_default_str();
     command
         .add_option("--sockname", options.sockname,
                     "What getsockname() of an accepted connection says: the target port, or, with "
                     "engine sklookup, the listen port")
-        ->check(CLI::IsMember({"target", "listen"}))
+        ->one_of({"target", "listen"})
         ->capture_default_str();
-    CLI::Range entries(1024U, 16U * 1024 * 1024);
+    constexpr unsigned kFewestEntries = 1024, kMostEntries = 16U << 20;
     command
         .add_option("--flows", options.tc.sizes.udp_flows,
                     "UDP flows remembered (set by the first attach in a network namespace)")
-        ->check(entries)
+        ->between(kFewestEntries, kMostEntries)
         ->capture_default_str();
     command
         .add_option("--hints", options.tc.sizes.hints,
                     "TCP handshakes remembered (set by the first attach)")
-        ->check(entries)
+        ->between(kFewestEntries, kMostEntries)
         ->capture_default_str();
 }
 
 } // namespace
 
-Command add_attach(CLI::App& app) {
+Command add_attach(CommandLine& app) {
     auto options = std::make_shared<AttachOptions>();
     auto* command = app.add_subcommand("attach", "Redirect listen ports to target ports");
     command->footer(fmt::format("A scope is an interface, `any`, cgroup:PATH, unit:NAME, "

@@ -31,12 +31,9 @@ int report(std::ostream& err, const std::string& typed, const Error& error) {
     return static_cast<int>(error.fault);
 }
 
-Error unknown_command(const CLI::App& app, const std::string& word) {
+Error unknown_command(const std::string& word, const std::vector<std::string>& known) {
     if (word.starts_with('-'))
         return usage_error(fmt::format("there is no option {}", word), "bpfport --help").error();
-    std::vector<std::string> known;
-    for (const CLI::App* command : app.get_subcommands({}))
-        known.push_back(command->get_name());
     std::string hint = suggest_name(word, known);
     if (hint.empty()) hint = "bpfport --help lists the commands";
     return usage_error(fmt::format("there is no command {}", word), std::move(hint)).error();
@@ -89,11 +86,10 @@ int run_command_line(int argc, const char* const* argv, std::ostream& raw_out,
     silence_libbpf();
     HeldText held;
     PrintableStream out(raw_out, held), err(raw_err, held);
-    CLI::App app("Lets a program be reached on a privileged port without root, proxy or conntrack",
-                 "bpfport");
+    CommandLine app(
+        "Lets a program be reached on a privileged port without root, proxy or conntrack",
+        "bpfport");
     app.set_version_flag("--version", BPFPORT_VERSION);
-    app.require_subcommand(1);
-    app.fallthrough();
     Session session{out, err, {}, kDefaultRoot};
     std::string root = kDefaultRoot;
     app.add_option("--netns", session.netns, "Network namespace: a name, a path or a process id")
@@ -107,16 +103,14 @@ int run_command_line(int argc, const char* const* argv, std::ostream& raw_out,
 
     const auto* words_end = std::find(argv, argv + argc, std::string_view("--"));
     if (words_end != argv + argc) session.command.assign(words_end + 1, argv + argc);
-    try {
-        app.parse(static_cast<int>(words_end - argv), argv);
-    } catch (const CLI::ParseError& error) {
-        if (const auto rest = app.remaining(); app.get_subcommands().empty() && !rest.empty())
-            return report(err, typed_words(argc, argv), unknown_command(app, rest.front()));
-        return app.exit(error, out, err) == 0 ? 0 : static_cast<int>(Fault::kUsage);
-    }
+    const auto unknown = [&](const std::string& word, const std::vector<std::string>& known) {
+        return report(err, typed_words(argc, argv), unknown_command(word, known));
+    };
+    if (auto status = app.parse(static_cast<int>(words_end - argv), argv, out, err, unknown))
+        return *status == 0 ? 0 : static_cast<int>(Fault::kUsage);
     session.root = root;
     const auto* command =
-        std::ranges::find_if(commands, [](const Command& c) { return c.app->parsed(); });
+        std::ranges::find_if(commands, [](const Command& c) { return c.line->parsed(); });
     Result<void> done;
     if (!session.command.empty() && !command->takes_command)
         done = usage_error("\"--\" goes with bpfport run, before the command");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// A command: its words and options as CLI11 knows them, and what to run once they are read. Each
+// A command: its words and options as a CommandLine, and what to run once they are read. Each
 // command has a file of its own; cli.cpp only lists them.
 #pragma once
 
@@ -7,9 +7,8 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include "base/error.hpp"
+#include "cli/command_line.hpp"
 #include "cli/session.hpp"
 #include "rule/auto_target.hpp"
 #include "rule/rule.hpp"
@@ -18,25 +17,25 @@
 namespace bpfport {
 
 struct Command {
-    CLI::App* app = nullptr;
+    CommandLine* line = nullptr;
     std::function<Result<void>(const Session&)> run;
     bool takes_command = false; // "-- COMMAND..." may follow
 };
 
-Command add_attach(CLI::App& app);
-Command add_detach(CLI::App& app);
-Command add_status(CLI::App& app);
-Command add_stats(CLI::App& app);
-Command add_top(CLI::App& app);
-Command add_metrics(CLI::App& app);
-Command add_exporter(CLI::App& app);
-Command add_ss(CLI::App& app);
-Command add_trace(CLI::App& app);
-Command add_doctor(CLI::App& app);
-Command add_grant(CLI::App& app);
-Command add_revoke(CLI::App& app);
-Command add_run(CLI::App& app);
-Command add_oci_hook(CLI::App& app);
+Command add_attach(CommandLine& app);
+Command add_detach(CommandLine& app);
+Command add_status(CommandLine& app);
+Command add_stats(CommandLine& app);
+Command add_top(CommandLine& app);
+Command add_metrics(CommandLine& app);
+Command add_exporter(CommandLine& app);
+Command add_ss(CommandLine& app);
+Command add_trace(CommandLine& app);
+Command add_doctor(CommandLine& app);
+Command add_grant(CommandLine& app);
+Command add_revoke(CommandLine& app);
+Command add_run(CommandLine& app);
+Command add_oci_hook(CommandLine& app);
 
 // Words such as "eth0 wlan0 80:3000 443:8443/udp": scopes and rules in any order.
 struct ScopesAndRules {

@@ -176,7 +176,7 @@ Result<void> detach(const Session& session, DetachOptions& options) {
 
 } // namespace
 
-Command add_detach(CLI::App& app) {
+Command add_detach(CommandLine& app) {
     auto options = std::make_shared<DetachOptions>();
     auto* command = app.add_subcommand("detach", "End redirects");
     command->footer("Without rules, all of the scope's. Examples:\n  bpfport detach eth0\n"

@@ -135,7 +135,7 @@ Result<void> doctor(const Session& session, const DoctorOptions& options) {
 
 } // namespace
 
-Command add_doctor(CLI::App& app) {
+Command add_doctor(CommandLine& app) {
     auto options = std::make_shared<DoctorOptions>();
     auto* command = app.add_subcommand("doctor", "What keeps clients from being served, and why");
     command->footer("Changes nothing. Exit status: 0 when nothing breaks service, 1 when something "

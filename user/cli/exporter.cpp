@@ -166,7 +166,7 @@ Result<void> exporter(const Session& session, const ExporterOptions& options) {
 
 } // namespace
 
-Command add_exporter(CLI::App& app) {
+Command add_exporter(CommandLine& app) {
     auto options = std::make_shared<ExporterOptions>();
     auto* command = app.add_subcommand("exporter", "Serve metrics to Prometheus");
     command->footer("Of one network namespace. docs/metrics.md lists the metrics, and what the two "

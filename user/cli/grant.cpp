@@ -93,7 +93,7 @@ Result<void> revoke(const Session& session, const std::vector<std::string>& type
 
 } // namespace
 
-Command add_grant(CLI::App& app) {
+Command add_grant(CommandLine& app) {
     auto words = std::make_shared<std::vector<std::string>>();
     auto* command = app.add_subcommand("grant", "Let a cgroup's processes bind low ports");
     command->footer("Exactly these ports, without CAP_NET_BIND_SERVICE; nothing on disk changes. "
@@ -105,7 +105,7 @@ Command add_grant(CLI::App& app) {
     return {command, [words](const Session& session) { return grant(session, *words); }};
 }
 
-Command add_revoke(CLI::App& app) {
+Command add_revoke(CommandLine& app) {
     auto words = std::make_shared<std::vector<std::string>>();
     auto* command = app.add_subcommand("revoke", "Take grants back");
     command->footer("Without ports, all of the scope's. Sockets that are bound already stay so.");

@@ -79,7 +79,7 @@ Result<void> print_metrics(const Session& session, const MetricsOptions& options
 
 } // namespace
 
-Command add_metrics(CLI::App& app) {
+Command add_metrics(CommandLine& app) {
     auto options = std::make_shared<MetricsOptions>();
     auto* command = app.add_subcommand("metrics", "Print metrics as Prometheus reads them");
     command->footer("For node_exporter's textfile collector:\n  bpfport metrics --output "

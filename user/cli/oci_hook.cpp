@@ -142,7 +142,7 @@ Result<void> oci_hook(const Session& session) {
 
 } // namespace
 
-Command add_oci_hook(CLI::App& app) {
+Command add_oci_hook(CommandLine& app) {
     auto* command = app.add_subcommand("oci-hook", "For container runtimes: apply annotations");
     command->footer("createRuntime and poststop hook; reads the container's state on standard "
                     "input.\nAnnotations: bpfport.publish (\"80:3000\"), bpfport.grant "

@@ -139,7 +139,7 @@ Result<void> run(const Session& session, RunOptions& options) {
 
 } // namespace
 
-Command add_run(CLI::App& app) {
+Command add_run(CommandLine& app) {
     auto options = std::make_shared<RunOptions>();
     auto* command = app.add_subcommand("run", "Run a command with a policy of its own");
     command->footer("In a fresh cgroup, as USER, without privileges; policy and cgroup go when its "

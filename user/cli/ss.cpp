@@ -133,7 +133,7 @@ Result<void> ss(const Session& session, const SsOptions& options) {
 
 } // namespace
 
-Command add_ss(CLI::App& app) {
+Command add_ss(CommandLine& app) {
     auto options = std::make_shared<SsOptions>();
     auto* command = app.add_subcommand("ss", "Listeners and redirected ports in one list");
     command->footer("Shows what ss and netstat can't: which ports are redirected where, and which\n"

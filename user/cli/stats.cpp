@@ -132,14 +132,14 @@ Result<void> stats(const Session& session, const StatsOptions& options) {
 
 } // namespace
 
-Command add_stats(CLI::App& app) {
+Command add_stats(CommandLine& app) {
     auto options = std::make_shared<StatsOptions>();
     auto* command = app.add_subcommand("stats", "Counters of each rule, and rates with --watch");
     command->add_flag("--json", options->json, "For machines: one object a line");
     auto* watch = command->add_flag("--watch", options->watch, "Again and again, with rates");
     command->add_option("--interval", options->interval, "With --watch: how often")
         ->type_name("SECONDS")
-        ->check(CLI::Range(0.1, 86400.0))
+        ->between(0.1, 86400.0)
         ->needs(watch)
         ->capture_default_str();
     command->add_option("--count", options->count, "With --watch: end after so many")

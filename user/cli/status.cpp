@@ -281,7 +281,7 @@ Result<void> status(const Session& session, const StatusOptions& options) {
 
 } // namespace
 
-Command add_status(CLI::App& app) {
+Command add_status(CommandLine& app) {
     auto options = std::make_shared<StatusOptions>();
     auto* command = app.add_subcommand("status", "What is redirected, asked of the kernel");
     command->add_option("SCOPE", options->words, "Only these");

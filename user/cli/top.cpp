@@ -124,13 +124,13 @@ Result<void> top(const Session& session, double interval) {
 
 } // namespace
 
-Command add_top(CLI::App& app) {
+Command add_top(CommandLine& app) {
     auto interval = std::make_shared<double>(1);
     auto* command = app.add_subcommand("top", "Live rates of each rule");
     command->footer("Keys: < > choose the column to sort by, r reverses, arrows scroll, q leaves.");
     command->add_option("--interval", *interval, "How often")
         ->type_name("SECONDS")
-        ->check(CLI::Range(0.1, 3600.0))
+        ->between(0.1, 3600.0)
         ->capture_default_str();
     return {command, [interval](const Session& session) { return top(session, *interval); }};
 }

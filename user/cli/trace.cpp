@@ -141,7 +141,7 @@ Result<void> trace(const Session& session, const TraceOptions& options) {
 
 } // namespace
 
-Command add_trace(CLI::App& app) {
+Command add_trace(CommandLine& app) {
     auto options = std::make_shared<TraceOptions>();
     auto* command = app.add_subcommand("trace", "What happens now, one line an event");
     command->footer("New connections and flows, and every packet that is left alone, refused or\n"
