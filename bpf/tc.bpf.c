@@ -66,6 +66,69 @@ static __always_inline int carry_out(struct __sk_buff* skb, const struct packet*
     return verdict == DISCARD ? TC_DROP : TC_NEXT;
 }
 
+static __always_inline bool wrong_vlan(struct __sk_buff* skb, const struct packet* p,
+                                       const struct bp_rule* rule)
+{
+    return !(rule->flags & BP_RULE_VLAN) &&
+           (p->tagged || (READ(skb, vlan_present) && (READ(skb, vlan_tci) & 0x0fff)));
+}
+
+/* The flow goes on as it is on record, without a question about sockets. */
+static __always_inline bool is_settled(const struct bp_flow* flow, const struct query* q,
+                                       const struct bp_rule* rule)
+{
+    return flow && flow->listen_port == q->listen_port &&
+           !(q->opens && (q->known_only || (rule->flags & BP_RULE_CAREFUL) ||
+                          rule_spares(rule, q->key.local)));
+}
+
+/* The query's packet goes to a port that no rule takes here: another scope's listen port, or a target
+ * port that a client addresses directly. */
+static __always_inline int without_rule(struct __sk_buff* skb, struct query* q,
+                                        const struct packet* p)
+{
+    if (!(q->slot & BP_SLOT_TARGET)) return leave(BP_OUTCOME_OTHER_SCOPE);
+    q->key.target_port = q->listen_port;
+    q->listen_port = 0;
+    q->after_xdp = q->proto == BP_UDP && seen_by_xdp(p, q->ifindex);
+    if (q->after_xdp) {
+        mark(skb); /* what XDP has settled, no other hook may settle again */
+        if (!(q->slot & (BP_SLOT_ANY_EXCLUSIVE | BP_SLOT_FORWARDED))) return LEAVE;
+    }
+    return bp_admit_direct(skb);
+}
+
+/* What becomes of the query's packet, whose destination port has a slot: enum verdict. For REDIRECT the
+ * query holds the rule and the target. A GLOBAL of its own: the verifier takes the usual path and this
+ * one side by side instead of one after the other. */
+GLOBAL int bp_decide(struct __sk_buff* skb, __u64 packed)
+{
+    const struct bp_table_side* side = rules_side();
+    struct query* q = query();
+    const struct bp_rule* rule;
+    struct bp_flow* flow;
+    struct packet p;
+    __u32 id;
+
+    if (!q || packet_unpack(&p, packed) != PARSED) return LEAVE;
+    id = q->slot & BP_SLOT_SET ? find_rule_quickly(side, q->slot, q->ifindex) : 0;
+    if (id == ASK_IN_FULL) id = bp_find_rule(q->slot);
+    if (!id) return q->opens || !(q->slot & BP_SLOT_TARGET) ? without_rule(skb, q, &p) : LEAVE;
+    rule = rules_get(side, id);
+    if (wrong_vlan(skb, &p, rule)) return leave(BP_OUTCOME_TAGGED);
+    q->rule = id;
+    q->key.target_port = rule_target(rule, q->listen_port);
+    if (rule->engine == BP_ENGINE_SKLOOKUP && !stands_in(q, rule)) {
+        if (q->proto == BP_UDP) bp_keep_udp(skb);
+        return LEAVE;
+    }
+    flow = flow_lookup(q->proto, &q->key);
+    if (!is_settled(flow, q, rule)) return bp_admit(skb);
+    q->target_port = flow->target_port;
+    if (q->proto == BP_UDP) flow_used(flow);
+    return REDIRECT;
+}
+
 /* A packet whose destination port has a slot in the table. */
 static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p,
                                          const struct l4* l4, const struct ports* ports,
@@ -93,59 +156,40 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
                           q.key.local))
         return not_parsed(skb, PARSED_MALFORMED);
     q.key.peer_port = ports->source;
+    q.listen_port = ports->destination;
     q.proto = l4->proto;
     q.ifindex = READ(skb, ifindex);
     q.slot = slot;
     q.transport = p->transport;
 
+    struct bp_flow* flow = NULL;
+
     id = slot & BP_SLOT_SET ? find_rule_quickly(side, slot, q.ifindex) : 0;
-    if (id == ASK_IN_FULL) id = ask(&q) ? bp_find_rule(slot) : 0;
-    if (!id) {
-        if (!(slot & BP_SLOT_TARGET)) {
-            q.listen_port = ports->destination;
-            note_query(&q, BP_OUTCOME_OTHER_SCOPE);
-            return TC_NEXT;
+    if (!id && (slot & BP_SLOT_TARGET) && !q.opens) return TC_NEXT;
+    if (id && id != ASK_IN_FULL) {
+        const struct bp_rule* rule = rules_get(side, id);
+
+        if (!wrong_vlan(skb, p, rule)) {
+            q.key.target_port = rule_target(rule, q.listen_port);
+            if (rule->engine != BP_ENGINE_SKLOOKUP || stands_in(&q, rule))
+                flow = flow_lookup(q.proto, &q.key);
+            else if (q.proto == BP_TCP)
+                return TC_NEXT;
+            if (!is_settled(flow, &q, rule)) flow = NULL;
         }
-        if (!q.opens) return TC_NEXT;
-        q.after_xdp = ethernet && q.proto == BP_UDP && seen_by_xdp(p, q.ifindex);
-        if (q.after_xdp) {
-            mark(skb); /* what XDP has settled, no other hook may settle again */
-            if (!(slot & (BP_SLOT_ANY_EXCLUSIVE | BP_SLOT_FORWARDED))) return TC_NEXT;
-        }
-        q.key.target_port = ports->destination;
-        return carry_out(skb, p, ask(&q) ? bp_admit_direct(skb) : LEAVE);
     }
-
-    const struct bp_rule* rule = rules_get(side, id);
-
-    if (!(rule->flags & BP_RULE_VLAN) &&
-        (p->tagged || (READ(skb, vlan_present) && (READ(skb, vlan_tci) & 0x0fff)))) {
-        q.listen_port = ports->destination;
-        note_query(&q, BP_OUTCOME_TAGGED);
-        return TC_NEXT;
-    }
-    q.rule = id;
-    q.listen_port = ports->destination;
-    q.key.target_port = rule_target(rule, q.listen_port);
-    if (rule->engine == BP_ENGINE_SKLOOKUP && !stands_in(&q, rule)) {
-        if (q.proto == BP_UDP && ask(&q)) bp_keep_udp(skb);
-        return TC_NEXT;
-    }
-
-    struct bp_flow* flow = flow_lookup(q.proto, &q.key);
-
-    if (flow && flow->listen_port == q.listen_port &&
-        !(q.opens && (q.known_only || (rule->flags & BP_RULE_CAREFUL) ||
-                      rule_spares(rule, q.key.local)))) {
+    if (flow) {
         q.target_port = flow->target_port;
         if (q.proto == BP_UDP) flow_used(flow);
     } else {
         struct query* asked = ask(&q);
-        int verdict = asked ? bp_admit(skb) : LEAVE;
+        int verdict = asked ? bp_decide(skb, packet_pack(p, PARSED)) : LEAVE;
 
         if (!asked || verdict != REDIRECT) return carry_out(skb, p, verdict);
         q.target_port = asked->target_port;
+        id = asked->rule;
     }
+    q.rule = id;
 
     struct port_change change = {p->transport, DESTINATION_PORT, q.listen_port, q.target_port};
 

@@ -65,15 +65,27 @@ static __always_inline bool address_is_own(const __u8* address)
     return address_is_loopback(address) || bpf_map_lookup_elem(&bp_addresses, address);
 }
 
-static __always_inline bool rule_covers(const struct bp_rule* rule, __u32 ifindex,
-                                        __u32 lo_owner, const __u8* local)
+/* What the packet's interface asks of a rule: the same tests on lo and elsewhere, since each branch of
+ * the search costs the verifier BP_SET_SIZE times over. */
+struct rule_scope {
+    __u32 ifindex;
+    __u32 owner;     /* the interface whose rules apply as well; 0: those of all do */
+    __u8 forbidden;  /* flags of rules that don't apply */
+};
+
+static __always_inline struct rule_scope rule_scope(__u32 ifindex, const __u8* local)
+{
+    if (ifindex != LOOPBACK_INDEX) return (struct rule_scope){ifindex, ifindex, 0};
+    return (struct rule_scope){ifindex, rules_owner(local), BP_RULE_NO_LOCAL};
+}
+
+static __always_inline bool rule_covers(const struct bp_rule* rule, const struct rule_scope* scope,
+                                        const __u8* local)
 {
     if ((rule->flags & BP_RULE_ADDRESS) && !address_equal(rule->address, local)) return false;
-    if (ifindex == LOOPBACK_INDEX && rule->ifindex != LOOPBACK_INDEX) {
-        if (rule->flags & BP_RULE_NO_LOCAL) return false;
-        return !lo_owner || !rule->ifindex || rule->ifindex == lo_owner;
-    }
-    return !rule->ifindex || rule->ifindex == ifindex;
+    if (rule->ifindex == scope->ifindex) return true;
+    if (rule->flags & scope->forbidden) return false;
+    return !rule->ifindex || !scope->owner || rule->ifindex == scope->owner;
 }
 
 /* The id of the rule that a packet to `local` arriving on ifindex takes; 0: none covers it. */
@@ -81,13 +93,13 @@ static __always_inline __u32 rules_find(const struct bp_table_side* side, __u32 
                                         const __u8* local)
 {
     const __u16* set = rules_set(side, slot);
-    __u32 owner = ifindex == LOOPBACK_INDEX ? rules_owner(local) : 0;
+    struct rule_scope scope = rule_scope(ifindex, local);
 
     for (int i = 0; i < BP_SET_SIZE; i++) {
         __u16 id = set[i];
 
         if (!id) break;
-        if (rule_covers(rules_get(side, id), ifindex, owner, local)) return id;
+        if (rule_covers(rules_get(side, id), &scope, local)) return id;
     }
     return 0;
 }
