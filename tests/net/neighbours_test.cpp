@@ -140,5 +140,36 @@ TEST_P(Neighbours, GoOnWorking) {
     EXPECT_TRUE(expect_kernel_empty({net.server}));
 }
 
+// A tcx link waits for the kernel, a filter doesn't. But not where an ingress qdisc has the place, nor
+// where somebody's tcx programs would come before it.
+TEST_F(NetTest, ManyHooksAreFiltersWhereTheseAreAsGood) {
+    REQUIRE_PROGRAM("tc");
+    REQUIRE_KERNEL(6, 6);
+    const ClientServer net;
+    const Service web(net.server, 3000);
+    for (int i = 0; i < 20; ++i)
+        net.server.ip(fmt::format("link add a{0} type veth peer name b{0}", i));
+    ASSERT_EQ(run({"tc", "qdisc", "add", "dev", "a0", "ingress"}, {.netns = &net.server}).status, 0);
+    const TcxNeighbour other(net.link.b);
+    EXPECT_THAT(tool(net.server, "attach any 80:3000 --engine tc --explain").out,
+                HasSubstr("hook clsact: so many tcx links would take long"));
+    const auto done = tool(net.server, "attach any 80:3000 --engine tc");
+    ASSERT_EQ(done.status, 0) << done.err;
+    EXPECT_THAT(done.out, HasSubstr("attached (tc, clsact)"));
+    const auto now = status(net.server);
+    EXPECT_EQ(now.at("hooks").size(), 42U);
+    for (const auto& hook : now.at("hooks")) {
+        const auto name = hook.at("interface").get<std::string>();
+        EXPECT_EQ(hook.at("hook"), name == "a0" || name == "eth0" ? "tcx" : "clsact") << name;
+        EXPECT_EQ(hook.at("alive"), true) << name;
+    }
+    for (const bool ipv6 : {false, true})
+        EXPECT_EQ(ask(net.client, {ClientServer::server_address(ipv6), 80}, Transport::kTcp),
+                  "hello");
+    EXPECT_EQ(ask(net.server, {"127.0.0.1", 80}, Transport::kTcp), "hello");
+    ASSERT_TRUE(works(net.server, "detach --all"));
+    EXPECT_TRUE(expect_kernel_empty({net.server}));
+}
+
 } // namespace
 } // namespace bpfport::test

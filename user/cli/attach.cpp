@@ -14,7 +14,6 @@
 #include "engine/sockname.hpp"
 #include "engine/theft.hpp"
 #include "engine/xdp_hooks.hpp"
-#include "kernel/tc_hook.hpp"
 
 namespace bpfport {
 
@@ -36,15 +35,9 @@ struct AttachOptions {
     TcOptions tc;
 };
 
-const char* hook_text(const TcOptions& options) {
-    bool tcx = options.hook == HookChoice::kTcx ||
-               (options.hook == HookChoice::kAuto && tcx_supported());
-    return tcx ? "tcx" : "clsact";
-}
-
 // `done`: "attached", or "would be attached" where nothing is changed.
 void print_plan(std::ostream& out, const Plan& plan, const HostFacts& facts,
-                const TcOptions& options, std::string_view done) {
+                const HookKind& hook, std::string_view done) {
     auto text = [&](const InstalledRule& rule) {
         return placed(rule, facts.interfaces).to_string();
     };
@@ -58,7 +51,7 @@ void print_plan(std::ostream& out, const Plan& plan, const HostFacts& facts,
                                      engine_name(after.engine)));
     for (const auto& rule : plan.added)
         fmt::print(out, "{}: {} ({}, {})\n", text(rule), done, engine_name(rule.engine),
-                   hook_text(options));
+                   hook.name);
     for (const auto& note : kept_addresses(plan, facts)) fmt::print(out, "note: {}\n", note);
 }
 
@@ -68,15 +61,12 @@ std::set<std::uint32_t> engines_of(const std::vector<InstalledRule>& rules) {
     return engines;
 }
 
-void explain(std::ostream& out, const Plan& plan, const HostFacts& facts,
-             const TcOptions& options) {
-    print_plan(out, plan, facts, options, "would be attached");
+void explain(std::ostream& out, const Plan& plan, const HostFacts& facts, const HookKind& hook) {
+    print_plan(out, plan, facts, hook, "would be attached");
     for (const auto& reason : plan.reasons) fmt::print(out, "{}\n", reason);
     for (std::uint32_t engine : engines_of(plan.rules))
         fmt::print(out, "{}: {}\n", engine_name(engine), engine_text(engine));
-    fmt::print(out, "hook {}: {}\n", hook_text(options),
-               tcx_supported() ? "this kernel has tcx (6.6), whose links clean up by themselves"
-                               : "this kernel has no tcx (6.6)");
+    fmt::print(out, "hook {}: {}\n", hook.name, hook.why);
     for (unsigned ifindex : needed_hooks(plan.rules, facts.interfaces))
         fmt::print(out, "sees packets of {}\n", scope_name(ifindex, facts.interfaces));
     for (const auto& [ifindex, wish] : wanted_xdp(plan.rules, facts.interfaces))
@@ -194,12 +184,13 @@ Result<void> attach(const Session& session, AttachOptions& options) {
     auto network = look_around(*facts, firewall, *plan);
     if (!network) return std::unexpected(network.error());
     if (auto fits = check_network(options.request, *plan, *network); !fits) return fits;
+    const HookKind hook = engine->hook_kind(plan->rules, options.tc.hook);
     if (options.explain) {
-        explain(session.out, *plan, *facts, options.tc);
+        explain(session.out, *plan, *facts, hook);
         return {};
     }
     if (auto done = guard_and_apply(*store, *engine, options, *plan, *facts); !done) return done;
-    print_plan(session.out, *plan, *facts, options.tc, "attached");
+    print_plan(session.out, *plan, *facts, hook, "attached");
     print_network(session, *plan, *network);
     print_warnings(session, plan->warnings);
     print_warnings(session, engine->warnings());

@@ -2,8 +2,6 @@
 #include "engine/tc_engine.hpp"
 
 #include <algorithm>
-#include <cstring>
-#include <ctime>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -15,27 +13,10 @@
 #include "engine/tc_programs.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/netns.hpp"
-#include "kernel/tc_hook.hpp"
-#include "state/unreadable.hpp"
 
 namespace bpfport {
 
 namespace {
-
-constexpr unsigned kLoopback = 1; // LOOPBACK_IFINDEX
-
-// A fixed handle makes attaching twice a replacement; the priorities put us first in, last out.
-
-// Connections that sklookup steers need no packet to be seen.
-bool wants_tc(const InstalledRule& rule) {
-    return !is_sklookup(rule) || rule.rule.protocol() == Protocol::kUdp ||
-           rule.has(BP_RULE_STANDBY | BP_RULE_TC_FLOWS);
-}
-
-bool wants_loopback(const InstalledRule& rule) {
-    return rule.ifindex == kLoopback || !rule.has(BP_RULE_NO_LOCAL) ||
-           rule.has(BP_RULE_EXCLUSIVE);
-}
 
 Result<void> clear_counters(const Fd& map, std::uint32_t id) {
     std::vector<bp_counters> zero(static_cast<std::size_t>(libbpf_num_possible_cpus()));
@@ -45,20 +26,6 @@ Result<void> clear_counters(const Fd& map, std::uint32_t id) {
 }
 
 } // namespace
-
-std::set<unsigned> needed_hooks(const std::vector<InstalledRule>& rules,
-                                const std::vector<Interface>& interfaces) {
-    std::set<unsigned> needed;
-    for (const auto& rule : rules) {
-        if (!wants_tc(rule)) continue;
-        if (wants_loopback(rule)) needed.insert(kLoopback);
-        for (const auto& interface : interfaces)
-            if (interface.ifindex == rule.ifindex ||
-                (!rule.ifindex && interface.ifindex != kLoopback))
-                needed.insert(interface.ifindex);
-    }
-    return needed;
-}
 
 Result<TcEngine> TcEngine::open(Store& store) {
     auto netns = current_netns_inode();
@@ -124,50 +91,6 @@ Result<void> TcEngine::upgrade() {
     return open_instance();
 }
 
-// The way out before the way in: what is redirected already finds its way back.
-Result<void> TcEngine::hook(const Interface& interface, HookChoice choice) {
-    LinkLayer layer = link_layer(interface);
-    BP_TRY(load_missing_programs(*store_, *instance_, layer), interface.name);
-    auto staging = store_->stage();
-    if (!staging) return std::unexpected(staging.error());
-    bool tcx = choice == HookChoice::kTcx || (choice == HookChoice::kAuto && tcx_supported());
-    bp_attachment_meta meta{};
-    meta.abi = BP_ABI;
-    meta.hook = tcx ? BP_HOOK_TCX : BP_HOOK_CLSACT;
-    meta.ifindex = interface.ifindex;
-    meta.handle = kClsactHandle;
-    meta.ingress_priority = kClsactFirst;
-    meta.egress_priority = kClsactLast;
-    meta.created = static_cast<std::uint64_t>(std::time(nullptr));
-    std::strncpy(meta.ifname, interface.name.c_str(), sizeof(meta.ifname) - 1);
-    BP_TRY(pin_meta(staging->path(), &meta, sizeof(meta)), "describe the attachment");
-
-    std::string name = tc_name(netns_, interface.ifindex);
-    // Filters stay in the kernel by themselves: they are only set once the directory that names
-    // them is in place, so that whoever comes after a kill finds them.
-    if (!tcx)
-        if (auto published = staging->publish(name); !published) return published;
-    for (Direction direction : {Direction::kEgress, Direction::kIngress}) {
-        auto program = instance_->open_pin(program_pin(layer, direction));
-        if (!program) return std::unexpected(program.error());
-        if (!tcx) {
-            BP_TRY(attach_clsact(*program, clsact_filter(meta, direction)), interface.name);
-            continue;
-        }
-        auto link = attach_tcx(*program, interface.ifindex, direction);
-        if (!link) return context(interface.name, link.error());
-        BP_TRY(pin(*link, staging->path() / (direction == Direction::kIngress ? pins::kLinkIn
-                                                                              : pins::kLinkOut)),
-               interface.name);
-    }
-    return tcx ? staging->publish(name) : Result<void>{};
-}
-
-Result<void> TcEngine::unhook(const Attachment& attachment) {
-    BP_TRY(attachment.detach(), "detach");
-    return store_->remove(tc_name(attachment.name().netns, attachment.name().ifindex));
-}
-
 Result<void> TcEngine::write_addresses() {
     auto map = instance_->open_pin(pins::kAddresses);
     if (!map) return std::unexpected(map.error());
@@ -179,27 +102,13 @@ Result<void> TcEngine::write_addresses() {
     return {};
 }
 
-Result<void> TcEngine::make_hooks(const std::set<unsigned>& needed, HookChoice choice) {
-    std::set<unsigned> hooked;
-    for (const auto& attachment : attachments(*store_, netns_)) {
-        if (attachment.alive())
-            hooked.insert(attachment.name().ifindex);
-        else
-            BP_TRY(unhook(attachment), "repair");
-    }
-    for (const auto& interface : interfaces_)
-        if (needed.contains(interface.ifindex) && !hooked.contains(interface.ifindex))
-            BP_TRY(hook(interface, choice), "hook");
-    return {};
-}
-
 Result<void> TcEngine::prepare(const std::vector<InstalledRule>& rules, const TcOptions& options) {
     if (!instance_) {
         BP_TRY(make_instance(options.sizes), "set up this network namespace");
     } else if (instance_->meta().build != tc_object_build()) {
         BP_TRY(upgrade(), "set up this network namespace");
     }
-    if (auto made = make_hooks(needed_hooks(rules, interfaces_), options.hook); !made) return made;
+    if (auto made = make_hooks(rules, options.hook); !made) return made;
     auto xdp = xdp_hooks().make(rules);
     if (!xdp) return std::unexpected(xdp.error());
     warnings_ = std::move(*xdp);

@@ -24,6 +24,11 @@ namespace bpfport {
 
 enum class HookChoice { kAuto, kTcx, kClsact };
 
+struct HookKind {
+    const char* name; // tcx, clsact
+    const char* why;
+};
+
 struct TcOptions {
     HookChoice hook = HookChoice::kAuto;
     FlowSizes sizes; // only when the instance is made
@@ -40,6 +45,11 @@ class TcEngine {
     // The kernel runs exactly these afterwards. With none, nothing of ours remains in this netns.
     Result<void> apply(std::vector<InstalledRule> rules, const TcOptions& options = {});
 
+    // How apply() would make the hooks that `rules` still need, but for interfaces where that is
+    // not possible.
+    [[nodiscard]] HookKind hook_kind(const std::vector<InstalledRule>& rules,
+                                     HookChoice choice) const;
+
     // What the last apply() did otherwise than asked.
     [[nodiscard]] const std::vector<Warning>& warnings() const { return warnings_; }
 
@@ -50,8 +60,10 @@ class TcEngine {
     Result<void> open_instance();
     Result<void> make_instance(const FlowSizes& sizes);
     Result<void> upgrade();
-    Result<void> hook(const Interface& interface, HookChoice choice);
-    Result<void> make_hooks(const std::set<unsigned>& needed, HookChoice choice);
+    Result<void> hook(const Interface& interface, bp_hook kind);
+    [[nodiscard]] std::vector<const Interface*> missing_hooks(
+        const std::vector<InstalledRule>& rules) const;
+    Result<void> make_hooks(const std::vector<InstalledRule>& rules, HookChoice choice);
     Result<void> unhook(const Attachment& attachment);
     Result<void> prepare(const std::vector<InstalledRule>& rules, const TcOptions& options);
     Result<void> prepare_sklookup(const std::vector<InstalledRule>& rules);

@@ -40,6 +40,15 @@ bpf_tc_opts options_of(const ClsactFilter& filter) {
     return options;
 }
 
+// Programs there, of anybody; nullopt: the kernel has no tcx.
+std::optional<std::uint32_t> count_tcx(unsigned ifindex, int type) {
+    std::uint32_t count = 0;
+    if (bpf_prog_query(static_cast<int>(ifindex), static_cast<bpf_attach_type>(type), 0, nullptr,
+                       nullptr, &count) != 0)
+        return std::nullopt;
+    return count;
+}
+
 const char* name_of(Direction direction) {
     return direction == Direction::kIngress ? "ingress" : "egress";
 }
@@ -88,13 +97,14 @@ Result<void> make_clsact(bpf_tc_hook& hook) {
 } // namespace
 
 bool tcx_supported() {
-    static const bool supported = [] { // the question waits for the lock of all interfaces
-        std::uint32_t count = 0;
-        return bpf_prog_query(static_cast<int>(kLoopback),
-                              static_cast<bpf_attach_type>(kTcxIngress), 0, nullptr, nullptr,
-                              &count) == 0;
-    }();
+    // The question waits for the lock of all interfaces.
+    static const bool supported = count_tcx(kLoopback, kTcxIngress).has_value();
     return supported;
+}
+
+bool clsact_is_as_good(unsigned ifindex) {
+    return count_tcx(ifindex, kTcxIngress) == 0U && count_tcx(ifindex, kTcxEgress) == 0U &&
+           qdisc_kind(ifindex) != "ingress";
 }
 
 Result<Fd> attach_tcx(const Fd& program, unsigned ifindex, Direction direction) {

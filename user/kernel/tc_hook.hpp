@@ -17,6 +17,10 @@ enum class Direction { kIngress, kEgress };
 // Found by asking the kernel, not by its version.
 bool tcx_supported();
 
+// Whether a filter on clsact is first in and last out there, as a tcx link is: no ingress qdisc has
+// its place, and nobody's programs are on tcx, which comes first.
+bool clsact_is_as_good(unsigned ifindex);
+
 // The attachment ends when the last descriptor and pin of the link are gone.
 Result<Fd> attach_tcx(const Fd& program, unsigned ifindex, Direction direction);
 

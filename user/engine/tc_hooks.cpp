@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// The hooks of TcEngine: where its rules need them, and how they are made and removed.
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+
+#include "bpfport/meta.h"
+#include "engine/sklookup_engine.hpp"
+#include "engine/tc_engine.hpp"
+#include "engine/tc_programs.hpp"
+#include "kernel/bpf.hpp"
+#include "kernel/tc_hook.hpp"
+#include "state/unreadable.hpp"
+
+namespace bpfport {
+
+namespace {
+
+constexpr unsigned kLoopback = 1; // LOOPBACK_IFINDEX
+
+// Connections that sklookup steers need no packet to be seen.
+bool wants_tc(const InstalledRule& rule) {
+    return !is_sklookup(rule) || rule.rule.protocol() == Protocol::kUdp ||
+           rule.has(BP_RULE_STANDBY | BP_RULE_TC_FLOWS);
+}
+
+bool wants_loopback(const InstalledRule& rule) {
+    return rule.ifindex == kLoopback || !rule.has(BP_RULE_NO_LOCAL) ||
+           rule.has(BP_RULE_EXCLUSIVE);
+}
+
+} // namespace
+
+std::set<unsigned> needed_hooks(const std::vector<InstalledRule>& rules,
+                                const std::vector<Interface>& interfaces) {
+    std::set<unsigned> needed;
+    for (const auto& rule : rules) {
+        if (!wants_tc(rule)) continue;
+        if (wants_loopback(rule)) needed.insert(kLoopback);
+        for (const auto& interface : interfaces)
+            if (interface.ifindex == rule.ifindex ||
+                (!rule.ifindex && interface.ifindex != kLoopback))
+                needed.insert(interface.ifindex);
+    }
+    return needed;
+}
+
+// The way out before the way in: what is redirected already finds its way back.
+Result<void> TcEngine::hook(const Interface& interface, bp_hook kind) {
+    LinkLayer layer = link_layer(interface);
+    BP_TRY(load_missing_programs(*store_, *instance_, layer), interface.name);
+    auto staging = store_->stage();
+    if (!staging) return std::unexpected(staging.error());
+    bool tcx = kind == BP_HOOK_TCX;
+    bp_attachment_meta meta{};
+    meta.abi = BP_ABI;
+    meta.hook = kind;
+    meta.ifindex = interface.ifindex;
+    // A fixed handle makes attaching twice a replacement; the priorities put us first in, last out.
+    meta.handle = kClsactHandle;
+    meta.ingress_priority = kClsactFirst;
+    meta.egress_priority = kClsactLast;
+    meta.created = static_cast<std::uint64_t>(std::time(nullptr));
+    std::strncpy(meta.ifname, interface.name.c_str(), sizeof(meta.ifname) - 1);
+    BP_TRY(pin_meta(staging->path(), &meta, sizeof(meta)), "describe the attachment");
+
+    std::string name = tc_name(netns_, interface.ifindex);
+    // Filters stay in the kernel by themselves: they are only set once the directory that names
+    // them is in place, so that whoever comes after a kill finds them.
+    if (!tcx)
+        if (auto published = staging->publish(name); !published) return published;
+    for (Direction direction : {Direction::kEgress, Direction::kIngress}) {
+        auto program = instance_->open_pin(program_pin(layer, direction));
+        if (!program) return std::unexpected(program.error());
+        if (!tcx) {
+            BP_TRY(attach_clsact(*program, clsact_filter(meta, direction)), interface.name);
+            continue;
+        }
+        auto link = attach_tcx(*program, interface.ifindex, direction);
+        if (!link) return context(interface.name, link.error());
+        BP_TRY(pin(*link, staging->path() / (direction == Direction::kIngress ? pins::kLinkIn
+                                                                              : pins::kLinkOut)),
+               interface.name);
+    }
+    return tcx ? staging->publish(name) : Result<void>{};
+}
+
+Result<void> TcEngine::unhook(const Attachment& attachment) {
+    BP_TRY(attachment.detach(), "detach");
+    return store_->remove(tc_name(attachment.name().netns, attachment.name().ifindex));
+}
+
+// The kernel waits a grace period of RCU for each tcx link, some 10 to 30 ms, and holds the lock of
+// all interfaces meanwhile: a thousand interfaces take half a minute, by however many threads. For a
+// filter it doesn't wait.
+constexpr std::size_t kManyHooks = 32;
+
+std::vector<const Interface*> TcEngine::missing_hooks(
+    const std::vector<InstalledRule>& rules) const {
+    auto needed = needed_hooks(rules, interfaces_);
+    for (const auto& attachment : attachments(*store_, netns_))
+        if (attachment.alive()) needed.erase(attachment.name().ifindex);
+    std::vector<const Interface*> missing;
+    for (const auto& interface : interfaces_)
+        if (needed.contains(interface.ifindex)) missing.push_back(&interface);
+    return missing;
+}
+
+HookKind TcEngine::hook_kind(const std::vector<InstalledRule>& rules, HookChoice choice) const {
+    if (choice == HookChoice::kTcx) return {"tcx", "asked for"};
+    if (choice == HookChoice::kClsact) return {"clsact", "asked for"};
+    if (!tcx_supported()) return {"clsact", "this kernel has no tcx (6.6)"};
+    if (missing_hooks(rules).size() > kManyHooks)
+        return {"clsact", "so many tcx links would take long, each a grace period of the kernel; "
+                          "--hook tcx makes them"};
+    return {"tcx", "this kernel has tcx (6.6), whose links clean up by themselves"};
+}
+
+Result<void> TcEngine::make_hooks(const std::vector<InstalledRule>& rules, HookChoice choice) {
+    for (const auto& attachment : attachments(*store_, netns_))
+        if (!attachment.alive()) BP_TRY(unhook(attachment), "repair");
+    auto missing = missing_hooks(rules);
+    bool tcx = choice == HookChoice::kTcx || (choice == HookChoice::kAuto && tcx_supported());
+    bool avoids_tcx = choice == HookChoice::kAuto && missing.size() > kManyHooks;
+    for (const Interface* interface : missing) {
+        // Where it would not be first in and last out, the wait is worth it.
+        if (tcx && avoids_tcx && clsact_is_as_good(interface->ifindex)) {
+            if (hook(*interface, BP_HOOK_CLSACT)) continue;
+            avoids_tcx = false; // the kernel has no such qdisc
+            auto left = Attachment::open(*store_, {netns_, interface->ifindex});
+            if (left) BP_TRY(unhook(*left), "hook");
+        }
+        BP_TRY(hook(*interface, tcx ? BP_HOOK_TCX : BP_HOOK_CLSACT), "hook");
+    }
+    return {};
+}
+
+} // namespace bpfport
