@@ -111,6 +111,10 @@ demo() {
     nsenter --net="/run/netns/$server" setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all \
         busybox httpd -f -p '[::]:3000' -h "$root" &
     pid=$!
+    for _ in {1..50}; do
+        nsenter --net="/run/netns/$server" curl -s -o /dev/null 'http://[::1]:3000/' && break
+        sleep 0.1
+    done
 
     say "bpfport attach eth0 80:3000"
     "$bpfport" --netns "$server" attach eth0 80:3000
