@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 
+#include "firewall/ipsec.hpp"
 #include "fuzz.hpp"
 #include "kernel/netdev.hpp"
 #include "kernel/netlink.hpp"
@@ -37,6 +38,9 @@ void fuzz_messages(Bytes input) {
                 "an IPv4 socket has IPv4 addresses");
     parse_family_id(input, "netdev");
     parse_xdp_features(input, 2);
+    for (const auto& policy : parse_policies(input))
+        require(policy.from.contains(policy.from.address) && policy.to.length <= 128,
+                "a policy's prefixes are some");
 }
 
 void fuzz_attributes(Bytes input) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // What a scope covers, and what attach says of it: clients behind the host's own bridge, a bridge's
-// port, an address that the host doesn't have.
+// port, an address that the host doesn't have, IPsec.
 #include "net/fixture.hpp"
 
 namespace bpfport::test {
@@ -69,6 +69,53 @@ TEST_F(NetTest, WordsOfAttach) {
     EXPECT_THAT(there.err, testing::Not(HasSubstr("no interface of this host")));
     ASSERT_TRUE(works(server, "detach --all"));
     EXPECT_TRUE(expect_kernel_empty({server}));
+}
+
+// What is said of IPsec, as far as "before".
+std::string ipsec_in(const std::string& text) {
+    const auto begin = text.find("IPsec");
+    return begin == text.npos ? "" : text.substr(begin, text.find(" before", begin) - begin);
+}
+
+// Programs see replies encrypted; sockets don't care.
+TEST_F(NetTest, IpsecOnTheWayIsSaid) {
+    const ClientServer net;
+    const Service web(net.server, 3000);
+    const auto add = [&](const std::string& policy) {
+        return run({"sh", "-c", "ip xfrm policy add " + policy}, {.netns = &net.server});
+    };
+    const auto added = add("src 10.1.0.2 dst 10.1.0.1 proto tcp sport 80 dir out "
+                           "tmpl proto esp mode transport");
+    if (added.status != 0) GTEST_SKIP() << "the kernel has no xfrm: " << added.err;
+    add("src fd01::/64 dst fd02::/64 dir out tmpl src fd01::2 dst fd01::9 proto esp mode tunnel");
+    const std::string v4 = "IPsec encrypts replies to 10.1.0.1 (transport mode)";
+    const std::string v6 = "IPsec encrypts replies to fd02::/64 (tunnel mode)";
+    const std::string both = v4 + ", fd02::/64 (tunnel mode)";
+    struct Case {
+        const char* words;
+        std::string says; // empty: nothing
+    };
+    const Case kCases[] = {{"80:3000 --engine tc", both},
+                           {"80:3000 --engine xdp", both},
+                           {"80:3000/udp", v6}, // the other policy is for tcp
+                           {"81:3001 --engine tc", v6},
+                           {"10.1.0.2:80:3000 --engine tc", v4},
+                           {"10.1.0.2:81:3000 --engine tc", ""},
+                           {"80:3000 --engine sklookup", ""}};
+    for (const auto& [words, says] : kCases) {
+        SCOPED_TRACE(words);
+        const auto done = tool(net.server, std::string("attach --explain eth0 ") + words);
+        EXPECT_EQ(done.status, 0) << done.err;
+        EXPECT_EQ(ipsec_in(done.err), says);
+    }
+    EXPECT_EQ(ipsec_in(tool(net.server, "attach eth0 80:3000/udp").err), v6);
+    EXPECT_EQ(ipsec_in(tool(net.server, "doctor").out), v6);
+    ASSERT_TRUE(works(net.server, "detach --all"));
+    // Not those that let packets pass as they are, or that hold for what comes in.
+    run({"ip", "xfrm", "policy", "flush"}, {.netns = &net.server});
+    ASSERT_EQ(add("src 10.1.0.2 dst 10.1.0.1 dir out").status, 0);
+    ASSERT_EQ(add("src 10.1.0.1 dst 10.1.0.2 dir in tmpl proto esp mode transport").status, 0);
+    EXPECT_EQ(ipsec_in(tool(net.server, "attach --explain eth0 80:3000/udp").err), "");
 }
 
 } // namespace

@@ -300,6 +300,8 @@ TEST(Firewall, Prefixes) {
     EXPECT_TRUE(contains("2001:db8::/33", "2001:db8:7fff::1"));
     EXPECT_FALSE(contains("2001:db8::/33", "2001:db8:8000::1"));
     EXPECT_TRUE(contains("::/0", "2001:db8::1"));
+    for (const char* text : {"192.0.2.0/24", "0.0.0.0/0", "192.0.2.1", "2001:db8::/33", "::/0"})
+        EXPECT_EQ(parse_prefix(text).value().to_string(), text);
     for (const char* wrong : {"", "192.0.2.0/33", "2001:db8::/129", "192.0.2.0/255.0.255.0", "/8",
                               "192.0.2.0/", "192.0.2.0/-1", "192.0.2.0/8x"})
         EXPECT_FALSE(parse_prefix(wrong)) << wrong;

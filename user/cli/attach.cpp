@@ -187,6 +187,7 @@ Result<void> attach(const Session& session, AttachOptions& options) {
     const HookKind hook = engine->hook_kind(plan->rules, options.tc.hook);
     if (options.explain) {
         explain(session.out, *plan, *facts, hook);
+        print_network(session, *plan, *network);
         return {};
     }
     if (auto done = guard_and_apply(*store, *engine, options, *plan, *facts); !done) return done;

@@ -27,7 +27,8 @@ Result<NetworkView> look_around(const HostFacts& facts, FirewallReading& reading
         plan.warnings.push_back({"can't tell whether NAT gives a listen port away: " +
                                      reading.unreadable,
                                  "install nftables, or run as root"});
-    return NetworkView{facts.interfaces, std::move(*addresses), std::move(reading.firewall)};
+    return NetworkView{facts.interfaces, std::move(*addresses), std::move(reading.firewall),
+                       ipsec_policies()};
 }
 
 Result<void> check_network(const AttachRequest& request, const Plan& plan,

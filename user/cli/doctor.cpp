@@ -36,7 +36,7 @@ Result<NetworkFacts> network_facts() {
     facts.host = std::move(*host);
     auto addresses = interface_addresses();
     if (!addresses) return std::unexpected(addresses.error());
-    facts.network = {facts.host.interfaces, std::move(*addresses), {}};
+    facts.network = {facts.host.interfaces, std::move(*addresses), {}, ipsec_policies()};
     facts.forwards_v4 = read_net_sysctl("ipv4/ip_forward").value_or("0") == "1";
     facts.forwards_v6 = read_net_sysctl("ipv6/conf/all/forwarding").value_or("0") == "1";
     return facts;

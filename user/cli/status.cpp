@@ -51,7 +51,7 @@ std::string address_list(const std::vector<Listener>& listeners) {
 
 // Asked of the packet filters' own programs.
 Result<void> add_nat(const Snapshot& snapshot, std::vector<OtherListeners>& others) {
-    NetworkView network{{}, {}, read_firewall().firewall};
+    NetworkView network{{}, {}, read_firewall().firewall, {}};
     if (network.firewall.empty()) return {};
     auto list = interfaces();
     if (!list) return std::unexpected(list.error());

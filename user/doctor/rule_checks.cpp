@@ -147,7 +147,7 @@ void check_place(const RuleStatus& rule, const NetworkFacts& facts, Findings& fi
                         "another interface's address",
                         interface->name),
             "attach to the interface that has the address");
-    for (auto& warning : place_warnings({rule.rule}, facts.network))
+    for (auto& warning : place_warnings({as_served(rule)}, facts.network))
         add(findings, Severity::kWarning, rule, warning.message, warning.hint);
     if (auto seen = refuse_place(rule.rule, facts.network); !seen)
         add(findings, Severity::kBroken, rule, seen.error().message, seen.error().hint);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// What a network namespace looks like around the rules: devices, addresses, packet filters.
+// What a network namespace looks like around the rules: devices, addresses, packet filters,
+// IPsec.
 #pragma once
 
 #include <vector>
 
 #include "firewall/firewall.hpp"
+#include "firewall/ipsec.hpp"
 #include "kernel/netlink.hpp"
 
 namespace bpfport {
@@ -13,6 +15,7 @@ struct NetworkView {
     std::vector<Interface> interfaces;
     std::vector<InterfaceAddress> addresses;
     Firewall firewall;
+    std::vector<IpsecPolicy> ipsec;
 };
 
 } // namespace bpfport

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "engine/place.hpp"
 
+#include <netinet/in.h>
+
 #include <algorithm>
 #include <set>
 
@@ -8,6 +10,7 @@
 #include <fmt/ranges.h>
 
 #include "bpfport/meta.h"
+#include "engine/nat_claims.hpp"
 
 namespace bpfport {
 
@@ -30,8 +33,8 @@ void warn_of_master(const InstalledRule& rule, const NetworkView& view,
     const Interface* port = find(rule.ifindex, view.interfaces);
     const Interface* master = port ? addressed_master(*port, view.interfaces) : nullptr;
     if (!master || rule.has(BP_RULE_FORWARDED)) return;
-    found.push_back({fmt::format("{} is a port of {}, which has the addresses: clients on this host "
-                                 "are not served, nor what comes by its other ports",
+    found.push_back({fmt::format("{} is a port of {}, which has the addresses: clients on this "
+                                 "host are not served, nor what comes by its other ports",
                                  port->name, master->name),
                      fmt::format("attach to {}", master->name)});
 }
@@ -47,6 +50,39 @@ void warn_of_address(const InstalledRule& rule, const NetworkView& view,
                                  local->to_string()),
                      fmt::format("ip address add {}/{} dev DEVICE, or another address in the rule",
                                  local->to_string(), local->is_v4() ? 32 : 128)});
+}
+
+// Programs see IPsec's packets encrypted on the way out, so the port of a reply can't be changed.
+bool is_hidden_by(const IpsecPolicy& policy, const InstalledRule& rule, const NetworkView& view) {
+    bool tcp = rule.rule.protocol() == Protocol::kTcp;
+    if (rule.engine == BP_ENGINE_SKLOOKUP && tcp) return false; // no packet is changed
+    if (policy.protocol && *policy.protocol != (tcp ? IPPROTO_TCP : IPPROTO_UDP)) return false;
+    if (policy.ifindex && rule.ifindex && policy.ifindex != rule.ifindex) return false;
+    if (!policy.covers(rule.rule.listen()) && !policy.covers(rule.rule.target())) return false;
+    if (rule.has(BP_RULE_FORWARDED)) return true;
+    auto own = asked_addresses(rule, 0, !policy.from.address.is_v4(), view);
+    return std::ranges::any_of(own, [&](const Address& one) {
+        return !one.is_loopback() && policy.from.contains(one);
+    });
+}
+
+void warn_of_ipsec(const InstalledRule& rule, const NetworkView& view,
+                   std::vector<Warning>& found) {
+    constexpr std::size_t kNamed = 3;
+    std::set<std::string> peers;
+    for (const auto& policy : view.ipsec)
+        if (is_hidden_by(policy, rule, view))
+            peers.insert(fmt::format("{} ({} mode)", policy.to.to_string(), policy.mode));
+    if (peers.empty()) return;
+    auto more = peers.size() > kNamed ? fmt::format(" and {} more", peers.size() - kNamed) : "";
+    std::vector<std::string> named(peers.begin(), peers.end());
+    named.resize(std::min(named.size(), kNamed));
+    found.push_back({fmt::format("{}: IPsec encrypts replies to {}{} before their port can be "
+                                 "changed: clients there are not served",
+                                 rule.rule.to_string(), fmt::join(named, ", "), more),
+                     rule.rule.protocol() == Protocol::kTcp
+                         ? "--engine sklookup serves them; or let them use the target port"
+                         : "let them use the target port"});
 }
 
 // A network of this host's own: containers and virtual machines are behind it.
@@ -83,6 +119,7 @@ std::vector<Warning> place_warnings(const std::vector<InstalledRule>& rules,
     for (const auto& rule : rules) {
         warn_of_master(rule, view, found);
         warn_of_address(rule, view, found);
+        warn_of_ipsec(rule, view, found);
     }
     for (auto& warning : found)
         if (std::ranges::find(once, warning.message, &Warning::message) == once.end())
@@ -108,8 +145,8 @@ std::string unserved_note(const std::vector<InstalledRule>& rules,
         }
     }
     if (networks.empty()) return {};
-    return fmt::format("clients behind {} that ask an address of {} are not served; a rule on `any` "
-                       "serves them",
+    return fmt::format("clients behind {} that ask an address of {} are not served; a rule on "
+                       "`any` serves them",
                        fmt::join(networks, ", "), fmt::join(scopes, ", "));
 }
 

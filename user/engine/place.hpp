@@ -15,7 +15,7 @@ namespace bpfport {
 Result<void> refuse_place(const InstalledRule& rule, const NetworkView& view);
 
 // The port of a bridge, bond or team, whose addresses are the master's; an address that no
-// interface has.
+// interface has; clients whose replies are encrypted before programs see them.
 std::vector<Warning> place_warnings(const std::vector<InstalledRule>& rules,
                                     const NetworkView& view);
 

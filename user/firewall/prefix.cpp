@@ -3,6 +3,8 @@
 
 #include <charconv>
 
+#include <fmt/format.h>
+
 namespace bpfport {
 
 namespace {
@@ -38,6 +40,12 @@ bool Prefix::contains(const Address& other) const {
         if ((address.bytes[bit / 8] & mask) != (other.bytes[bit / 8] & mask)) return false;
     }
     return true;
+}
+
+std::string Prefix::to_string() const {
+    if (length == kBits) return address.to_string();
+    return fmt::format("{}/{}", address.to_string(),
+                       address.is_v4() ? length - kMappedBits : length);
 }
 
 std::optional<Prefix> parse_prefix(std::string_view text) {

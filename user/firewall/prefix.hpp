@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "rule/address.hpp"
@@ -14,6 +15,7 @@ struct Prefix {
     unsigned length = 128; // of 16 bytes: IPv4's own length and 96
 
     [[nodiscard]] bool contains(const Address& other) const;
+    [[nodiscard]] std::string to_string() const; // 192.0.2.0/24, 2001:db8::1
 };
 
 // 192.0.2.1, 192.0.2.0/24, 192.0.2.0/255.255.255.0, 2001:db8::/32.
