@@ -83,8 +83,7 @@ SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
         return SK_PASS;
     }
     /* tc serves the port, and asks here whether anybody has the tuple on the listen port. */
-    if ((rule->flags & BP_RULE_STANDBY) && bp_table.by_tc[port_index(key.target_port)])
-        return SK_PASS;
+    if ((rule->flags & BP_RULE_STANDBY) && tc_serves(key.target_port, key.local)) return SK_PASS;
     if (rule->on_absent == BP_ABSENT_PASS) {
         count_outcome(BP_OUTCOME_ABSENT_PASSED);
         return SK_PASS;
@@ -104,25 +103,57 @@ static __always_inline void local_address(const struct bpf_sock_ops* ctx, __u8* 
     READ_ADDRESS(address, ctx, local_ip6);
 }
 
-/* This listener can't be steered to: from now on tc serves its port, where it stands by. */
-static __always_inline void wake_tc(__be16 port)
+/* The sign of a difference, which no compiler makes a branch of. */
+static __always_inline __u64 negative(__u64 difference)
 {
-    bp_table.by_tc[port_index(port)] = 1;
-    bp_table.awake = 1;
+    asm volatile("" : "+r"(difference));
+    return difference >> 63;
 }
 
-static __always_inline long keep_listener(struct bpf_sock_ops* ctx, struct bp_listener_key* key)
+/* 0 when the rule gives a listener on this target port and address something. Without a branch: the
+ * verifier follows each one of every rule. */
+static __always_inline __u64 not_served(const struct bp_rule* rule, __u16 port,
+                                        const struct bp_listener_key* listener)
 {
-    __u32* slots = group_make(key);
-    long error = -1;
+    const __u64* own = (const __u64*)rule->address;
+    const __u32* bound = (const __u32*)listener->address;
+    __u64 has_address = (rule->flags / BP_RULE_ADDRESS) & 1;
+    __u64 offset = (__u64)port - rule->target_first;
+    __u64 span = (__u64)rule->listen_last - rule->listen_first;
+    __u64 differs = (own[0] ^ (bound[0] | (__u64)bound[1] << 32)) |
+                    (own[1] ^ (bound[2] | (__u64)bound[3] << 32));
 
-    if (!slots) return error;
+    return negative((__u64)rule->listen_first - 1) | negative(offset) | negative(span - offset) |
+           (rule->engine ^ BP_ENGINE_SKLOOKUP) | (rule->proto ^ BP_TCP) | (differs & -has_address);
+}
+
+/* Whether a rule gives the listener anything: its target is the port, and its own address, when it
+ * has one, is the listener's. Others can't take up places in the map. */
+GLOBAL int bp_may_serve(const struct bp_listener_key* listener)
+{
+    const struct bp_table_side* side = rules_side();
+    __u16 port;
+
+    if (!listener) return 0;
+    if (!(rules_slot(side, BP_TCP, listener->port) & BP_SLOT_STEERED)) return 0;
+    if (address_is_unspecified(listener->address)) return 1;
+    port = bpf_ntohs(listener->port);
+    for (__u32 id = 1; id < BP_MAX_RULES; id++)
+        if (!not_served(&side->rules[id], port, listener)) return 1;
+    return 0;
+}
+
+static __always_inline long keep_listener(struct bpf_sock_ops* ctx, struct bpf_sock* sk,
+                                          struct bp_listener_key* key)
+{
+    long error = 0;
+
     for (__u32 slot = 0; slot < BP_LISTENER_SLOTS; slot++) {
         key->slot = slot;
         error = bpf_sock_hash_update(ctx, &bp_listeners, key, BPF_NOEXIST);
-        if (!error) group_grow(slots, slot);
         if (error != -BP_EEXIST) break;
     }
+    if (!error) group_join(key, READ(sk, bound_dev_if));
     return error;
 }
 
@@ -132,6 +163,7 @@ static __always_inline void on_listen(struct bpf_sock_ops* ctx)
     struct bp_listener_key key = {.proto = BP_TCP};
     __u32 port = READ(ctx, local_port);
     struct bpf_sock* sk = READ(ctx, sk);
+    bool serves;
     __u16 slot;
     long error;
 
@@ -140,16 +172,16 @@ static __always_inline void on_listen(struct bpf_sock_ops* ctx)
     slot = rules_slot(rules_side(), BP_TCP, key.port);
     if (!(slot & (BP_SLOT_STEERED | BP_SLOT_SET))) return;
     local_address(ctx, key.address);
-    if (!(slot & BP_SLOT_STEERED)) { /* no target: of interest where it keeps its address */
-        if (address_is_loopback(key.address)) keep_listener(ctx, &key);
-        return;
-    }
-    error = keep_listener(ctx, &key);
+    serves = bp_may_serve(&key);
+    /* No target is of interest where it keeps its address. */
+    if (!serves && !((slot & BP_SLOT_SET) && address_is_loopback(key.address))) return;
+    error = keep_listener(ctx, sk, &key);
+    if (!serves) return;
     /* All slots taken: the group is served through those, this one included. */
     if (!error || error == -BP_EEXIST)
         mark_listener(sk, port);
     else
-        wake_tc(key.port);
+        wake_tc(&key); /* Multipath TCP, or the map is full */
 }
 
 /* A connection was accepted. One that was steered gets the record that status and drain count; the
@@ -230,7 +262,7 @@ static __always_inline void keep_for_loader(struct bpf_sock* sk, struct bp_find*
     if (!find->error || find->error == -BP_EEXIST)
         mark_listener(sk, bpf_ntohs(find->port));
     else
-        wake_tc(find->port);
+        wake_tc(&key);
 }
 
 SEC("tc") int bp_find(struct __sk_buff* skb)

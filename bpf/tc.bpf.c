@@ -118,10 +118,9 @@ GLOBAL int bp_decide(struct __sk_buff* skb, __u64 packed)
     if (wrong_vlan(skb, &p, rule)) return leave(BP_OUTCOME_TAGGED);
     q->rule = id;
     q->key.target_port = rule_target(rule, q->listen_port);
-    if (rule->engine == BP_ENGINE_SKLOOKUP && !stands_in(q, rule)) {
-        if (q->proto == BP_UDP) bp_keep_udp(skb);
+    if (rule->engine == BP_ENGINE_SKLOOKUP && !stands_in(q, rule) &&
+        (q->proto != BP_UDP || !bp_keep_udp(skb)))
         return LEAVE;
-    }
     flow = flow_lookup(q->proto, &q->key);
     if (!is_settled(flow, q, rule)) return bp_admit(skb);
     q->target_port = flow->target_port;

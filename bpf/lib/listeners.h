@@ -9,6 +9,7 @@
 
 #include "bpfport/listener.h"
 #include "lib/packet.h"
+#include "lib/rules.h"
 
 struct {
     __uint(type, BPF_MAP_TYPE_SOCKHASH);
@@ -17,7 +18,9 @@ struct {
     __type(value, __u64); /* 8 bytes: user space reads the socket's cookie */
 } bp_listeners SEC(".maps");
 
-/* How many slots of an address and port (key with slot 0) were ever in use: where a look-up ends. */
+/* What a look-up can't know of an address and port (key with slot 0): where its slots end, when
+ * more than BP_LISTENER_FIRST were ever in use, and whether a member is bound to a device. Nothing
+ * is lost that must be served when the map is full: any member stands for its group. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, BP_MAX_LISTENERS);
@@ -26,22 +29,35 @@ struct {
     __type(value, __u32);
 } bp_groups SEC(".maps");
 
-static __always_inline __u32* group_make(const struct bp_listener_key* group)
-{
-    __u32 none = 0;
+#define GROUP_END 0xffff
+#define GROUP_BOUND 0x10000 /* added once for each bound member, or less often */
 
-    bpf_map_update_elem(&bp_groups, group, &none, BPF_NOEXIST);
-    return bpf_map_lookup_elem(&bp_groups, group);
+static __always_inline __u32 group_read(const struct bp_listener_key* group)
+{
+    const __u32* known = bpf_map_lookup_elem(&bp_groups, group);
+    __u32 value = known ? *(volatile __u32*)known : 0;
+
+    return (value & GROUP_END) < BP_LISTENER_FIRST ? (value & ~GROUP_END) | BP_LISTENER_FIRST
+                                                   : value;
 }
 
-/* Slot `slot` is in use now. Several CPUs may say so at once: the number may become too large by
- * that, which costs a look-up, and never too small. */
-static __always_inline void group_grow(__u32* slots, __u32 slot)
+/* `member` is kept. Several CPUs may say so at once: the end may become too large by that, which
+ * costs a look-up, and never too small. */
+static __always_inline void group_join(const struct bp_listener_key* member, bool bound)
 {
-    for (int i = 0; i < BP_LISTENER_SLOTS; i++) {
-        if (*(volatile __u32*)slots > slot) break;
-        ATOMIC_ADD(slots, 1);
-    }
+    struct bp_listener_key group = *member;
+    __u32 none = 0;
+    __u32* value;
+    __u32 end;
+
+    if (member->slot < BP_LISTENER_FIRST && !bound) return;
+    group.slot = 0;
+    bpf_map_update_elem(&bp_groups, &group, &none, BPF_NOEXIST);
+    value = bpf_map_lookup_elem(&bp_groups, &group);
+    if (!value) return;
+    if (bound && *(volatile __u32*)value < GROUP_BOUND) ATOMIC_ADD(value, GROUP_BOUND);
+    end = *(volatile __u32*)value & GROUP_END;
+    if (end <= member->slot) ATOMIC_ADD(value, member->slot + 1 - end);
 }
 
 static __always_inline void bound_address(const struct bpf_sock* sk, __u8* address)
@@ -56,36 +72,58 @@ static __always_inline void bound_address(const struct bpf_sock* sk, __u8* addre
 /* Into the first free slot, which is left in key->slot. */
 static __always_inline long keep_found(struct bpf_sock* sk, struct bp_listener_key* key)
 {
-    __u32* slots = group_make(key);
-    long error = -1;
+    long error = 0;
 
-    if (!slots) return error;
     for (__u32 slot = 0; slot < BP_LISTENER_SLOTS; slot++) {
         key->slot = slot;
         error = bpf_map_update_elem(&bp_listeners, key, sk, BPF_NOEXIST);
-        if (!error) group_grow(slots, slot);
         if (error != -BP_EEXIST) break;
     }
+    if (!error) group_join(key, READ(sk, bound_dev_if));
     return error;
 }
 
-/* Whether any member of the group is left. */
-static __always_inline bool group_lives(struct bp_listener_key* group)
+/* Whether any member of the group that is bound to that device, or, 0, to none, is left. */
+static __always_inline bool group_lives(struct bp_listener_key* group, __u32 device)
 {
-    __u32* slots = bpf_map_lookup_elem(&bp_groups, group);
-    __u32 end = slots ? *slots : 0;
+    __u32 end;
 
+    group->slot = 0;
+    end = group_read(group) & GROUP_END;
     for (__u32 slot = 0; slot < BP_LISTENER_SLOTS; slot++) {
         struct bpf_sock* sk;
+        __u32 bound;
 
         if (slot >= end) break;
         group->slot = slot;
         sk = bpf_map_lookup_elem(&bp_listeners, group);
         if (!sk) continue;
+        bound = READ(sk, bound_dev_if);
         bpf_sk_release(sk);
-        return true;
+        if (bound == device) return true;
     }
     return false;
+}
+
+/* -- listeners that can't be steered to: tc serves them, where it stands by -- */
+
+/* Other ports' bytes are in the same word, so it is changed at once (5.12: of the sklookup object
+ * only). */
+static __always_inline void wake_tc(const struct bp_listener_key* key)
+{
+    __u32 port = port_index(key->port);
+    __u32 bit = address_is_loopback(key->address) ? BP_BY_TC_LOOPBACK : BP_BY_TC_EVERY;
+    __u32* word = (__u32*)&bp_table.by_tc[port & 0xfffc];
+
+    __sync_fetch_and_or(word, bit << 8 * (port & 3));
+    bp_table.awake = 1;
+}
+
+static __always_inline bool tc_serves(__be16 target, const __u8* local)
+{
+    __u8 by_tc = bp_table.by_tc[port_index(target)];
+
+    return by_tc & BP_BY_TC_EVERY || (by_tc && address_is_loopback(local));
 }
 
 #endif

@@ -24,34 +24,35 @@ static __always_inline bool asleep(__u16 slot)
 static __always_inline bool stands_in(struct query* q, const struct bp_rule* rule)
 {
     if (q->proto == BP_UDP) return rule_spares(rule, q->key.local);
-    if ((rule->flags & BP_RULE_STANDBY) && bp_table.by_tc[port_index(q->key.target_port)])
-        return true;
+    if ((rule->flags & BP_RULE_STANDBY) && tc_serves(q->key.target_port, q->key.local)) return true;
     q->known_only = true;
     return rule->flags & BP_RULE_TC_FLOWS;
 }
 
-/* The sk_lookup program can't look for sockets, so it is done here, on the query's datagram a moment
- * earlier: the server's group must have a living member for it to steer to. */
+/* The sk_lookup program can't look for sockets, so it is done here, on the query's datagram a
+ * moment earlier: the server's group must have a living member for it to steer to. Returns 1 for a
+ * datagram of a client that the server answers on a socket connected to it (QUIC, DTLS): none can
+ * be steered to that, so tc serves it. */
 GLOBAL int bp_keep_udp(struct __sk_buff* skb)
 {
     struct query* q = query();
     struct bp_listener_key key = {.proto = BP_UDP};
     struct bpf_sock_tuple tuple = {};
-    struct bp_flow_key any = {};
     struct bpf_sock* sk;
-    long error = 0;
+    int connected = 0;
 
     if (!q) return 0;
     key.port = q->key.target_port;
-    copy_address(any.local, q->key.local);
-    if (address_is_v4(any.local)) map_v4(any.peer, 0); /* no connected socket has this peer */
-    sk = bpf_sk_lookup_udp(skb, &tuple, socket_tuple(&tuple, &any, key.port), BPF_F_CURRENT_NETNS,
-                           0);
+    sk = bpf_sk_lookup_udp(skb, &tuple, socket_tuple(&tuple, &q->key, key.port),
+                           BPF_F_CURRENT_NETNS, 0);
     if (!sk) return 0;
     bound_address(sk, key.address);
-    if (!READ(sk, dst_port) && !group_lives(&key)) error = keep_found(sk, &key);
+    if (READ(sk, dst_port))
+        connected = 1;
+    else if (!group_lives(&key, READ(sk, bound_dev_if)))
+        keep_found(sk, &key);
     bpf_sk_release(sk);
-    return error;
+    return connected;
 }
 
 #endif

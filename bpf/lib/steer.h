@@ -14,22 +14,22 @@ enum steered {
     NOBODY, /* no socket that may serve this packet */
 };
 
-/* Gives the packet to a socket bound to group->address; any member stands for its whole group, among
- * which the kernel then chooses as it always does. Returns enum steered. It takes a pointer (5.13),
+/* Gives the packet to a socket bound to group->address: as the kernel would, to one bound to the
+ * packet's device before one bound to none. Any member stands for its whole group, among which the
+ * kernel then chooses as it always does. Returns enum steered. It takes a pointer (5.13),
  * which is then no map key for old verifiers: the key is a copy. */
 GLOBAL int bp_steer_to(struct bpf_sk_lookup* ctx, __u32 ifindex,
                        const struct bp_listener_key* group)
 {
     struct bp_listener_key key;
-    __u32* slots;
-    __u32 end;
+    enum steered steered = NOBODY;
+    __u32 known, end;
 
     if (!group) return NOBODY;
     key = *group;
     key.slot = 0;
-    slots = bpf_map_lookup_elem(&bp_groups, &key);
-    if (!slots) return NOBODY;
-    end = *slots;
+    known = group_read(&key);
+    end = known & GROUP_END;
     for (__u32 slot = 0; slot < BP_LISTENER_SLOTS; slot++) {
         struct bpf_sock* sk;
         __u32 device;
@@ -41,14 +41,16 @@ GLOBAL int bp_steer_to(struct bpf_sk_lookup* ctx, __u32 ifindex,
         if (!sk) continue;
         /* SO_BINDTODEVICE; the wrong family (v6only) and connected sockets are refused below. */
         device = READ(sk, bound_dev_if);
-        if (device && device != ifindex)
+        if (device ? device != ifindex : steered == STEERED)
             refused = 1;
-        else
-            refused = bpf_sk_assign(ctx, sk, 0);
+        else /* another program's choice is not replaced */
+            refused = bpf_sk_assign(ctx, sk, steered == STEERED ? BPF_SK_LOOKUP_F_REPLACE : 0);
         bpf_sk_release(sk);
-        if (!refused) return STEERED;
+        if (refused) continue;
+        if (device || known < GROUP_BOUND) return STEERED;
+        steered = STEERED; /* unless one that is bound comes */
     }
-    return NOBODY;
+    return steered;
 }
 
 /* As the kernel would on the target port: the address itself, then the family's wildcard, then, for

@@ -10,6 +10,7 @@
 
 #define BP_MAX_LISTENERS 4096
 #define BP_LISTENER_SLOTS 128 /* members of a SO_REUSEPORT group that are kept; all are served */
+#define BP_LISTENER_FIRST 4   /* slots that every look-up tries, so that most need no group entry */
 
 #define BP_EEXIST 17 /* EEXIST, for programs */
 

@@ -58,6 +58,12 @@ enum bp_rule_flags {
     BP_RULE_XDP_GENERIC = 1 << 9, /* xdp: generic XDP will do where it runs */
 };
 
+/* Whose connections to a target port tc serves in the place of sklookup. */
+enum bp_by_tc {
+    BP_BY_TC_EVERY = 1 << 0,
+    BP_BY_TC_LOOPBACK = 1 << 1, /* the listener is on a loopback address: those to such addresses */
+};
+
 struct bp_rule {
     __u8 address[16];     /* local address it is for; all zero: every address */
     __u32 ifindex;        /* interface it is for; 0: every interface of the netns */
@@ -86,7 +92,7 @@ struct bp_table {
     /* The programs' own, not flipped: TCP target ports, in host order, with a listener that can't be
      * steered to (Multipath TCP). Set when it starts, cleared by the loader when it has gone. */
     __u32 awake; /* one of by_tc is set, or was */
-    __u8 by_tc[65536];
+    __u8 by_tc[65536]; /* enum bp_by_tc */
 };
 
 #endif

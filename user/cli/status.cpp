@@ -14,6 +14,7 @@
 #include "cli/status_cgroup.hpp"
 #include "cli/table.hpp"
 #include "engine/nat_claims.hpp"
+#include "engine/sklookup_engine.hpp"
 #include "engine/sockname.hpp"
 #include "engine/theft.hpp"
 #include "firewall/read_firewall.hpp"
@@ -91,7 +92,9 @@ std::string notes(const RuleStatus& rule, const OtherListeners& others) {
     note(!rule.hooked, "NOT-IN-FORCE");
     note(rule.xdp_gone, "XDP-GONE(tc-serves)");
     note(rule.rule.has(BP_RULE_DRAINING), "draining");
-    note(rule.by_tc, rule.rule.has(BP_RULE_STANDBY) ? "by-tc:mptcp" : "NOT-SERVED:mptcp");
+    note(rule.by_tc,
+         fmt::format("{}:{}", rule.rule.has(BP_RULE_STANDBY) ? "by-tc" : "NOT-SERVED",
+                     why_unsteerable(rule.listeners).word));
     note(rule.rule.has(BP_RULE_TC_FLOWS) && !rule.by_tc, "tc-connections");
     note(!rule.says_target, wants_sockname(rule.rule) ? "SOCKNAME-LISTEN" : "sockname:listen");
     note(rule.rule.old_target_first != 0,

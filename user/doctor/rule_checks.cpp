@@ -7,6 +7,7 @@
 
 #include "bpfport/meta.h"
 #include "engine/place.hpp"
+#include "engine/sklookup_engine.hpp"
 #include "engine/sockname.hpp"
 #include "engine/theft.hpp"
 #include "rule/conflict.hpp"
@@ -82,15 +83,16 @@ void check_listeners(const RuleStatus& rule, const NetworkFacts& facts, Findings
 // Programs that can't be steered to.
 void check_steering(const RuleStatus& rule, Findings& findings) {
     if (!rule.by_tc) return;
+    auto [word, why] = why_unsteerable(rule.listeners);
+    auto text = fmt::format("what listens on {} {}", target_text(rule), why);
     if (rule.rule.has(BP_RULE_STANDBY))
-        add(findings, Severity::kNote, rule,
-            fmt::format("what listens on {} uses Multipath TCP: tc serves it in place of sklookup",
-                        target_text(rule)));
+        add(findings, Severity::kNote, rule, text + ": tc serves it in place of sklookup");
     else
-        add(findings, Severity::kBroken, rule,
-            fmt::format("what listens on {} uses Multipath TCP, which sklookup can't steer to",
-                        target_text(rule)),
-            "attach it with --engine auto; in a Go program GODEBUG=multipathtcp=0 turns it off");
+        add(findings, Severity::kBroken, rule, text,
+            fmt::format("attach it with --engine auto{}",
+                        std::string_view(word) == "mptcp"
+                            ? "; in a Go program GODEBUG=multipathtcp=0 turns it off"
+                            : ""));
 }
 
 void check_sockname(const RuleStatus& rule, Findings& findings) {

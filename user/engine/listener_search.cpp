@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include <bpf/bpf.h>
+#include <fmt/format.h>
 
 #include "bpfport/table.h"
 
@@ -36,7 +37,24 @@ bp_listener_key key_of(const bp_find& find) {
 
 } // namespace
 
-Result<ListenerSearch> ListenerSearch::begin(Fd find, Fd listeners) {
+std::string why_refused(const Refusal& refusal) {
+    switch (refusal.error) {
+    case EOPNOTSUPP:
+        return "what listens there uses Multipath TCP, which can't be steered to";
+    case EBUSY:
+        return "what listens there is the kernel's own (WireGuard, VXLAN, NFS), or is in use by "
+               "another part of it, and can't be steered to";
+    case E2BIG:
+    case ENOSPC:
+        return fmt::format("{} sockets listen on targets already, which is all there is room for",
+                           BP_MAX_LISTENERS);
+    default:
+        return fmt::format("what listens there can't be steered to ({})",
+                           std::strerror(refusal.error));
+    }
+}
+
+Result<ListenerSearch> ListenerSearch::begin(Fd find, Fd listeners, Fd groups) {
     ListenerSearch search(std::move(find), std::move(listeners));
     bp_listener_key key{}, next{};
     for (const void* at = nullptr;
@@ -44,7 +62,34 @@ Result<ListenerSearch> ListenerSearch::begin(Fd find, Fd listeners) {
         key = next;
         if (auto known = search.cookie(key)) search.known_.insert(known);
     }
+    search.sweep_groups(groups);
     return search;
+}
+
+bool ListenerSearch::lives(bp_listener_key group, std::uint32_t end) const {
+    for (std::uint32_t slot = 0; slot < end; slot++) {
+        group.slot = static_cast<__u8>(slot);
+        if (cookie(group)) return true;
+    }
+    return false;
+}
+
+// Sockets leave `listeners` by themselves, groups don't. A member that joins in this very moment
+// finds its group again.
+void ListenerSearch::sweep_groups(const Fd& groups) const {
+    std::vector<bp_listener_key> keys;
+    bp_listener_key key{};
+    for (const void* at = nullptr; bpf_map_get_next_key(groups.get(), at, &key) == 0;
+         at = &keys.back())
+        keys.push_back(key);
+    for (const auto& group : keys) {
+        std::uint32_t value = 0;
+        if (lives(group, BP_LISTENER_SLOTS)) continue;
+        if (bpf_map_lookup_elem(groups.get(), &group, &value) != 0) continue;
+        bpf_map_delete_elem(groups.get(), &group);
+        if (lives(group, BP_LISTENER_SLOTS))
+            bpf_map_update_elem(groups.get(), &group, &value, BPF_NOEXIST);
+    }
 }
 
 std::uint64_t ListenerSearch::cookie(const bp_listener_key& key) const {
@@ -95,7 +140,7 @@ Result<bool> ListenerSearch::put(const Socket& socket) {
         } else if (find.error == -EEXIST) {
             return true; // no slot is free: its group is served through those that have one
         } else {
-            refused_.insert(socket.local_port);
+            refused_.push_back({socket.protocol, socket.local_port, -find.error});
             return false;
         }
     }

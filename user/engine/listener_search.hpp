@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/fd.hpp"
@@ -13,17 +15,25 @@
 
 namespace bpfport {
 
+// A port with a socket that can't be put into the map.
+struct Refusal {
+    Protocol protocol = Protocol::kTcp;
+    std::uint16_t port = 0;
+    int error = 0; // the kernel's
+};
+// "what listens there uses Multipath TCP, which can't be steered to"
+std::string why_refused(const Refusal& refusal);
+
 class ListenerSearch {
   public:
-    // `find` is the program bp_find, `listeners` the map it fills.
-    static Result<ListenerSearch> begin(Fd find, Fd listeners);
+    // `find` is the program bp_find, `listeners` and `groups` the maps it fills. What closed sockets
+    // have left in `groups` is removed.
+    static Result<ListenerSearch> begin(Fd find, Fd listeners, Fd groups);
 
     // True: the socket is in the map. False: it can't be, or has gone.
     Result<bool> put(const Socket& socket);
 
-    // A socket that can't be steered to was met on the port.
-    [[nodiscard]] bool refused(std::uint16_t port) const { return refused_.contains(port); }
-    [[nodiscard]] const std::set<std::uint16_t>& refused() const { return refused_; }
+    [[nodiscard]] const std::vector<Refusal>& refused() const { return refused_; }
 
   private:
     ListenerSearch(Fd find, Fd listeners)
@@ -31,11 +41,13 @@ class ListenerSearch {
     Result<void> ask(bp_find& question, unsigned ifindex) const;
     [[nodiscard]] std::uint64_t cookie(const bp_listener_key& key) const; // 0: none
     bool keep(const bp_find& answer);
+    [[nodiscard]] bool lives(bp_listener_key group, std::uint32_t end) const;
+    void sweep_groups(const Fd& groups) const;
 
     Fd find_;
     Fd listeners_;
     std::set<std::uint64_t> known_; // cookies of those in the map
-    std::set<std::uint16_t> refused_;
+    std::vector<Refusal> refused_;
 };
 
 } // namespace bpfport

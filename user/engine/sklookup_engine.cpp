@@ -4,11 +4,11 @@
 #include <netinet/tcp.h>
 
 #include <algorithm>
+#include <set>
 
 #include <bpf/bpf.h>
 #include <fmt/format.h>
 
-#include "engine/listener_search.hpp"
 #include "engine/root_hooks.hpp"
 #include "engine/sockname.hpp"
 #include "engine/theft.hpp"
@@ -41,7 +41,8 @@ Result<std::vector<Socket>> listening_sockets(Protocol protocol) {
 bool is_target(const std::vector<InstalledRule>& rules, const Socket& socket) {
     return std::ranges::any_of(rules, [&](const InstalledRule& rule) {
         return is_sklookup(rule) && rule.rule.protocol() == socket.protocol &&
-               rule.rule.target().contains(socket.local_port);
+               rule.rule.target().contains(socket.local_port) &&
+               (!rule.rule.local() || socket.local.is_any() || *rule.rule.local() == socket.local);
     });
 }
 
@@ -55,6 +56,21 @@ bool is_keeper(const std::vector<InstalledRule>& rules, const Socket& socket) {
 }
 
 } // namespace
+
+Unsteerable why_unsteerable(const std::vector<Listener>& listeners) {
+    auto any = [&](auto property) {
+        return std::ranges::any_of(listeners, [&](auto& each) { return property(each.socket); });
+    };
+    if (any([](const Socket& socket) { return socket.mptcp; }))
+        return {"mptcp", "uses Multipath TCP, which can't be steered to"};
+    if (any([](const Socket& socket) { return socket.inode == 0; }))
+        return {"kernel", "is the kernel's own, which can't be steered to"};
+    if (listeners.size() > BP_MAX_LISTENERS)
+        return {"table-full", "began to listen when the table of listeners was full; the next "
+                              "attach command looks again"};
+    return {"earlier-listener", "could not be steered to, or another before it; the next attach "
+                                "command looks again"};
+}
 
 bool is_sklookup(const InstalledRule& rule) { return rule.engine == BP_ENGINE_SKLOOKUP; }
 
@@ -106,8 +122,9 @@ Result<void> SklookupEngine::upgrade(const Instance& instance) {
                                            attachment->path());
         !loaded)
         return loaded;
-    std::vector programs{std::pair{pins::kListen, pins::kListenLink},
-                         std::pair{pins::kLookup, pins::kLookupLink}};
+    // The look-up first: it knows what the other program writes into the maps.
+    std::vector programs{std::pair{pins::kLookup, pins::kLookupLink},
+                         std::pair{pins::kListen, pins::kListenLink}};
     for (const auto& hook : kSocknameHooks) programs.emplace_back(hook.program, hook.link);
     for (auto [name, link] : programs) {
         auto program = open_pin(staging->path() / name);
@@ -133,13 +150,15 @@ Result<void> SklookupEngine::attach(const Instance& instance) {
     return make(instance);
 }
 
-Result<std::set<std::uint16_t>>
+Result<std::vector<Refusal>>
 SklookupEngine::find_listeners(const Instance& instance, const std::vector<InstalledRule>& rules) {
     auto find = open_pin(store_->path(sklookup_name(netns_)) / pins::kFind);
     if (!find) return std::unexpected(find.error());
     auto map = instance.open_pin(pins::kListeners);
     if (!map) return std::unexpected(map.error());
-    auto search = ListenerSearch::begin(std::move(*find), std::move(*map));
+    auto groups = instance.open_pin(pins::kGroups);
+    if (!groups) return std::unexpected(groups.error());
+    auto search = ListenerSearch::begin(std::move(*find), std::move(*map), std::move(*groups));
     if (!search) return std::unexpected(search.error());
     for (Protocol protocol : {Protocol::kTcp, Protocol::kUdp}) {
         auto list = listening_sockets(protocol);
@@ -155,10 +174,12 @@ SklookupEngine::find_listeners(const Instance& instance, const std::vector<Insta
 Result<void> SklookupEngine::settle(Instance& instance, const std::vector<InstalledRule>& rules) {
     auto refused = find_listeners(instance, rules);
     if (!refused) return std::unexpected(refused.error());
-    std::set<std::uint16_t> gone;
+    std::set<std::uint16_t> still, gone;
+    for (const auto& refusal : *refused)
+        if (refusal.protocol == Protocol::kTcp) still.insert(refusal.port);
     for (unsigned port = 1; port <= 65535; port++) {
         auto target = static_cast<std::uint16_t>(port);
-        if (instance.table().by_tc(target) && !refused->contains(target)) gone.insert(target);
+        if (instance.table().by_tc(target) && !still.contains(target)) gone.insert(target);
     }
     if (gone.empty()) return {};
     instance.table().clear_by_tc(gone);

@@ -7,10 +7,11 @@
 #pragma once
 
 #include <cstdint>
-#include <set>
 #include <vector>
 
 #include "base/error.hpp"
+#include "engine/listener_search.hpp"
+#include "engine/plan.hpp"
 #include "engine/sklookup_object.hpp"
 #include "rule/conflict.hpp"
 #include "state/instance.hpp"
@@ -30,9 +31,9 @@ class SklookupEngine {
     std::vector<Warning> tell_names(const std::vector<InstalledRule>& rules);
 
     // Looks for every socket that listens on a target of `rules` (other engines' are ignored) and
-    // is not known yet. Returns the TCP ports with one that can't be steered to.
-    Result<std::set<std::uint16_t>> find_listeners(const Instance& instance,
-                                                   const std::vector<InstalledRule>& rules);
+    // is not known yet. Returns those that can't be steered to.
+    Result<std::vector<Refusal>> find_listeners(const Instance& instance,
+                                                const std::vector<InstalledRule>& rules);
 
     // find_listeners(), and lets tc sleep again where its listener has gone.
     Result<void> settle(Instance& instance, const std::vector<InstalledRule>& rules);
@@ -46,6 +47,13 @@ class SklookupEngine {
     Store* store_;
     std::uint64_t netns_;
 };
+
+// Why tc serves a tcp rule's port in the place of sklookup, by what listens there.
+struct Unsteerable {
+    const char* word; // for a note
+    const char* text; // "uses Multipath TCP, which ..."
+};
+Unsteerable why_unsteerable(const std::vector<Listener>& listeners);
 
 bool is_sklookup(const InstalledRule& rule);
 bool any_sklookup(const std::vector<InstalledRule>& rules);

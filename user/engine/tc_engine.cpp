@@ -128,14 +128,15 @@ Result<void> TcEngine::prepare_sklookup(const std::vector<InstalledRule>& rules)
             return old.id == rule.id && is_sklookup(old);
         });
         if (!is_sklookup(rule) || there || rule.has(BP_RULE_STANDBY)) continue;
-        for (std::uint16_t port : *refused)
-            if (rule.rule.target().contains(port))
-                return failure(
-                    fmt::format("engine sklookup can't serve port {}: what listens there uses "
-                                "Multipath TCP, which can't be steered to",
-                                port),
-                    "--engine auto or tc serves it; in a Go program GODEBUG=multipathtcp=0 turns "
-                    "it off");
+        for (const auto& refusal : *refused)
+            if (refusal.protocol == rule.rule.protocol() &&
+                rule.rule.target().contains(refusal.port))
+                return failure(fmt::format("engine sklookup can't serve port {}: {}", refusal.port,
+                                           why_refused(refusal)),
+                               refusal.error == EOPNOTSUPP
+                                   ? "--engine auto or tc serves it; in a Go program "
+                                     "GODEBUG=multipathtcp=0 turns it off"
+                                   : "--engine tc serves it");
     }
     return {};
 }

@@ -196,8 +196,8 @@ Result<void> Table::replace(const std::vector<InstalledRule>& rules) {
     return {};
 }
 
-bool Table::by_tc(std::uint16_t target_port) const {
-    return std::atomic_ref(table_->by_tc[target_port]).load() != 0;
+std::uint8_t Table::by_tc(std::uint16_t target_port) const {
+    return std::atomic_ref(table_->by_tc[target_port]).load();
 }
 
 void Table::clear_by_tc(const std::set<std::uint16_t>& gone) {

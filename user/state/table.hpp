@@ -41,8 +41,8 @@ class Table {
     // have one. On error nothing has changed.
     Result<void> replace(const std::vector<InstalledRule>& rules);
 
-    // Whether a listener that can't be steered to was seen on this TCP target port.
-    [[nodiscard]] bool by_tc(std::uint16_t target_port) const;
+    // enum bp_by_tc: a listener that can't be steered to was seen on this TCP target port.
+    [[nodiscard]] std::uint8_t by_tc(std::uint16_t target_port) const;
     // Forgets that for the ports of `gone`. One that begins to listen meanwhile may be forgotten
     // with them: look again afterwards.
     void clear_by_tc(const std::set<std::uint16_t>& gone);

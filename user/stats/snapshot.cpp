@@ -15,6 +15,7 @@
 #include "bpfport/listener.h"
 #include "bpfport/meta.h"
 #include "engine/drain.hpp"
+#include "engine/sklookup_engine.hpp"
 #include "engine/sockname.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/netns.hpp"
@@ -134,20 +135,22 @@ void read_sklookup(const Store& store, const Instance& instance, Snapshot& snaps
     }
 }
 
+// A listener on a loopback address doesn't concern the rule's other clients.
 bool served_by_tc(const Table& table, const InstalledRule& rule) {
     if (rule.engine != BP_ENGINE_SKLOOKUP || rule.rule.protocol() != Protocol::kTcp) return false;
     auto [first, last] = rule.rule.target();
     for (unsigned port = first; port <= last; port++)
-        if (table.by_tc(static_cast<std::uint16_t>(port))) return true;
+        if (table.by_tc(static_cast<std::uint16_t>(port)) & BP_BY_TC_EVERY) return true;
     return false;
 }
 
 std::string why_this_engine(const RuleStatus& status, const HostFacts& facts) {
     const InstalledRule& rule = status.rule;
     if (rule.engine == BP_ENGINE_SKLOOKUP && status.by_tc)
-        return rule.has(BP_RULE_STANDBY)
-                   ? "tc stands in: a Multipath TCP listener can't be steered to"
-                   : "a Multipath TCP listener can't be steered to; --engine auto serves it";
+        return fmt::format("{}: what listens there {}",
+                           rule.has(BP_RULE_STANDBY) ? "tc stands in"
+                                                     : "not served, which --engine auto would do",
+                           why_unsteerable(status.listeners).text);
     if (rule.engine == BP_ENGINE_SKLOOKUP)
         return rule.has(BP_RULE_STANDBY) ? "tcp to a program on this host, tc stands by"
                                          : "asked for";
@@ -197,7 +200,6 @@ Result<std::optional<Snapshot>> read_snapshot(const Store& store, std::uint64_t 
         status.says_target = !rule.has(BP_RULE_SOCKNAME_LISTEN) || status.by_tc;
         if (wants_sockname(rule) && !status.by_tc)
             status.says_target = snapshot.sklookup && snapshot.sklookup->sockname;
-        status.why = why_this_engine(status, facts);
         status.hooked = rule.engine == BP_ENGINE_SKLOOKUP
                             ? is_steered(snapshot, rule, facts)
                             : !rule.ifindex || is_hooked(snapshot, rule.ifindex);
@@ -207,6 +209,7 @@ Result<std::optional<Snapshot>> read_snapshot(const Store& store, std::uint64_t 
         }
         for (const Listener* listener : target_listeners(rule, facts.listeners))
             status.listeners.push_back(*listener);
+        status.why = why_this_engine(status, facts);
         snapshot.rules.push_back(std::move(status));
     }
     for (unsigned ifindex : needed_hooks(rules, facts.interfaces))
