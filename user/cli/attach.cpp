@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // bpfport attach SCOPE... RULE...
+#include <algorithm>
+#include <iterator>
 #include <ostream>
 #include <set>
 
@@ -11,6 +13,7 @@
 #include "cli/command.hpp"
 #include "engine/guard.hpp"
 #include "engine/plan.hpp"
+#include "engine/signed_rules.hpp"
 #include "engine/sockname.hpp"
 #include "engine/theft.hpp"
 #include "engine/xdp_hooks.hpp"
@@ -185,6 +188,7 @@ Result<void> attach(const Session& session, AttachOptions& options) {
     if (!network) return std::unexpected(network.error());
     if (auto fits = check_network(options.request, *plan, *network); !fits) return fits;
     const HookKind hook = engine->hook_kind(plan->rules, options.tc.hook);
+    std::ranges::move(signature_warnings(*plan, *facts), std::back_inserter(plan->warnings));
     if (options.explain) {
         explain(session.out, *plan, *facts, hook);
         print_network(session, *plan, *network);

@@ -8,6 +8,7 @@
 #include "bpfport/meta.h"
 #include "engine/place.hpp"
 #include "engine/sklookup_engine.hpp"
+#include "engine/signed_rules.hpp"
 #include "engine/sockname.hpp"
 #include "engine/theft.hpp"
 #include "rule/conflict.hpp"
@@ -103,6 +104,12 @@ void check_sockname(const RuleStatus& rule, Findings& findings) {
         "run the attach command again, or use --engine tc; --sockname listen accepts it");
 }
 
+void check_signatures(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
+    auto why = why_signatures_fail(rule.rule, target_listeners(rule.rule, facts.host.listeners),
+                                   facts.signed_listeners);
+    if (!why.empty()) add(findings, Severity::kBroken, rule, why, kSignedHint);
+}
+
 void check_hidden(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
     OtherListeners others = listeners_beside(rule.rule, facts.host.listeners);
     for (const auto& listener : others.hidden)
@@ -172,6 +179,7 @@ void check_rule(const RuleStatus& rule, const NetworkFacts& facts, Findings& fin
     check_listeners(rule, facts, findings);
     check_steering(rule, findings);
     check_sockname(rule, findings);
+    check_signatures(rule, facts, findings);
     check_hidden(rule, facts, findings);
     check_ephemeral(rule, facts, findings);
     check_forwarding(rule, facts, findings);

@@ -3,6 +3,7 @@
 // facts come in as values.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ namespace bpfport {
 struct NetworkFacts {
     HostFacts host;
     NetworkView network;
+    std::set<std::uint64_t> signed_listeners; // cookies, see kernel/signed_sockets.hpp
     bool forwards_v4 = false; // net.ipv4.ip_forward
     bool forwards_v6 = false; // net.ipv6.conf.all.forwarding
 };

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// Rules whose target's listener wants signed segments, served by an engine that changes ports.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/plan.hpp"
+
+namespace bpfport {
+
+// What is wrong with such a rule, for a sentence; empty: nothing. `signed_ones`: the cookies of
+// signed_listeners().
+std::string why_signatures_fail(const InstalledRule& rule,
+                                const std::vector<const Listener*>& listeners,
+                                const std::set<std::uint64_t>& signed_ones);
+inline constexpr const char* kSignedHint = "--engine sklookup changes no segment";
+
+// Of the rules that a plan puts in force.
+std::vector<Warning> signature_warnings(const Plan& plan, const HostFacts& facts);
+
+} // namespace bpfport
