@@ -10,7 +10,8 @@ namespace {
 
 constexpr auto kServer = ClientServer::server_address;
 
-// How `docker run -p 80:80` writes it with each packet filter; {0}: "" or "6", {1}: the container.
+// How `docker run -p 80:80` writes it with each packet filter; {0}: "" or "6", {1}: the container, {2}:
+// the port.
 struct PacketFilter {
     const char* name;
     const char* program;
@@ -21,15 +22,15 @@ constexpr PacketFilter kFilters[] = {
      "nft 'add table ip{0} nat; add chain ip{0} nat DOCKER; add chain ip{0} nat PREROUTING "
      "{{ type nat hook prerouting priority -100; }}; "
      "add rule ip{0} nat PREROUTING fib daddr type local counter jump DOCKER; "
-     "add rule ip{0} nat DOCKER iifname != \"docker0\" tcp dport 80 counter dnat to {1}'"},
+     "add rule ip{0} nat DOCKER iifname != \"docker0\" tcp dport {2} counter dnat to {1}'"},
     {"legacy", "iptables-legacy",
      "T=ip{0}tables-legacy; $T -t nat -N DOCKER && "
      "$T -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER && "
-     "$T -t nat -A DOCKER ! -i docker0 -p tcp -m tcp --dport 80 -j DNAT --to-destination {1}"},
+     "$T -t nat -A DOCKER ! -i docker0 -p tcp -m tcp --dport {2} -j DNAT --to-destination {1}"},
     {"variant", "iptables-nft",
      "T=ip{0}tables-nft; $T -t nat -N DOCKER && "
      "$T -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER && "
-     "$T -t nat -A DOCKER ! -i docker0 -p tcp -m tcp --dport 80 -j DNAT --to-destination {1}"},
+     "$T -t nat -A DOCKER ! -i docker0 -p tcp -m tcp --dport {2} -j DNAT --to-destination {1}"},
 };
 void PrintTo(const PacketFilter& filter, std::ostream* out) { *out << filter.name; }
 
@@ -37,11 +38,11 @@ class Nat : public NetTest, public testing::WithParamInterface<std::tuple<Packet
   protected:
     static bool ipv6() { return std::get<bool>(GetParam()); }
     // What the packet filter said when it refused; empty: published.
-    static std::string publish(const Netns& netns) {
+    static std::string publish(const Netns& netns, int port = 80) {
         const auto& filter = std::get<PacketFilter>(GetParam());
         const auto done = run({"sh", "-c",
                                fmt::format(fmt::runtime(filter.publish), ipv6() ? "6" : "",
-                                           ipv6() ? "[fd17::2]:8080" : "172.17.0.2:8080")},
+                                           ipv6() ? "[fd17::2]:8080" : "172.17.0.2:8080", port)},
                               {.netns = &netns});
         return done.status == 0 ? "" : "no NAT here: " + done.err;
     }
@@ -95,6 +96,62 @@ TEST_P(Nat, OneThatComesLaterIsNoticed) {
     EXPECT_EQ(found.status, 1);
     EXPECT_THAT(found.out, HasSubstr(says));
     EXPECT_NE(ask(net.client, {kServer(ipv6()), 80}, Transport::kTcp, kSilence), "hello");
+    ASSERT_TRUE(works(net.server, "detach eth0"));
+}
+
+// A container's published port as target: NAT takes what tc and xdp have redirected, and the replies
+// would leave as it wants them. sklookup is before it, and needs a program (docker-proxy is one).
+TEST_P(Nat, APublishedTargetIsRefusedWhereItCannotBeServed) {
+    REQUIRE_PROGRAM(std::get<PacketFilter>(GetParam()).program);
+    REQUIRE_KERNEL(5, 17);
+    const ClientServer net;
+    if (const auto why = publish(net.server, 3000); !why.empty()) GTEST_SKIP() << why;
+    const std::vector<std::string> says{"target port 3000 is published by NAT", "nat DOCKER",
+                                        "--force"};
+    for (const char* engine : {"auto", "tc", "xdp", "sklookup"})
+        for (const char* rule : {"eth0 80:3000", "any 80:3000", "eth0 70-90:2990-3010"})
+            EXPECT_TRUE(refuses(net.server,
+                                fmt::format("attach {} --engine {}", rule, engine), 1, says));
+    EXPECT_TRUE(expect_kernel_empty({net.server}));
+    // Another protocol or family is nobody's.
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000/udp"));
+    ASSERT_TRUE(works(net.server, fmt::format("attach eth0 {}:80:3000",
+                                              ipv6() ? "10.1.0.2" : "[fd01::2]")));
+    ASSERT_TRUE(works(net.server, "detach eth0"));
+
+    const Service proxy(net.server, 3000);
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000 --engine auto"));
+    EXPECT_EQ(status(net.server).at("rules").at(0).at("engine"), "sklookup");
+    EXPECT_EQ(ask(net.client, {kServer(ipv6()), 80}, Transport::kTcp), "hello");
+    EXPECT_THAT(tool(net.server, "doctor").out, testing::Not(HasSubstr("published by NAT")));
+    EXPECT_TRUE(refuses(net.server, "attach eth0 80:3000 --engine tc", 1, says));
+    const auto forced = tool(net.server, "attach eth0 80:3000 --engine tc --force");
+    EXPECT_EQ(forced.status, 0) << forced.err;
+    EXPECT_THAT(forced.err, HasSubstr("target port 3000 is published by NAT"));
+    EXPECT_NE(ask(net.client, {kServer(ipv6()), 80}, Transport::kTcp, kSilence), "hello");
+    const auto found = tool(net.server, "doctor");
+    EXPECT_EQ(found.status, 1);
+    EXPECT_THAT(found.out, HasSubstr("target port 3000 is published by NAT"));
+    ASSERT_TRUE(works(net.server, "detach eth0"));
+}
+
+// What NAT leaves on this host has its replies on record, and is served.
+TEST_F(NetTest, ATargetThatNatRedirectsOnThisHostIsServed) {
+    REQUIRE_PROGRAM("nft");
+    const ClientServer net;
+    const Service web(net.server, 3000);
+    const auto made =
+        run({"nft", "add table inet own; add chain inet own pre "
+                    "{ type nat hook prerouting priority -100; }; "
+                    "add rule inet own pre tcp dport 8080 redirect to 3000; "
+                    "add rule inet own pre ip daddr 10.1.0.2 tcp dport 8081 dnat to 10.1.0.2:3000"},
+            {.netns = &net.server});
+    if (made.status != 0) GTEST_SKIP() << "no NAT here: " << made.err;
+    ASSERT_TRUE(works(net.server, "attach eth0 80:8080 81:8081 --engine tc"));
+    for (bool ipv6 : {false, true})
+        EXPECT_EQ(ask(net.client, {kServer(ipv6), 80}, Transport::kTcp), "hello");
+    EXPECT_EQ(ask(net.client, {kServer(false), 81}, Transport::kTcp), "hello");
+    EXPECT_THAT(tool(net.server, "doctor").out, testing::Not(HasSubstr("published by NAT")));
     ASSERT_TRUE(works(net.server, "detach eth0"));
 }
 

@@ -121,6 +121,27 @@ TEST(Firewall, Nft) {
     EXPECT_TRUE(nats(*firewall, {Protocol::kTcp, 81, "eth0", false}).empty());
 }
 
+// Where NAT sends packets, as far as it is one place.
+TEST(Firewall, NatTargets) {
+    const std::string head = "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp --dport 80 -j ";
+    const auto target = [&](const std::string& tail) {
+        auto firewall = parse_iptables_save(head + tail + "\nCOMMIT\n", false);
+        return nats(firewall, {Protocol::kTcp, 80, "eth0", false}).at(0).to;
+    };
+    EXPECT_EQ(target("REDIRECT --to-ports 3000"), (NatTarget{true, {}}));
+    EXPECT_EQ(target("DNAT --to-destination 10.1.0.2"),
+              (NatTarget{false, parse_address("10.1.0.2")}));
+    EXPECT_EQ(target("DNAT --to-destination 10.1.0.2:8080"),
+              (NatTarget{false, parse_address("10.1.0.2")}));
+    EXPECT_EQ(target("DNAT --to-destination [fd01::2]:8080"),
+              (NatTarget{false, parse_address("fd01::2")}));
+    EXPECT_EQ(target("DNAT --to-destination fd01::2"), (NatTarget{false, parse_address("fd01::2")}));
+    EXPECT_EQ(target("DNAT --to-destination 10.1.0.2-10.1.0.9:80"), NatTarget{});
+    auto nft = parse_nft(kNft);
+    ASSERT_TRUE(nft);
+    EXPECT_TRUE(nats(*nft, {Protocol::kTcp, 80, "eth0", false}).at(0).to.this_host);
+}
+
 TEST(Firewall, Iptables) {
     auto firewall = parse_iptables_save(kIptables, false);
     expect_all(

@@ -186,17 +186,17 @@ Result<void> attach(const Session& session, AttachOptions& options) {
     if (!plan) return std::unexpected(plan.error());
     auto network = look_around(*facts, firewall, *plan);
     if (!network) return std::unexpected(network.error());
-    if (auto fits = check_network(options.request, *plan, *network); !fits) return fits;
+    if (auto fits = check_network(options.request, *plan, *facts, *network); !fits) return fits;
     const HookKind hook = engine->hook_kind(plan->rules, options.tc.hook);
     std::ranges::move(signature_warnings(*plan, *facts), std::back_inserter(plan->warnings));
     if (options.explain) {
         explain(session.out, *plan, *facts, hook);
-        print_network(session, *plan, *network);
+        print_network(session, *plan, *facts, *network);
         return {};
     }
     if (auto done = guard_and_apply(*store, *engine, options, *plan, *facts); !done) return done;
     print_plan(session.out, *plan, *facts, hook, "attached");
-    print_network(session, *plan, *network);
+    print_network(session, *plan, *facts, *network);
     print_warnings(session, plan->warnings);
     print_warnings(session, engine->warnings());
     return {};

@@ -31,16 +31,19 @@ Result<NetworkView> look_around(const HostFacts& facts, FirewallReading& reading
                        ipsec_policies()};
 }
 
-Result<void> check_network(const AttachRequest& request, const Plan& plan,
+Result<void> check_network(const AttachRequest& request, const Plan& plan, const HostFacts& facts,
                            const NetworkView& network) {
     for (const auto& rule : new_rules(plan))
         if (auto fits = refuse_place(rule, network); !fits) return fits;
-    return request.force ? Result<void>{} : check_nat(plan.added, network);
+    if (request.force) return {};
+    auto claimed = check_nat(plan.added, network);
+    return claimed ? check_target_nat(new_rules(plan), facts.listeners, network) : claimed;
 }
 
-void print_network(const Session& session, const Plan& plan, const NetworkView& network) {
+void print_network(const Session& session, const Plan& plan, const HostFacts& facts,
+                   const NetworkView& network) {
     auto rules = new_rules(plan);
-    print_warnings(session, nat_warnings(rules, network));
+    print_warnings(session, nat_warnings(rules, facts.listeners, network));
     print_warnings(session, place_warnings(rules, network));
     auto note = unserved_note(rules, plan.rules, network);
     if (!note.empty()) fmt::print(session.out, "note: {}\n", note);

@@ -12,8 +12,9 @@ namespace bpfport {
 
 // What of the packet filters could not be read becomes a warning of the plan.
 Result<NetworkView> look_around(const HostFacts& facts, FirewallReading& reading, Plan& plan);
-Result<void> check_network(const AttachRequest& request, const Plan& plan,
+Result<void> check_network(const AttachRequest& request, const Plan& plan, const HostFacts& facts,
                            const NetworkView& network);
-void print_network(const Session& session, const Plan& plan, const NetworkView& network);
+void print_network(const Session& session, const Plan& plan, const HostFacts& facts,
+                   const NetworkView& network);
 
 } // namespace bpfport

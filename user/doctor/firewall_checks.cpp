@@ -54,7 +54,7 @@ void report(const RuleStatus& rule, const Judgement& judgement, const Judgement&
     }
 }
 
-// Diversions by NAT: of the listen port, and of the target port of what tc or xdp has redirected.
+// Diversions by NAT: of the listen port, and of the target port.
 void check_nat_of_listen(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
     for (const auto& claim : nat_claims(as_served(rule), facts.network)) {
         auto severity = !claim.nat.certain ? Severity::kNote
@@ -67,21 +67,20 @@ void check_nat_of_listen(const RuleStatus& rule, const NetworkFacts& facts, Find
     }
 }
 
-void check_nat_of_target(const RuleStatus& rule, const Arrival& target, const NatRules& nat_rules,
-                         Findings& findings) {
-    for (const auto& nat : nat_rules.of(target))
-        findings.push_back({nat.certain ? Severity::kBroken : Severity::kNote, subject_of(rule),
-                            fmt::format("another redirect takes the target port {} on: {}",
-                                        target.port, nat.text),
-                            "remove it, or choose another target port"});
+void check_nat_of_target(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
+    for (const auto& claim : target_claims(as_served(rule), facts.host.listeners, facts.network))
+        findings.push_back({claim.nat.certain ? Severity::kBroken : Severity::kNote,
+                            subject_of(rule),
+                            (claim.nat.certain ? "" : "it may be that ") + claim.to_string(),
+                            "take a target port that is not published, or publish the listen port"});
 }
 
 } // namespace
 
 void check_firewall(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
     const Firewall& firewall = facts.network.firewall;
-    const NatRules nat(firewall);
     check_nat_of_listen(rule, facts, findings);
+    check_nat_of_target(rule, facts, findings);
     for (bool ipv6 : families(rule, facts))
         for (const auto& interface : facts.host.interfaces) {
             if (interface.is_loopback() || !interface.is_up()) continue;
@@ -95,7 +94,6 @@ void check_firewall(const RuleStatus& rule, const NetworkFacts& facts, Findings&
             Judgement of_listen = judge(firewall, listen);
             Judgement judgement = by_target ? judge(firewall, target) : of_listen;
             report(rule, judgement, of_listen, by_target ? target : listen, findings);
-            if (by_target) check_nat_of_target(rule, target, nat, findings);
         }
 }
 

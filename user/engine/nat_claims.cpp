@@ -27,6 +27,14 @@ std::set<std::uint16_t> ports_to_judge(PortRange listen, const Firewall& firewal
     return ports;
 }
 
+// Replies of this host's own sockets are on record, whatever their port was meanwhile.
+bool ends_here(const NatTarget& to, const NetworkView& view) {
+    return to.this_host || (to.address && (to.address->is_loopback() ||
+                                           std::ranges::find(view.addresses, *to.address,
+                                                             &InterfaceAddress::address) !=
+                                               view.addresses.end()));
+}
+
 // Each way by which clients of one family come: the interfaces of the rule, and this host itself.
 std::vector<Arrival> arrivals(const InstalledRule& rule, bool ipv6, const NetworkView& view) {
     std::vector<Arrival> found;
@@ -64,6 +72,36 @@ std::string NatClaim::to_string() const {
     return fmt::format("NAT gives port {} away, but this rule comes first ({})", port, nat.text);
 }
 
+std::string TargetClaim::to_string() const {
+    return fmt::format("target port {} is published by NAT ({}): {}", port, nat.text,
+                       steered ? "no program listens there, so clients are refused"
+                               : "clients from outside go where it says, and the replies leave with "
+                                 "the wrong port");
+}
+
+std::vector<TargetClaim> target_claims(const InstalledRule& rule,
+                                       const std::vector<Listener>& listeners,
+                                       const NetworkView& view) {
+    std::vector<TargetClaim> found;
+    NatRules nat_rules(view.firewall);
+    const bool steered = rule.engine == BP_ENGINE_SKLOOKUP;
+    auto can_be_steered_to = [](const Listener* one) { return !one->socket.mptcp; };
+    if (nat_rules.empty() ||
+        (steered && std::ranges::any_of(target_listeners(rule, listeners), can_be_steered_to)))
+        return found;
+    for (std::uint16_t port : ports_to_judge(rule.rule.target(), view.firewall))
+        for (bool ipv6 : {false, true})
+            for (auto& arrival : arrivals(rule, ipv6, view)) {
+                if (arrival.interface.empty()) continue; // on lo, NAT has been and gone
+                arrival.port = port;
+                for (auto& nat : nat_rules.of(arrival))
+                    if (!ends_here(nat.to, view) &&
+                        std::ranges::find(found, nat, &TargetClaim::nat) == found.end())
+                        found.push_back({port, std::move(nat), steered});
+            }
+    return found;
+}
+
 std::vector<NatClaim> nat_claims(const InstalledRule& rule, const NetworkView& view) {
     std::vector<NatClaim> found;
     NatRules nat_rules(view.firewall);
@@ -94,14 +132,34 @@ Result<void> check_nat(const std::vector<InstalledRule>& added, const NetworkVie
     return {};
 }
 
+Result<void> check_target_nat(const std::vector<InstalledRule>& fresh,
+                              const std::vector<Listener>& listeners, const NetworkView& view) {
+    for (const auto& rule : fresh) {
+        if (rule.has(BP_RULE_FORWARDED)) continue; // what it forwards has no part in it
+        for (const auto& claim : target_claims(rule, listeners, view))
+            if (claim.nat.certain)
+                return failure(claim.to_string(),
+                               fmt::format("publish port {0} instead (docker run -p {0}:...), or "
+                                           "take a target port that a program of this host listens "
+                                           "on; --force attaches it all the same",
+                                           rule.rule.listen().to_string()));
+    }
+    return {};
+}
+
 std::vector<Warning> nat_warnings(const std::vector<InstalledRule>& rules,
+                                  const std::vector<Listener>& listeners,
                                   const NetworkView& view) {
     std::vector<Warning> found;
-    for (const auto& rule : rules)
+    auto warn = [&](const NatRule& nat, const std::string& text, const char* hint) {
+        found.push_back({(nat.certain ? "" : "it may be that ") + text, hint});
+    };
+    for (const auto& rule : rules) {
         for (const auto& claim : nat_claims(rule, view))
-            found.push_back({fmt::format("{}{}", claim.nat.certain ? "" : "it may be that ",
-                                         claim.to_string()),
-                             "take one of the two out"});
+            warn(claim.nat, claim.to_string(), "take one of the two out");
+        for (const auto& claim : target_claims(rule, listeners, view))
+            warn(claim.nat, claim.to_string(), "take a target port that is not published");
+    }
     return found;
 }
 

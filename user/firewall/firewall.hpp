@@ -31,6 +31,13 @@ struct AddressMatch {
     bool negated = false;
 };
 
+// Where NAT sends what it takes.
+struct NatTarget {
+    bool this_host = false;         // redirect, tproxy: another port here
+    std::optional<Address> address; // dnat, when it is one address
+    bool operator==(const NatTarget&) const = default;
+};
+
 struct FirewallRule {
     std::string text;                     // for messages: "tcp dport 80 accept"
     std::optional<Protocol> protocol;     // nullopt: any
@@ -45,6 +52,7 @@ struct FirewallRule {
     bool uncertain = false; // has conditions that can't be judged here
     FirewallAction action = FirewallAction::kNothing;
     std::string chain; // of a jump or goto
+    NatTarget nat_to;
 };
 
 struct FirewallChain {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // parse_iptables_save(): what iptables-save(8) prints, of the legacy and the nft variant alike.
+#include <algorithm>
 #include <map>
 #include <set>
 #include <sstream>
@@ -78,11 +79,22 @@ class RuleReader {
   private:
     std::string next() { return at_ + 1 < words_.size() ? words_[++at_] : std::string(); }
 
+    // "10.1.0.2", "10.1.0.2:80", "[fd01::2]:80"; a range of addresses is none of these.
+    void destination(std::string text) {
+        if (text.starts_with('['))
+            text = text.substr(1, text.find(']') - 1);
+        else if (std::ranges::count(text, ':') == 1)
+            text.resize(text.find(':'));
+        rule_.nat_to.address = parse_address(text);
+    }
+
     // False: the target, behind which are only its own options.
     bool option(const std::string& name, bool negated) {
         if (name == "-j" || name == "-g") {
             rule_.chain = next();
             rule_.action = name == "-g" ? FirewallAction::kGoto : action_of(rule_.chain, chains_);
+            rule_.nat_to.this_host = rule_.chain == "REDIRECT" || rule_.chain == "TPROXY";
+            if (rule_.chain == "DNAT" && next() == "--to-destination") destination(next());
             return false;
         }
         if (name == "-p") {

@@ -55,7 +55,7 @@ class Search {
     bool act(const FirewallChain& chain, const FirewallRule& rule, bool certain, unsigned depth) {
         switch (rule.action) {
         case FirewallAction::kNat:
-            add({fmt::format("{}: {}", chain.to_string(), rule.text), certain});
+            add({fmt::format("{}: {}", chain.to_string(), rule.text), certain, rule.nat_to});
             return true;
         case FirewallAction::kJump:
         case FirewallAction::kGoto: {

@@ -17,7 +17,11 @@ namespace bpfport {
 struct NatRule {
     std::string text;    // "ip nat DOCKER: tcp dport 80 dnat to 172.17.0.2"
     bool certain = true; // it does, whoever sends the packet
-    bool operator==(const NatRule&) const = default;
+    NatTarget to{};
+    // The text says where to.
+    bool operator==(const NatRule& other) const {
+        return text == other.text && certain == other.certain;
+    }
 };
 
 // Of many packets in turn. Holds references to the firewall.

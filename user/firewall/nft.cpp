@@ -80,10 +80,12 @@ class RuleReader {
         }
         if (known->second == FirewallAction::kNothing) return;
         rule.action = known->second;
+        rule.nat_to.this_host = key == "redirect" || key == "tproxy";
         if (value.is_object()) rule.chain = text_of(value, "target");
         std::string words = key + (rule.chain.empty() ? "" : " " + rule.chain);
         if (known->second == FirewallAction::kNat && value.is_object()) {
             if (value.contains("addr")) words += " to " + nft_text(value["addr"]);
+            rule.nat_to.address = parse_address(text_of(value, "addr"));
             if (value.contains("port")) words += " port " + nft_text(value["port"]);
         }
         say(words);
