@@ -46,6 +46,7 @@ SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
     __u32 ifindex = bp_has_ifindex ? READ(ctx, ingress_ifindex) : 0;
     struct bp_flow_key key = {};
     const struct bp_rule* rule;
+    bool by_tc;
     __u16 id;
 
     if (!(slot & BP_SLOT_SET)) return SK_PASS;
@@ -73,17 +74,18 @@ SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
             return SK_PASS;
         }
     }
+    by_tc = (rule->flags & BP_RULE_STANDBY) && tc_serves(key.target_port, key.local);
     if (steer(ctx, ifindex, proto, key.local, key.target_port) == STEERED) {
         if (proto == BP_UDP)
             remember_datagram(&key, listen_port, id);
-        else if ((rule->flags & BP_RULE_STANDBY) && !bp_table.awake)
+        else if (!by_tc && bpf_map_lookup_elem(&bp_hints, &key))
             /* What a connection with this tuple that tc redirected once has left behind: tc, when
-             * it wakes, must not take this one for that. */
+             * it has a part in this rule, must not take this one for that. */
             bpf_map_delete_elem(&bp_hints, &key);
         return SK_PASS;
     }
     /* tc serves the port, and asks here whether anybody has the tuple on the listen port. */
-    if ((rule->flags & BP_RULE_STANDBY) && tc_serves(key.target_port, key.local)) return SK_PASS;
+    if (by_tc) return SK_PASS;
     if (rule->on_absent == BP_ABSENT_PASS) {
         count_outcome(BP_OUTCOME_ABSENT_PASSED);
         return SK_PASS;
