@@ -32,7 +32,7 @@ Reading after_extensions(ByteView frame, Reading r) {
         r.protocol = frame[r.l4];
         if (type == IPPROTO_FRAGMENT) {
             if ((read16(frame, r.l4 + 2) & 0xfff8U) != 0) return no("later fragment");
-            r.fragment = (read16(frame, r.l4 + 2) & 1U) != 0;
+            r.fragment = r.fragment || (read16(frame, r.l4 + 2) & 1U) != 0; // of either header
             r.l4 += 8;
         } else {
             r.l4 += options ? (length + 1) * 8 : (length + 2) * 4;
