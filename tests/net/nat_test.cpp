@@ -155,7 +155,8 @@ TEST_F(NetTest, ATargetThatNatRedirectsOnThisHostIsServed) {
     ASSERT_TRUE(works(net.server, "detach eth0"));
 }
 
-// Kubernetes has NAT rules for port 80 of addresses that no host has, and in chains of their own.
+// Kubernetes has NAT rules for port 80 of addresses that no host has, in chains of their own and by
+// maps.
 TEST_F(NetTest, NatOfOtherAddressesIsNobodysClaim) {
     REQUIRE_PROGRAM("nft");
     const ClientServer net;
@@ -165,10 +166,21 @@ TEST_F(NetTest, NatOfOtherAddressesIsNobodysClaim) {
                 "{ type nat hook prerouting priority -100; }; "
                 "add rule ip nat SVC meta l4proto tcp dnat to 10.42.0.5:8080; "
                 "add rule ip nat PREROUTING ip daddr 10.43.0.5 tcp dport 80 jump SVC; "
-                "add rule ip nat PREROUTING ip daddr 10.43.0.0/16 tcp dport 80 dnat to 10.42.0.5"},
+                "add rule ip nat PREROUTING ip daddr 10.43.0.0/16 tcp dport 80 dnat to 10.42.0.5; "
+                "add map ip nat NAMED { type inet_service : ipv4_addr; elements = "
+                "{ 81 : 10.42.0.6, 82 : 10.42.0.7 }; }; "
+                "add rule ip nat PREROUTING dnat to tcp dport map @NAMED; "
+                "add rule ip nat PREROUTING dnat ip to tcp dport map { 83 : 10.42.0.6 . 8080 }; "
+                "add rule ip nat PREROUTING ip daddr . meta l4proto . th dport vmap "
+                "{ 10.43.0.6 . tcp . 80 : goto SVC, 10.1.0.2 . tcp . 84 : goto SVC }"},
         {.netns = &net.server});
     if (made.status != 0) GTEST_SKIP() << "no NAT here: " << made.err;
-    ASSERT_TRUE(works(net.server, "attach eth0 80:3000"));
+    for (const char* rule : {"81:3000", "83:3000", "84:3000"})
+        EXPECT_TRUE(refuses(net.server, std::string("attach eth0 ") + rule, 1,
+                            {"is given away by NAT", "ip nat"}));
+    const auto done = tool(net.server, "attach eth0 80:3000");
+    ASSERT_EQ(done.status, 0) << done.err;
+    EXPECT_THAT(done.err, testing::Not(HasSubstr("NAT")));
     EXPECT_EQ(ask(net.client, {kServer(false), 80}, Transport::kTcp), "hello");
     EXPECT_THAT(tool(net.server, "status").out, testing::Not(HasSubstr("NAT")));
     ASSERT_TRUE(works(net.server, "detach eth0"));

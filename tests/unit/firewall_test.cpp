@@ -306,6 +306,50 @@ COMMIT
     EXPECT_EQ(found(83), (std::vector<NatRule>{{redirect, false}})) << "some are accepted before";
 }
 
+// kube-proxy's way with nft, and a redirect by a map: what has no entry is left alone.
+TEST(Firewall, NatByMapsIsOfTheirKeys) {
+    constexpr std::string_view kMaps = R"({"nftables": [
+ {"chain": {"family": "ip", "table": "nat", "name": "pre", "type": "nat", "hook": "prerouting"}},
+ {"chain": {"family": "ip", "table": "nat", "name": "web"}},
+ {"rule": {"family": "ip", "table": "nat", "chain": "pre", "expr": [
+   {"vmap": {"key": {"concat": [{"payload": {"protocol": "ip", "field": "daddr"}},
+                                {"meta": {"key": "l4proto"}},
+                                {"payload": {"protocol": "th", "field": "dport"}}]},
+             "data": {"set": [
+     [{"concat": ["10.43.0.5", "tcp", 80]}, {"goto": {"target": "web"}}],
+     [{"concat": ["10.1.0.2", "tcp", 81]}, {"goto": {"target": "web"}}],
+     [{"concat": ["10.1.0.2", "udp", 82]}, {"goto": {"target": "web"}}]]}}}]}},
+ {"rule": {"family": "ip", "table": "nat", "chain": "web", "expr": [
+   {"dnat": {"addr": "10.42.0.5", "port": 8080}}]}},
+ {"rule": {"family": "ip", "table": "nat", "chain": "pre", "expr": [
+   {"dnat": {"addr": {"map": {"key": {"payload": {"protocol": "tcp", "field": "dport"}},
+                              "data": {"set": [[83, "10.42.0.6"], [84, "10.42.0.7"]]}}}}}]}},
+ {"rule": {"family": "ip", "table": "nat", "chain": "pre", "expr": [
+   {"match": {"op": "==",
+     "left": {"concat": [{"payload": {"protocol": "ip", "field": "daddr"}},
+                         {"payload": {"protocol": "tcp", "field": "dport"}}]},
+     "right": {"set": [{"concat": ["10.1.0.2", 85]}, {"concat": ["10.1.0.3", 86]}]}}},
+   {"redirect": {"port": 8080}}]}}]})";
+    const auto firewall = parse_nft(kMaps);
+    ASSERT_TRUE(firewall);
+    auto found = [&](Protocol protocol, std::uint16_t port) {
+        return nats(*firewall, {protocol, port, "eth0", false, {*parse_address("10.1.0.2")}});
+    };
+    EXPECT_TRUE(found(Protocol::kTcp, 80).empty()) << "of another address";
+    EXPECT_EQ(found(Protocol::kTcp, 81),
+              (std::vector<NatRule>{{"ip nat web: dnat to 10.42.0.5 port 8080", true}}));
+    EXPECT_TRUE(found(Protocol::kTcp, 82).empty()) << "of another protocol";
+    EXPECT_EQ(found(Protocol::kTcp, 83),
+              (std::vector<NatRule>{{"ip nat pre: dnat to map tcp dport", true}}));
+    EXPECT_TRUE(found(Protocol::kUdp, 83).empty());
+    ASSERT_EQ(found(Protocol::kTcp, 85).size(), 1U);
+    EXPECT_FALSE(found(Protocol::kTcp, 85)[0].certain) << "which parts belong together isn't kept";
+    EXPECT_TRUE(found(Protocol::kTcp, 87).empty());
+    // The text of one entry, not of all.
+    EXPECT_EQ((*firewall)[0].rules[0].text,
+              "ip daddr . meta l4proto . th dport vmap { 10.43.0.5 . tcp . 80 : goto web }");
+}
+
 TEST(Firewall, Prefixes) {
     auto contains = [](const char* prefix, const char* address) {
         return parse_prefix(prefix).value().contains(*parse_address(address));

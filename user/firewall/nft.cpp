@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "firewall/firewall.hpp"
+#include "firewall/nft_match.hpp"
 #include "firewall/nft_text.hpp"
 
 namespace bpfport {
@@ -38,13 +39,15 @@ class RuleReader {
     }
 
     std::vector<FirewallRule> take() && {
+        rule_.text = text_;
         if (rule_.action != FirewallAction::kNothing || made_.empty()) made_.push_back(rule_);
-        for (auto& rule : made_) rule.text = text_;
         return std::move(made_);
     }
 
   private:
-    void say(const std::string& words) { text_ += (text_.empty() ? "" : " ") + words; }
+    void say(const std::string& words) {
+        if (!words.empty()) text_ += (text_.empty() ? "" : " ") + words;
+    }
     void read(const Json& expression) {
         if (!expression.is_object() || expression.empty()) return;
         const std::string& key = expression.begin().key();
@@ -58,11 +61,12 @@ class RuleReader {
         } else if (key == "vmap") {
             verdict_map(value);
         } else {
-            action(rule_, key, value);
+            say(action(rule_, key, value));
         }
     }
 
-    void action(FirewallRule& rule, const std::string& key, const Json& value) {
+    // In words; empty: nothing that matters here.
+    std::string action(FirewallRule& rule, const std::string& key, const Json& value) {
         static const std::map<std::string, FirewallAction> kActions = {
             {"accept", FirewallAction::kAccept},   {"drop", FirewallAction::kDrop},
             {"reject", FirewallAction::kDrop},     {"return", FirewallAction::kReturn},
@@ -75,20 +79,40 @@ class RuleReader {
         auto known = kActions.find(key);
         if (known == kActions.end()) { // limit, meter, xt ...
             rule.uncertain = true;
-            say(key);
-            return;
+            return key;
         }
-        if (known->second == FirewallAction::kNothing) return;
+        if (known->second == FirewallAction::kNothing) return {};
         rule.action = known->second;
         rule.nat_to.this_host = key == "redirect" || key == "tproxy";
         if (value.is_object()) rule.chain = text_of(value, "target");
         std::string words = key + (rule.chain.empty() ? "" : " " + rule.chain);
         if (known->second == FirewallAction::kNat && value.is_object()) {
-            if (value.contains("addr")) words += " to " + nft_text(value["addr"]);
             rule.nat_to.address = parse_address(text_of(value, "addr"));
-            if (value.contains("port")) words += " port " + nft_text(value["port"]);
+            for (auto [part, word] : {std::pair{"addr", " to "}, {"port", " port "}}) {
+                if (!value.contains(part)) continue;
+                words += word + nft_text(value[part]);
+                if (value[part].is_object() && value[part].contains("map"))
+                    match_keys(rule, value[part]["map"]);
+            }
         }
-        say(words);
+        return words;
+    }
+
+    // Of `dnat to tcp dport map { 80 : ... }`: what has no entry is left alone.
+    void match_keys(FirewallRule& rule, const Json& map) const {
+        bool known = true;
+        std::vector<Json> keys;
+        for (const auto& entry : members(map.value("data", Json()), known))
+            if (entry.is_array() && entry.size() == 2) keys.push_back(plain(entry[0]));
+        if (known && !keys.empty())
+            nft_match(rule, map.value("key", Json::object()), keys, false);
+        else
+            rule.uncertain = true;
+    }
+
+    // An element without its timeout, counter or comment.
+    static Json plain(const Json& one) {
+        return one.is_object() && one.contains("elem") ? one["elem"].value("val", Json()) : one;
     }
 
     // The members of what a match compares with: one value, a set, a named set.
@@ -106,22 +130,8 @@ class RuleReader {
         std::vector<Json> result;
         if (!list.is_array()) return {list};
         for (const auto& one : list)
-            result.push_back(
-                one.is_object() && one.contains("elem") ? one["elem"].value("val", Json()) : one);
+            result.push_back(plain(one));
         return result;
-    }
-
-    static std::optional<std::uint16_t> port_number(const Json& value) {
-        if (!value.is_number_unsigned() || value.get<std::uint64_t>() > 65535) return std::nullopt;
-        return value.get<std::uint16_t>();
-    }
-
-    static std::optional<PortRange> port(const Json& value) {
-        bool range = value.is_object() && value.contains("range") && value["range"].size() == 2;
-        auto first = port_number(range ? value["range"][0] : value);
-        auto last = range ? port_number(value["range"][1]) : first;
-        if (!first || !last || *first > *last) return std::nullopt;
-        return PortRange{*first, *last};
     }
 
     void match(FirewallRule& rule, const Json& left, const Json& right, bool negated) const {
@@ -131,94 +141,7 @@ class RuleReader {
             rule.uncertain = true;
             return;
         }
-        if (left.contains("payload"))
-            match_payload(rule, left["payload"], values, negated);
-        else if (left.contains("meta"))
-            match_meta(rule, text_of(left["meta"], "key"), values, negated);
-        else if (left.contains("ct") && text_of(left["ct"], "key") == "state")
-            match_state(rule, values, negated);
-        else if (nft_text(left) == "fib daddr type" && values.size() == 1 && values[0] == "local")
-            rule.never = rule.never || negated; // every arrival is for an address of this host
-        else
-            rule.uncertain = true;
-    }
-
-    static void match_payload(FirewallRule& rule, const Json& payload,
-                              const std::vector<Json>& values, bool negated) {
-        auto protocol = text_of(payload, "protocol"), field = text_of(payload, "field");
-        if (protocol == "tcp" || protocol == "udp")
-            rule.protocol = protocol == "tcp" ? Protocol::kTcp : Protocol::kUdp;
-        else if (protocol == "icmp" || protocol == "icmpv6" || protocol == "sctp" ||
-                 protocol == "esp" || protocol == "ah")
-            rule.never = true;
-        if (protocol == "ip" || protocol == "ip6") {
-            rule.ipv6 = protocol == "ip6";
-            if (field == "protocol" || field == "nexthdr")
-                return match_protocol(rule, values, negated);
-            if (field == "daddr") return match_destination(rule, values, negated);
-        }
-        if (field != "dport") {
-            rule.uncertain = true;
-            return;
-        }
-        PortMatch ports{{}, negated};
-        for (const auto& value : values) {
-            auto range = port(value);
-            if (!range) { // part of the list is not the list
-                rule.uncertain = true;
-                return;
-            }
-            ports.ports.push_back(*range);
-        }
-        rule.ports = std::move(ports);
-    }
-
-    static void match_destination(FirewallRule& rule, const std::vector<Json>& values,
-                                  bool negated) {
-        AddressMatch to{{}, negated};
-        for (const auto& value : values) {
-            auto prefix = parse_prefix(nft_text(value));
-            if (!prefix) { // part of the list is not the list
-                rule.uncertain = true;
-                return;
-            }
-            to.prefixes.push_back(*prefix);
-        }
-        rule.to = std::move(to);
-    }
-
-    static void match_protocol(FirewallRule& rule, const std::vector<Json>& values, bool negated) {
-        bool tcp = false, udp = false;
-        for (const auto& value : values) {
-            tcp |= value == "tcp" || value == 6;
-            udp |= value == "udp" || value == 17;
-        }
-        if (negated) tcp = !tcp, udp = !udp;
-        if (!tcp && !udp) rule.never = true;
-        if (tcp != udp) rule.protocol = tcp ? Protocol::kTcp : Protocol::kUdp;
-    }
-
-    static void match_meta(FirewallRule& rule, const std::string& key,
-                           const std::vector<Json>& values, bool negated) {
-        if (key == "l4proto") return match_protocol(rule, values, negated);
-        if ((key == "iifname" || key == "iif") && values.size() == 1 && values[0].is_string()) {
-            rule.interface = values[0].get<std::string>();
-            rule.interface_negated = negated;
-        } else if ((key == "oifname" || key == "oif") && values.size() == 1 &&
-                   values[0].is_string()) {
-            rule.out = values[0].get<std::string>();
-            rule.out_negated = negated;
-        } else if (key == "nfproto" && values.size() == 1 && !negated) {
-            rule.ipv6 = values[0] == "ipv6";
-        } else {
-            rule.uncertain = true;
-        }
-    }
-
-    static void match_state(FirewallRule& rule, const std::vector<Json>& values, bool negated) {
-        bool is_new = std::ranges::any_of(
-            values, [](const Json& one) { return one == "new" || one == "untracked"; });
-        if (is_new == negated) rule.never = true;
+        nft_match(rule, left, values, negated);
     }
 
     // One rule for each of its verdicts.
@@ -236,10 +159,10 @@ class RuleReader {
             bool is_pair = entry.is_array() && entry.size() == 2 && entry[1].is_object();
             if (!is_pair || entry[1].empty()) continue;
             FirewallRule rule = rule_;
-            Json value = entry[0];
-            if (value.is_object() && value.contains("elem")) value = value["elem"]["val"];
+            const Json value = plain(entry[0]);
             match(rule, key, value, false);
-            action(rule, entry[1].begin().key(), *entry[1].begin());
+            auto words = action(rule, entry[1].begin().key(), *entry[1].begin());
+            rule.text = fmt::format("{} {{ {} : {} }}", text_, nft_text(value), words);
             made_.push_back(std::move(rule));
         }
     }
