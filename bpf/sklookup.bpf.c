@@ -151,10 +151,10 @@ GLOBAL int bp_may_serve(const struct bp_listener_key* listener)
     return served != 0;
 }
 
-static __always_inline long keep_listener(struct bpf_sock_ops* ctx, struct bpf_sock* sk,
-                                          struct bp_listener_key* key)
+static __always_inline int keep_listener(struct bpf_sock_ops* ctx, struct bpf_sock* sk,
+                                         struct bp_listener_key* key)
 {
-    long error = 0;
+    int error = 0;
 
     for (__u32 slot = 0; slot < BP_LISTENER_SLOTS; slot++) {
         key->slot = slot;
@@ -173,7 +173,7 @@ static __always_inline void on_listen(struct bpf_sock_ops* ctx)
     struct bpf_sock* sk = READ(ctx, sk);
     bool serves;
     __u16 slot;
-    long error;
+    int error;
 
     if (!sk) return;
     key.port = bpf_htons(port);

@@ -69,10 +69,11 @@ static __always_inline void bound_address(const struct bpf_sock* sk, __u8* addre
     READ_ADDRESS(address, sk, src_ip6);
 }
 
-/* Into the first free slot, which is left in key->slot. */
-static __always_inline long keep_found(struct bpf_sock* sk, struct bp_listener_key* key)
+/* Into the first free slot, which is left in key->slot. The error has 32 bits: kernels before 6.4 leave
+ * the sign out of the others. */
+static __always_inline int keep_found(struct bpf_sock* sk, struct bp_listener_key* key)
 {
-    long error = 0;
+    int error = 0;
 
     for (__u32 slot = 0; slot < BP_LISTENER_SLOTS; slot++) {
         key->slot = slot;
