@@ -14,6 +14,37 @@ enum steered {
     NOBODY, /* no socket that may serve this packet */
 };
 
+enum member {
+    MEMBER_REFUSED, /* none in this slot, or not for this packet */
+    MEMBER_UNBOUND, /* assigned; bound to no device */
+    MEMBER_BOUND,   /* assigned; bound to the packet's device */
+};
+
+/* Tries the socket in one slot of a group: enum member. `assigned`: an unbound one is already, and
+ * only a bound one replaces it. A GLOBAL of its own, because verifiers before 6.12 find no two slots'
+ * states the same: each socket has a reference of another number. */
+GLOBAL int bp_steer_to_member(struct bpf_sk_lookup* ctx, __u32 ifindex,
+                              const struct bp_listener_key* member, __u32 assigned)
+{
+    struct bp_listener_key key;
+    struct bpf_sock* sk;
+    __u32 device;
+    long refused = 1;
+
+    if (!member) return MEMBER_REFUSED;
+    key = *member;
+    sk = bpf_map_lookup_elem(&bp_listeners, &key);
+    if (!sk) return MEMBER_REFUSED;
+    /* SO_BINDTODEVICE; the wrong family (v6only) and connected sockets are refused by the kernel.
+     * Without REPLACE another program's choice stays. */
+    device = READ(sk, bound_dev_if);
+    if (device ? device == ifindex : !assigned)
+        refused = bpf_sk_assign(ctx, sk, assigned ? BPF_SK_LOOKUP_F_REPLACE : 0);
+    bpf_sk_release(sk);
+    if (refused) return MEMBER_REFUSED;
+    return device ? MEMBER_BOUND : MEMBER_UNBOUND;
+}
+
 /* Gives the packet to a socket bound to group->address: as the kernel would, to one bound to the
  * packet's device before one bound to none. Any member stands for its whole group, among which the
  * kernel then chooses as it always does. Returns enum steered. It takes a pointer (5.13),
@@ -31,24 +62,14 @@ GLOBAL int bp_steer_to(struct bpf_sk_lookup* ctx, __u32 ifindex,
     known = group_read(&key);
     end = known & GROUP_END;
     for (__u32 slot = 0; slot < BP_LISTENER_SLOTS; slot++) {
-        struct bpf_sock* sk;
-        __u32 device;
-        long refused;
+        int member;
 
         if (slot >= end) break;
         key.slot = slot;
-        sk = bpf_map_lookup_elem(&bp_listeners, &key);
-        if (!sk) continue;
-        /* SO_BINDTODEVICE; the wrong family (v6only) and connected sockets are refused below. */
-        device = READ(sk, bound_dev_if);
-        if (device ? device != ifindex : steered == STEERED)
-            refused = 1;
-        else /* another program's choice is not replaced */
-            refused = bpf_sk_assign(ctx, sk, steered == STEERED ? BPF_SK_LOOKUP_F_REPLACE : 0);
-        bpf_sk_release(sk);
-        if (refused) continue;
-        if (device || known < GROUP_BOUND) return STEERED;
-        steered = STEERED; /* unless one that is bound comes */
+        member = bp_steer_to_member(ctx, ifindex, &key, steered == STEERED);
+        if (member == MEMBER_REFUSED) continue;
+        steered = STEERED;
+        if (member == MEMBER_BOUND || known < GROUP_BOUND) break;
     }
     return steered;
 }
