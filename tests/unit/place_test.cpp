@@ -6,12 +6,14 @@
 #include <gtest/gtest.h>
 
 #include "bpfport/meta.h"
+#include "doctor/rule_checks.hpp"
 
 namespace bpfport {
 namespace {
 
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::SizeIs;
 
 enum : unsigned { kRed = 2, kEth1, kEth2, kBond0, kEth3 };
@@ -64,6 +66,33 @@ TEST(Place, ABondsPortHasNotItsAddresses) {
     EXPECT_THAT(warnings[0].message, HasSubstr("eth3 is a port of bond0"));
     EXPECT_THAT(warnings[0].hint, HasSubstr("attach to bond0"));
     EXPECT_THAT(place_warnings({installed("80:3000", kBond0, BP_ENGINE_TC)}, host()), IsEmpty());
+}
+
+std::string doctor_says(const RuleStatus& rule) {
+    NetworkFacts facts;
+    facts.network = host();
+    facts.host.interfaces = facts.network.interfaces;
+    Findings findings;
+    check_rule(rule, facts, findings);
+    std::string text;
+    for (const auto& finding : findings) text += finding.text + '\n';
+    return text;
+}
+
+TEST(Place, DoctorKnowsThatAVrfsPortsHaveItsAddresses) {
+    RuleStatus rule{.rule = installed("80:3000", kEth1, BP_ENGINE_TC),
+                    .scope = {},
+                    .open_connections = {},
+                    .calls = {},
+                    .listeners = {}};
+    EXPECT_THAT(doctor_says(rule), HasSubstr("eth1 has no address"));
+    rule.rule = installed("80:3000", kRed, BP_ENGINE_SKLOOKUP);
+    EXPECT_THAT(doctor_says(rule), Not(HasSubstr("red has no address")));
+    EXPECT_THAT(doctor_says(rule), Not(HasSubstr("red is a VRF")));
+    // Multipath TCP: tc would have to serve it.
+    rule.by_tc = true;
+    rule.rule.flags |= BP_RULE_STANDBY;
+    EXPECT_THAT(doctor_says(rule), HasSubstr("red is a VRF"));
 }
 
 } // namespace

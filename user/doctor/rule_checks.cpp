@@ -149,8 +149,9 @@ void check_place(const RuleStatus& rule, const NetworkFacts& facts, Findings& fi
     const auto& addresses = facts.network.addresses;
     bool addressed = addresses.end() != std::ranges::find(addresses, interface->ifindex,
                                                           &InterfaceAddress::ifindex);
-    if (!addressed && !addressed_master(*interface, facts.host.interfaces) &&
-        !rule.rule.has(BP_RULE_FORWARDED))
+    bool by_others = interface->kind == "vrf" || // whose ports have the addresses
+                     addressed_master(*interface, facts.host.interfaces);
+    if (!addressed && !by_others && !rule.rule.has(BP_RULE_FORWARDED))
         add(findings, Severity::kWarning, rule,
             fmt::format("{} has no address: nothing arrives there for this host, unless for "
                         "another interface's address",
@@ -158,7 +159,7 @@ void check_place(const RuleStatus& rule, const NetworkFacts& facts, Findings& fi
             "attach to the interface that has the address");
     for (auto& warning : place_warnings({as_served(rule)}, facts.network))
         add(findings, Severity::kWarning, rule, warning.message, warning.hint);
-    if (auto seen = refuse_place(rule.rule, facts.network); !seen)
+    if (auto seen = refuse_place(as_served(rule), facts.network); !seen)
         add(findings, Severity::kBroken, rule, seen.error().message, seen.error().hint);
 }
 
