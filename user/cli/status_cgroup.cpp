@@ -28,6 +28,7 @@ std::string rule_notes(const CgroupStatus& cgroup, const CgroupRuleStatus& rule)
     if (!cgroup.in_force) notes.emplace_back("NOT-IN-FORCE");
     if (!rule.here) notes.emplace_back("other-netns");
     if (rule.contested) notes.emplace_back("contested");
+    if (rule.overflow) notes.emplace_back("NEIGHBOURS-NOT-SERVED:full");
     if (rule.rule.has(BP_POLICY_AUTO)) notes.emplace_back("auto");
     if (rule.rule.has(BP_POLICY_NO_LOCAL)) notes.emplace_back("no-local");
     if (cgroup.run) notes.emplace_back("run");
@@ -99,6 +100,7 @@ Json to_json(const CgroupRuleStatus& rule) {
     json["engine"] = "cgroup";
     json["here"] = rule.here;
     json["contested"] = rule.contested;
+    json["neighbours_served"] = !rule.contested && !rule.overflow;
     json["auto"] = rule.rule.has(BP_POLICY_AUTO);
     json["local_clients"] = !rule.rule.has(BP_POLICY_NO_LOCAL);
     json["binds"] = rule.counters.binds;
@@ -159,6 +161,11 @@ void print_cgroups(std::ostream& out, const CgroupSnapshot& snapshot) {
                    "warning: {} came later, connects to it are left alone; run the attach "
                    "command again\n",
                    address);
+    for (const auto& address : snapshot.departed)
+        fmt::print(out,
+                   "warning: {} has left this host, connects to it still go to the target port; run "
+                   "the attach command again\n",
+                   address);
 }
 
 void add_cgroups(Json& json, const CgroupSnapshot& snapshot) {
@@ -174,6 +181,7 @@ void add_cgroups(Json& json, const CgroupSnapshot& snapshot) {
                                   {"here", here},
                                   {"in_force", in_force}});
     if (!snapshot.unserved.empty()) json["unserved_addresses"] = snapshot.unserved;
+    if (!snapshot.departed.empty()) json["departed_addresses"] = snapshot.departed;
 }
 
 } // namespace bpfport

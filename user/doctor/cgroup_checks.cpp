@@ -29,6 +29,11 @@ void check_rule(const CgroupStatus& cgroup, const CgroupRuleStatus& rule, const 
         add(Severity::kNote,
             "another cgroup claims the listen port, too: only clients inside each cgroup reach it",
             "let the others use the target port");
+    if (rule.overflow)
+        add(Severity::kWarning,
+            "there are more claimed ports than the kernel's map holds: connects of other programs to "
+            "some of this rule's are left alone",
+            "use smaller ranges, or --no-local for those that only the cgroup itself needs");
     if (rule.rule.has(BP_POLICY_NO_LOCAL)) return;
     for (const auto& listener : facts.listeners)
         if (listener.socket.protocol == ports.protocol() &&
@@ -66,6 +71,10 @@ void check_cgroups(const CgroupSnapshot& snapshot, const HostFacts& facts, Findi
     for (const auto& address : snapshot.unserved)
         findings.push_back({Severity::kWarning, fmt::format("address {}", address),
                             "it came after the rules of cgroups: connects to it are left alone",
+                            kAgain});
+    for (const auto& address : snapshot.departed)
+        findings.push_back({Severity::kWarning, fmt::format("address {}", address),
+                            "it has left this host: connects to it still go to the target port",
                             kAgain});
     for (const auto& [guard, here, in_force] : snapshot.guards)
         if (!in_force)

@@ -37,6 +37,14 @@ bp_local_key local_key(std::uint64_t cookie, const LocalPrefix& local) {
     return key;
 }
 
+std::pair<std::uint64_t, LocalPrefix> read_key(const bp_local_key& key) {
+    std::uint64_t cookie = 0;
+    LocalPrefix local{{}, key.length + 128 - BP_LOCAL_BITS};
+    std::memcpy(&cookie, key.netns_cookie, sizeof(cookie));
+    std::memcpy(local.prefix.bytes.data(), key.address, sizeof(key.address));
+    return {cookie, local};
+}
+
 // Of the current namespace anew, of namespaces without claims no longer. What a full map does not
 // take is named by status (unserved_addresses()).
 Result<void> write_locals(const Fd& map, const std::set<std::uint64_t>& claimed) {
@@ -48,10 +56,7 @@ Result<void> write_locals(const Fd& map, const std::set<std::uint64_t>& claimed)
         current = {prefixes->begin(), prefixes->end()};
     }
     for (const auto& key : keys_of<bp_local_key>(map)) {
-        std::uint64_t cookie = 0;
-        LocalPrefix local{{}, key.length + 128 - BP_LOCAL_BITS};
-        std::memcpy(&cookie, key.netns_cookie, sizeof(cookie));
-        std::memcpy(local.prefix.bytes.data(), key.address, sizeof(key.address));
+        auto [cookie, local] = read_key(key);
         bool kept = cookie == here ? current.contains(local) : claimed.contains(cookie);
         if (!kept) bpf_map_delete_elem(map.get(), &key);
     }
@@ -92,17 +97,19 @@ Wanted wanted_of(const std::vector<CgroupAttachment>& attachments) {
     return wanted;
 }
 
+// First what makes room. A full map takes what it can; status names the rules whose claims it has not.
 Result<void> write_claims(const Fd& map, const Wanted& wanted) {
+    for (const auto& key : keys_of<bp_claim_key>(map))
+        if (!wanted.claims.contains(key)) bpf_map_delete_elem(map.get(), &key);
     for (const auto& [key, claim] : wanted.claims) {
         bp_claim value{};
         bool known = bpf_map_lookup_elem(map.get(), &key, &value) == 0;
         if (known && value.cgroup == claim.cgroup && value.target == claim.target) continue;
         value = {claim.cgroup, 0, 0, claim.target, {}};
-        if (bpf_map_update_elem(map.get(), &key, &value, BPF_ANY) != 0)
-            return system_error("write claim");
+        if (bpf_map_update_elem(map.get(), &key, &value, BPF_ANY) == 0) continue;
+        if (errno == E2BIG || errno == ENOMEM) return {};
+        return system_error("write claim");
     }
-    for (const auto& key : keys_of<bp_claim_key>(map))
-        if (!wanted.claims.contains(key)) bpf_map_delete_elem(map.get(), &key);
     return {};
 }
 
@@ -177,6 +184,21 @@ std::vector<std::string> unserved_addresses(const Store& store) {
             missing.push_back(entry.address.to_string());
     }
     return missing;
+}
+
+std::vector<std::string> departed_addresses(const Store& store) {
+    std::vector<std::string> departed;
+    auto map = open_pin(store.path(kHostDirectory) / pins::kLocals);
+    auto prefixes = local_prefixes();
+    if (!map || !prefixes) return departed;
+    const std::uint64_t here = current_netns_cookie();
+    const std::set<LocalPrefix> current(prefixes->begin(), prefixes->end());
+    for (const auto& key : keys_of<bp_local_key>(*map)) {
+        auto [cookie, local] = read_key(key);
+        if (cookie == here && !current.contains(local))
+            departed.push_back(local.prefix.to_string());
+    }
+    return departed;
 }
 
 } // namespace bpfport

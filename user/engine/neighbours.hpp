@@ -45,5 +45,7 @@ std::map<bp_claim_key, ClaimCount, ClaimOrder> claim_counts(const Store& store);
 // Local addresses of the current network namespace that are not noted yet: connects to them are
 // left alone until the next command that changes things.
 std::vector<std::string> unserved_addresses(const Store& store);
+// The other way round: what has left this host since, and is still taken for its own.
+std::vector<std::string> departed_addresses(const Store& store);
 
 } // namespace bpfport

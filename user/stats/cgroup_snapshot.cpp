@@ -43,7 +43,10 @@ void add_claims(const Claims& claims, const std::map<bp_claim_key, ClaimCount, C
         if (address != rule.rule.local().value_or(Address{})) continue;
         if (claimants.size() > 1) status.contested = true;
         auto count = counts.find(key);
-        if (count == counts.end()) continue;
+        if (count == counts.end()) {
+            status.overflow |= claimants.size() == 1;
+            continue;
+        }
         status.neighbours.connects += count->second.connects;
         status.neighbours.datagrams += count->second.datagrams;
     }
@@ -99,8 +102,10 @@ Result<CgroupSnapshot> read_cgroup_snapshot(const Store& store, Owners owners) {
     if (claims.empty()) return snapshot;
     snapshot.neighbours_in_force = root_programs_alive(store, kNeighbourPrograms);
     if (std::ranges::any_of(claims,
-                            [&](const auto& claim) { return claim.first.netns_cookie == here; }))
+                            [&](const auto& claim) { return claim.first.netns_cookie == here; })) {
         snapshot.unserved = unserved_addresses(store);
+        snapshot.departed = departed_addresses(store);
+    }
     return snapshot;
 }
 

@@ -23,6 +23,7 @@ struct CgroupRuleStatus {
     bp_policy_counters counters{};   // of the cgroup's own processes
     ClaimCount neighbours;           // of others
     std::vector<Listener> listeners; // on the target port; only when it is here
+    bool overflow = false;           // the map of claims is full: others are left alone
 };
 
 struct GrantStatus {
@@ -52,6 +53,7 @@ struct CgroupSnapshot {
     std::vector<GuardStatus> guards;
     bool neighbours_in_force = true;   // true as well when none are to be served
     std::vector<std::string> unserved; // local addresses that came after the last command
+    std::vector<std::string> departed; // ... and those that have left since
 
     [[nodiscard]] bool empty() const { return cgroups.empty() && guards.empty(); }
 };
