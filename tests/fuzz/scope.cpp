@@ -33,6 +33,7 @@ void require_valid(const Scope& scope) {
         break;
     case Scope::Kind::kUnit:
     case Scope::Kind::kContainer:
+    case Scope::Kind::kUser:
         require(!name.empty() && name.find('/') == name.npos && name.front() != '.',
                 "a unit or container is the name of one folder", name);
         require(is_printable(name), "a unit or container is printable", name);

@@ -49,6 +49,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Good{"unit:getty@tty1", Kind::kUnit, "getty@tty1.service",
                          "unit:getty@tty1.service"},
                     Good{"container:web_1", Kind::kContainer, "web_1", "container:web_1"},
+                    Good{"user:deploy", Kind::kUser, "deploy", "user:deploy"},
+                    Good{"user:1000", Kind::kUser, "1000", "user:1000"},
                     Good{"pid:12", Kind::kPid, "", "pid:12"}));
 
 struct Bad {
@@ -82,6 +84,8 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"unit:", "not the name of a systemd unit", "unit:nginx"},
         Bad{"unit:a/b", "not the name of a systemd unit", ""},
         Bad{"unit:backup.timer", "has no processes", ".service"},
+        Bad{"user:", "not a user's name", "user:deploy"}, Bad{"user:../x", "not a user's name", ""},
+        Bad{"user:a b", "not a user's name", ""},
         Bad{"container:", "container", "docker ps"}, Bad{"container:-x", "container", ""},
         Bad{"container:a/b", "container", ""}, Bad{"pid:", "not a process id", "pid:N"},
         Bad{"pid:0", "not a process id", ""}, Bad{"pid:-1", "not a process id", ""},
@@ -97,7 +101,7 @@ TEST(Scope, LengthOfAUnit) {
 }
 
 TEST(Scope, KnowsWhatIsACgroup) {
-    for (const char* text : {"/a", "unit:a", "container:a", "pid:1"})
+    for (const char* text : {"/a", "unit:a", "container:a", "user:a", "pid:1"})
         EXPECT_TRUE(parse_scope(text)->is_cgroup()) << text;
     for (const char* text : {"eth0", "any"})
         EXPECT_FALSE(parse_scope(text)->is_cgroup()) << text;

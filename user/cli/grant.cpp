@@ -31,7 +31,7 @@ Result<GrantWords> read_words(const std::vector<std::string>& words) {
         if (!scope->is_cgroup())
             return usage_error(fmt::format("{} is not a cgroup", scope->to_string()),
                                "a grant is for the processes of cgroup:PATH, unit:NAME, "
-                               "container:ID or pid:N");
+                               "container:ID, user:NAME or pid:N");
         result.scopes.push_back(*scope);
     }
     if (result.scopes.empty()) return usage_error("no scope is given", "bpfport grant unit:web 80");
@@ -98,7 +98,7 @@ Command add_grant(CommandLine& app) {
     auto* command = app.add_subcommand("grant", "Let a cgroup's processes bind low ports");
     command->footer("Exactly these ports, without CAP_NET_BIND_SERVICE; nothing on disk changes. "
                     "Examples:\n  bpfport grant unit:web 80 443\n"
-                    "  bpfport grant cgroup:/web.slice 53/tcp+udp\n"
+                    "  bpfport grant cgroup:/web.slice 53/tcp+udp\n  bpfport grant user:deploy 80 443\n"
                     "Holds for sockets made after it.");
     command->add_option("WORDS", *words, "Scopes and ports")
         ->type_name("SCOPE... PORT[-PORT][/udp]...");

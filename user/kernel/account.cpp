@@ -31,10 +31,11 @@ Account with_groups(const passwd& entry) {
 
 Account of_id(uid_t uid) {
     if (const passwd* entry = getpwuid(uid)) return with_groups(*entry);
+    // The group of the same number may be any: sudo's, docker's.
+    constexpr gid_t kNoGroup = 65534;
     Account account;
     account.uid = uid;
-    account.gid = static_cast<gid_t>(uid);
-    account.groups = {account.gid};
+    account.gid = kNoGroup;
     return account;
 }
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "kernel/cgroup_lookup.hpp"
 
+#include <pwd.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -72,6 +74,24 @@ Result<CgroupRef> find_unit(const fs::path& mount, const Scope& scope) {
                                    "manager's",
                                    scope.name()),
                        "start it first; or use its slice, which is there before it");
+    return only(paths, scope);
+}
+
+// All that the user runs, whichever session or service of its manager it is in.
+Result<CgroupRef> find_user(const fs::path& mount, const Scope& scope) {
+    uid_t uid = 0;
+    const std::string& name = scope.name();
+    auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), uid);
+    if (error != std::errc{} || end != name.data() + name.size()) {
+        const passwd* user = getpwnam(name.c_str());
+        if (!user) return usage_error(fmt::format("no user {:?}", name), "getent passwd lists them");
+        uid = user->pw_uid;
+    }
+    auto paths = unit_cgroups(mount, fmt::format("user-{}.slice", uid));
+    if (paths.empty())
+        return failure(fmt::format("user {} runs nothing: there is no cgroup user-{}.slice", name,
+                                   uid),
+                       fmt::format("loginctl enable-linger {} makes it, and keeps it", name));
     return only(paths, scope);
 }
 
@@ -174,6 +194,8 @@ Result<CgroupRef> find_cgroup(const Scope& scope) {
         return find_unit(*mount, scope);
     case Scope::Kind::kContainer:
         return find_container(*mount, scope);
+    case Scope::Kind::kUser:
+        return find_user(*mount, scope);
     case Scope::Kind::kCgroup:
         return open_cgroup(scope.name());
     case Scope::Kind::kInterface:
@@ -181,7 +203,8 @@ Result<CgroupRef> find_cgroup(const Scope& scope) {
         break;
     }
     return usage_error(fmt::format("{} is not a cgroup", scope.to_string()),
-                       "a cgroup is named by cgroup:PATH, unit:NAME, container:ID or pid:N");
+                       "a cgroup is named by cgroup:PATH, unit:NAME, container:ID, "
+                       "user:NAME or pid:N");
 }
 
 } // namespace bpfport

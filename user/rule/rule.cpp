@@ -24,7 +24,7 @@ Result<std::uint16_t> parse_port(std::string_view place, std::string_view text) 
         return usage_error(
             fmt::format("{} {:?} is not a number", place, text),
             "a port is 1 to 65535 in decimal digits; a scope other than an interface is any, "
-            "cgroup:PATH, unit:NAME, container:ID or pid:N");
+            "cgroup:PATH, unit:NAME, container:ID, user:NAME or pid:N");
     if (text.find_first_not_of('0') == text.npos)
         return usage_error(fmt::format("{} {} can't be redirected", place, text),
                            "port 0 asks the kernel to choose one; write 1 to 65535");

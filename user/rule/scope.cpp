@@ -13,7 +13,8 @@ namespace bpfport {
 namespace {
 
 constexpr std::string_view kScopeForm =
-    "a scope is an interface name, any, cgroup:PATH, unit:NAME, container:ID or pid:N";
+    "a scope is an interface name, any, cgroup:PATH, unit:NAME, container:ID, user:NAME or "
+    "pid:N";
 
 constexpr std::string_view kDigits = "0123456789";
 constexpr std::string_view kAlphanumeric =
@@ -23,11 +24,12 @@ struct Prefix {
     std::string_view text;
     Scope::Kind kind;
 };
-constexpr std::array<Prefix, 5> kPrefixes{{
+constexpr std::array<Prefix, 6> kPrefixes{{
     {"dev:", Scope::Kind::kInterface},
     {"cgroup:", Scope::Kind::kCgroup},
     {"unit:", Scope::Kind::kUnit},
     {"container:", Scope::Kind::kContainer},
+    {"user:", Scope::Kind::kUser},
     {"pid:", Scope::Kind::kPid},
 }};
 
@@ -100,6 +102,15 @@ Result<std::string> parse_container(std::string_view id) {
     return std::string(id);
 }
 
+Result<std::string> parse_user(std::string_view name) {
+    constexpr std::size_t kMaxLength = 255;
+    if (name.empty() || name.size() > kMaxLength || !has_only(name.substr(0, 1), "_") ||
+        !has_only(name, "_.-@$"))
+        return usage_error(fmt::format("{:?} is not a user's name or id", name),
+                           "write user:deploy or user:1000");
+    return std::string(name);
+}
+
 Result<pid_t> parse_pid(std::string_view text) {
     constexpr pid_t kMax = 4 * 1024 * 1024; // include/linux/threads.h: PID_MAX_LIMIT
     pid_t pid = 0;
@@ -125,6 +136,8 @@ std::string Scope::to_string() const {
         return "unit:" + name_;
     case Kind::kContainer:
         return "container:" + name_;
+    case Kind::kUser:
+        return "user:" + name_;
     case Kind::kInterface:
         break;
     }
@@ -151,6 +164,7 @@ Result<Scope> parse_scope(std::string_view text) {
     auto name = kind == Scope::Kind::kCgroup      ? parse_cgroup(rest)
                 : kind == Scope::Kind::kUnit      ? parse_unit(rest)
                 : kind == Scope::Kind::kContainer ? parse_container(rest)
+                : kind == Scope::Kind::kUser      ? parse_user(rest)
                                                   : parse_interface(rest);
     if (!name) return fail(name.error());
     return Scope(kind, std::move(*name), 0);

@@ -5,6 +5,7 @@
 //     cgroup:/PATH, /PATH a cgroup, by its path below the cgroup2 mount or from the root directory
 //     unit:NAME           a systemd unit (.service when unsaid)
 //     container:ID        a container's id or name
+//     user:NAME           all that a user runs: systemd's slice for it
 //     pid:N               the cgroup of a process
 // The kernel lets an interface be called "any" or "80"; such a one is written dev:any, dev:80. No
 // interface name can hold a ':', so prefixes and rules are never mistaken for one.
@@ -24,12 +25,12 @@ namespace bpfport {
 
 class Scope {
   public:
-    enum class Kind : std::uint8_t { kInterface, kAny, kCgroup, kUnit, kContainer, kPid };
+    enum class Kind : std::uint8_t { kInterface, kAny, kCgroup, kUnit, kContainer, kUser, kPid };
 
     static Scope any() { return {Kind::kAny, {}, 0}; }
 
     [[nodiscard]] Kind kind() const { return kind_; }
-    // Without prefix: interface name, cgroup path, unit name, container id; empty for any and pid.
+    // Without prefix: interface name, cgroup path, unit name, container id, user; empty for any and pid.
     [[nodiscard]] const std::string& name() const { return name_; }
     [[nodiscard]] pid_t pid() const { return pid_; } // 0 unless kPid
     // True when it stands for a cgroup (all but interface and any): the cgroup engine serves it.
