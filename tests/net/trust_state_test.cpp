@@ -61,6 +61,34 @@ TEST_F(Trust, D15_AnotherVersionsAttachmentIsKept) {
     }
 }
 
+TEST_F(Trust, D15_FiltersThatOutlivedTheirPinsAreFound) {
+    const ClientServer net;
+    const Service service(net.server, 3000);
+    const std::string mount = directory_ + "/bpf";
+    const auto mount_bpffs = [&] {
+        return ::mount("bpf", mount.c_str(), "bpf", 0, "mode=0700");
+    };
+    ::mkdir(mount.c_str(), 0700);
+    ASSERT_EQ(mount_bpffs(), 0);
+    const auto there = [&](std::vector<std::string> words) {
+        words.insert(words.begin(), {bpfport_binary(), "--state", mount + "/bpfport", "--netns",
+                                     net.server.name()});
+        return test::run(words);
+    };
+    const auto attached = there({"attach", "--engine", "tc", "--hook", "clsact", "eth0", "80:3000"});
+    EXPECT_EQ(attached.status, 0) << attached.err;
+    EXPECT_EQ(ask(net.client, {"10.1.0.2", 80}, Transport::kTcp), "hello");
+    ASSERT_EQ(::umount2(mount.c_str(), MNT_DETACH), 0);
+    ASSERT_EQ(mount_bpffs(), 0);
+    const auto detached = there({"detach", "--all"});
+    EXPECT_EQ(detached.status, 0) << detached.err;
+    EXPECT_EQ(::umount2(mount.c_str(), MNT_DETACH), 0);
+    std::string answer;
+    for (int i = 0; i < 40 && answer != "refused"; i++, std::this_thread::sleep_for(50ms))
+        answer = ask(net.client, {"10.1.0.2", 80}, Transport::kTcp);
+    EXPECT_EQ(answer, "refused");
+}
+
 TEST_F(Trust, D16_ADeadNamespacesRulesAreNotShown) {
     REQUIRE_KERNEL(5, 14);
     const auto inode = [](const Netns& of) {

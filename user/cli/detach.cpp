@@ -120,7 +120,7 @@ Result<void> detach_everything(const Session& session) {
     for (const auto& entry : unreadable(*store))
         if (TcName name; parse_tc_name(entry, name)) BP_TRY(detach_unread(name), entry);
     for (const auto& entry : store->entries()) BP_TRY(store->remove(entry), "detach");
-    return {};
+    return detach_left_behind();
 }
 
 Result<void> read_words(DetachOptions& options) {
@@ -166,6 +166,8 @@ Result<void> detach(const Session& session, DetachOptions& options) {
             ids = ids_of(*selected);
             if (auto started = start_drain(*engine, ids); !started) return started;
         }
+        if (options.all && !options.drain)
+            if (auto detached = detach_left_behind(); !detached) return detached;
         for (const auto& rule : *selected)
             fmt::print(session.out, "{}: {}\n", placed(rule, *facts).to_string(),
                        options.drain ? "draining" : "detached");

@@ -6,6 +6,7 @@
 #include <bpf/bpf.h>
 
 #include "kernel/bpf.hpp"
+#include "kernel/netlink.hpp"
 #include "kernel/netns.hpp"
 #include "state/attachment.hpp"
 #include "state/cgroup_attachment.hpp"
@@ -29,13 +30,11 @@ std::vector<std::string> unreadable(const Store& store) {
     return found;
 }
 
-Result<void> detach_unread(const TcName& name) {
-    auto netns = find_netns(name.netns);
-    if (!netns) return {}; // has taken its filters along
-    auto inside = ScopedNetns::enter(*netns);
-    if (!inside) return std::unexpected(inside.error());
+namespace {
+
+Result<void> detach_filters(unsigned ifindex) {
     for (auto direction : {Direction::kIngress, Direction::kEgress}) {
-        const ClsactFilter filter{name.ifindex, direction, kClsactHandle,
+        const ClsactFilter filter{ifindex, direction, kClsactHandle,
                                   direction == Direction::kIngress ? kClsactFirst : kClsactLast};
         auto id = clsact_program(filter);
         if (!id) continue;
@@ -43,6 +42,23 @@ Result<void> detach_unread(const TcName& name) {
         auto info = program ? program_info(program) : system_error("open program");
         if (info && info->name.starts_with("bp_")) BP_TRY(detach_clsact(filter), "detach");
     }
+    return {};
+}
+
+} // namespace
+
+Result<void> detach_unread(const TcName& name) {
+    auto netns = find_netns(name.netns);
+    if (!netns) return {}; // has taken its filters along
+    auto inside = ScopedNetns::enter(*netns);
+    if (!inside) return std::unexpected(inside.error());
+    return detach_filters(name.ifindex);
+}
+
+Result<void> detach_left_behind() {
+    auto all = interfaces();
+    if (!all) return std::unexpected(all.error());
+    for (const auto& interface : *all) BP_TRY(detach_filters(interface.ifindex), interface.name);
     return {};
 }
 

@@ -20,6 +20,9 @@ inline constexpr const char* kUnreadableHint =
 
 // Takes off the clsact filters of such an interface: those with our handle that run a program of ours.
 Result<void> detach_unread(const TcName& name);
+// The same of every interface of the current network namespace: such filters stay when the bpffs with
+// their pins is unmounted.
+Result<void> detach_left_behind();
 
 // How clsact knows our filters, in every version.
 inline constexpr std::uint32_t kClsactHandle = 0xb9f;
