@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "bpfport/table.h"
+#include "kernel/grace_period.hpp"
 
 namespace bpfport {
 
@@ -168,6 +169,7 @@ Result<std::vector<std::uint32_t>> Policy::replace(PolicyContent& content, std::
     for (std::uint32_t place : *granted)
         fresh->push_back(BP_POLICY_RULES + place);
 
+    wait_for_readers(); // of the spare side, since the flip before
     std::uint32_t spare = (policy_->active & 1) ^ 1;
     policy_->side[spare] = build_side(content);
     policy_->cgroup = cgroup;

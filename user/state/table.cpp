@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "bpfport/meta.h"
+#include "kernel/grace_period.hpp"
 
 namespace bpfport {
 
@@ -190,6 +191,7 @@ Result<void> Table::replace(const std::vector<InstalledRule>& rules) {
     auto side = build_side(rules);
     if (!side) return std::unexpected(side.error());
 
+    wait_for_readers(); // of the spare side, since the flip before
     std::uint32_t spare = (table_->active & 1) ^ 1;
     std::memcpy(&table_->side[spare], side->get(), sizeof(bp_table_side));
     std::atomic_ref(table_->active).store(spare, std::memory_order_release);
