@@ -12,6 +12,7 @@
 #include "cli/cgroup_session.hpp"
 #include "cli/command.hpp"
 #include "engine/guard.hpp"
+#include "engine/guard_check.hpp"
 #include "engine/plan.hpp"
 #include "engine/signed_rules.hpp"
 #include "engine/sockname.hpp"
@@ -148,7 +149,7 @@ Result<void> guard(Store& store, const AttachOptions& options, const Plan& plan,
         if (auto moved = move_guards(store, before.rule, after.rule); !moved) return moved;
         rules.push_back(after.rule);
     }
-    if (auto checked = check_guard(options.guard, rules, facts.listeners); !checked)
+    if (auto checked = check_guard(options.guard, rules, facts); !checked)
         return checked;
     return add_guards(store, options.guard, rules);
 }
@@ -251,7 +252,7 @@ Command add_attach(CommandLine& app) {
     auto options = std::make_shared<AttachOptions>();
     auto* command = app.add_subcommand("attach", "Redirect listen ports to target ports");
     command->footer(fmt::format("A scope is an interface, `any`, cgroup:PATH, unit:NAME, "
-                                "container:ID or pid:N;\na rule is {}, on a cgroup also PORT:auto\n"
+                                "container:ID, user:NAME or pid:N;\na rule is {}, on a cgroup also PORT:auto\n"
                                 "Examples:\n  bpfport attach eth0 80:3000\n"
                                 "  bpfport attach eth0 wlan0 80:3000 443:8443/tcp+udp\n"
                                 "  bpfport attach any 192.0.2.1:8000-8010:18000-18010\n"

@@ -5,7 +5,10 @@
 #include <ostream>
 
 #include <fmt/ostream.h>
+#include <fmt/ranges.h>
 
+#include "engine/guard_check.hpp"
+#include "engine/neighbours.hpp"
 #include "kernel/cgroup_lookup.hpp"
 #include "kernel/netns.hpp"
 #include "state/instance.hpp"
@@ -46,6 +49,19 @@ void print_plan(const Session& session, const Planned& planned) {
                    before.rule.to_string());
     for (const auto& rule : plan.added)
         fmt::print(session.out, "{} on {}: attached (cgroup)\n", rule.rule.to_string(), scope);
+}
+
+// The map of addresses has been written anew just now: what it lacks did not fit.
+void warn_of_overflow(const Session& session, const Store& store) {
+    auto missing = unserved_addresses(store);
+    if (missing.empty()) return;
+    const std::size_t count = missing.size();
+    missing.resize(std::min<std::size_t>(count, 8));
+    print_warnings(session, {{fmt::format("the list of local addresses is full: connects of local "
+                                          "programs to {} of them are left alone: {}{}",
+                                          count, fmt::join(missing, ", "),
+                                          count > missing.size() ? " ..." : ""),
+                              "bpfport status names them all"}});
 }
 
 void explain(const Session& session) {
@@ -110,7 +126,7 @@ Result<void> guard_and_apply(Store& store, const GuardRequest& guard, std::vecto
             if (auto moved = move_guards(store, before.rule, after.rule); !moved) return moved;
             rules.push_back(after.rule);
         }
-        if (auto checked = check_guard(guard, rules, facts.listeners); !checked) return checked;
+        if (auto checked = check_guard(guard, rules, facts); !checked) return checked;
         if (auto added = add_guards(store, guard, rules); !added) return added;
         if (auto applied = planned.engine.apply(planned.plan.content); !applied) return applied;
     }
@@ -157,7 +173,8 @@ Result<std::vector<FoundCgroup>> find_cgroups(const std::vector<Scope>& scopes) 
 
 void print_cgroup(const Session& session, const FoundCgroup& found) {
     const auto kind = found.scope.kind();
-    if (kind == Scope::Kind::kUnit || kind == Scope::Kind::kContainer)
+    if (kind == Scope::Kind::kUnit || kind == Scope::Kind::kContainer ||
+        kind == Scope::Kind::kUser)
         fmt::print(session.out, "{} is cgroup {}\n", found.name, found.cgroup.path);
 }
 
@@ -208,6 +225,7 @@ Result<void> attach_to_cgroups(const Session& session, CgroupAttachOptions optio
     options.explain ? explain(session) : say_who_is_served(session, *all);
     for (const auto& planned : *all)
         print_warnings(session, planned.plan.warnings);
+    if (!options.explain) warn_of_overflow(session, *store);
     return {};
 }
 

@@ -2,8 +2,10 @@
 #include "doctor/rule_checks.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "bpfport/meta.h"
 #include "engine/place.hpp"
@@ -163,6 +165,19 @@ void check_place(const RuleStatus& rule, const NetworkFacts& facts, Findings& fi
         add(findings, Severity::kBroken, rule, seen.error().message, seen.error().hint);
 }
 
+// Several users' sockets on one target: who clients reach is a matter of address family, address and
+// chance.
+void check_users(const RuleStatus& rule, Findings& findings) {
+    std::map<uid_t, const Listener*> users;
+    for (const auto& listener : rule.listeners) users.emplace(listener.socket.uid, &listener);
+    if (users.size() < 2) return;
+    std::vector<std::string> texts;
+    for (const auto& [uid, listener] : users) texts.push_back(listener->to_string());
+    add(findings, Severity::kWarning, rule,
+        fmt::format("{} is several users': {}", target_text(rule), fmt::join(texts, "; ")),
+        "attach with --owner USER: no other may bind the target port");
+}
+
 void check_ephemeral(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
     std::vector<PlacedRule> one{placed(rule.rule, facts.host.interfaces)};
     for (auto& warning : warnings(one, facts.host.ephemeral, facts.host.reserved))
@@ -182,6 +197,7 @@ void check_rule(const RuleStatus& rule, const NetworkFacts& facts, Findings& fin
     check_sockname(rule, findings);
     check_signatures(rule, facts, findings);
     check_hidden(rule, facts, findings);
+    check_users(rule, findings);
     check_ephemeral(rule, facts, findings);
     check_forwarding(rule, facts, findings);
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <ctime>
 #include <functional>
 
@@ -13,11 +14,13 @@
 
 #include "bpfport/meta.h"
 #include "engine/cgroup_object.hpp"
+#include "engine/grant_check.hpp"
 #include "engine/guard.hpp"
 #include "engine/neighbours.hpp"
 #include "engine/root_hooks.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/bpffs.hpp"
+#include "kernel/sysctl.hpp"
 #include "state/instance.hpp"
 #include "state/unreadable.hpp"
 
@@ -65,6 +68,21 @@ bp_cgroup_meta describe(const CgroupRef& cgroup, const std::string& scope, std::
     scope.copy(meta.scope, sizeof(meta.scope) - 1);
     cgroup.path.copy(meta.path, sizeof(meta.path) - 1);
     return meta;
+}
+
+// How many ports need the capability here; never less than everywhere.
+unsigned low_ports() {
+    constexpr unsigned kUsual = 1024;
+    auto text = read_net_sysctl("ipv4/ip_unprivileged_port_start");
+    return std::max(kUsual, text ? static_cast<unsigned>(std::atoi(text->c_str())) : 0U);
+}
+
+Result<void> check_grants_around(const Store& store, PolicyAt own, std::uint64_t cgroup) {
+    std::vector<PolicyAt> others;
+    for (const auto& attachment : cgroup_attachments(store, Store::Access::kRead))
+        if (attachment.meta().cgroup != cgroup)
+            others.push_back({attachment.scope(), attachment.meta().path, attachment.content()});
+    return check_grants(own, others, low_ports());
 }
 
 } // namespace
@@ -163,7 +181,8 @@ Result<void> CgroupEngine::change(PolicyContent& content) {
 Result<void> CgroupEngine::apply(PolicyContent content) {
     Result<void> changed;
     if (!content.empty()) {
-        changed = change(content);
+        changed = check_grants_around(*store_, {scope_, cgroup_.path, content}, cgroup_.id);
+        if (changed) changed = change(content);
     } else {
         attachment_.reset();
         changed = store_->remove(cgroup_attachment_name(cgroup_.id));

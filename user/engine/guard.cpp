@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "engine/cgroup_object.hpp"
+#include "engine/guard_check.hpp"
 #include "engine/root_hooks.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/cgroup_lookup.hpp"
@@ -105,16 +106,6 @@ Used used_ports(const Store& store) {
     return used;
 }
 
-bool may_hold(const Owner& owner, const Socket& socket) {
-    if (!socket.uid) return true;
-    if (owner.user) return socket.uid == *owner.user;
-    auto owners = socket_owners(std::span(&socket.inode, 1));
-    auto process = owners.find(socket.inode);
-    if (process == owners.end()) return true; // nobody to be told apart from
-    auto members = processes_in(owner.cgroup.directory);
-    return std::ranges::find(members, process->second.pid) != members.end();
-}
-
 } // namespace
 
 std::string Owner::to_string() const {
@@ -123,7 +114,7 @@ std::string Owner::to_string() const {
 
 Result<Owner> parse_owner(std::string_view text) {
     constexpr auto kForm = "an owner is a user (www-data, 33) or a cgroup (cgroup:/web.slice, "
-                           "unit:web, container:ID)";
+                           "unit:web, container:ID, user:deploy)";
     if (text.find(':') != text.npos || text.starts_with('/')) {
         auto scope = parse_scope(text);
         if (!scope) return std::unexpected(scope.error());
@@ -150,27 +141,6 @@ std::string Guard::owner_text() const {
     return path ? fmt::format("cgroup:{}", *path) : fmt::format("cgroup {} (gone)", entry.cgroup);
 }
 
-Result<void> check_guard(const GuardRequest& request, const std::vector<Rule>& rules,
-                         const std::vector<Listener>& listeners) {
-    if (request.empty()) return {};
-    if (!current_netns_cookie())
-        return failure("the guard's programs can't be told which network namespace this is",
-                       "leave --owner and --reserve out; the target port is then open to every "
-                       "local user while the service is down");
-    if (!request.owner) return {};
-    for (const auto& rule : rules)
-        for (const auto& listener : listeners) {
-            const Socket& socket = listener.socket;
-            if (socket.protocol != rule.protocol() || !rule.target().contains(socket.local_port))
-                continue;
-            if (!may_hold(*request.owner, socket))
-                return failure(fmt::format("port {} is not {}'s: {}", socket.local_port,
-                                           request.owner->to_string(), listener.to_string()),
-                               "stop that program first");
-        }
-    return {};
-}
-
 Result<void> add_guards(Store& store, const GuardRequest& request, const std::vector<Rule>& rules) {
     if (request.empty()) return {};
     auto netns = current_netns_inode();
@@ -183,8 +153,14 @@ Result<void> add_guards(Store& store, const GuardRequest& request, const std::ve
     reserved.netns = *netns;
     reserved.kind = BP_GUARD_RESERVE;
     Result<void> done;
+    std::vector<std::pair<bp_guard_key, std::optional<bp_guard>>> before;
     auto put = [&](std::uint16_t port, Protocol protocol, const bp_guard& entry) {
-        if (done) done = write(*maps, key_of(cookie, port, protocol), entry);
+        if (!done) return;
+        auto key = key_of(cookie, port, protocol);
+        bp_guard known{};
+        bool there = bpf_map_lookup_elem(maps->entries.get(), &key, &known) == 0;
+        before.emplace_back(key, there ? std::optional(known) : std::nullopt);
+        done = write(*maps, key, entry);
     };
     for (const auto& rule : rules) {
         if (request.owner)
@@ -195,6 +171,14 @@ Result<void> add_guards(Store& store, const GuardRequest& request, const std::ve
             each_port(rule.listen(),
                       [&](std::uint16_t port) { put(port, rule.protocol(), reserved); });
     }
+    // Who was quicker than the guard.
+    if (done && request.owner) done = check_holders(*request.owner, rules);
+    if (done) return done;
+    for (const auto& [key, entry] : before)
+        if (entry)
+            bpf_map_update_elem(maps->entries.get(), &key, &*entry, BPF_ANY);
+        else
+            bpf_map_delete_elem(maps->entries.get(), &key);
     return done;
 }
 

@@ -49,11 +49,8 @@ struct Guard {
     [[nodiscard]] std::string owner_text() const; // user www-data, cgroup:/web.slice, nobody
 };
 
-// Refuses what can't be guarded: a port that another user holds already.
-Result<void> check_guard(const GuardRequest& request, const std::vector<Rule>& rules,
-                         const std::vector<Listener>& listeners);
-
-// For rules of the current network namespace. Overwrites those that are there.
+// For rules of the current network namespace (see guard_check.hpp first). Overwrites those that are
+// there. On error they are as before.
 Result<void> add_guards(Store& store, const GuardRequest& request, const std::vector<Rule>& rules);
 
 // The guards of the first rule's target hold for the second's as well: its target was changed.

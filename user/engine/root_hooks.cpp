@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "engine/root_hooks.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <string>
@@ -18,6 +20,8 @@
 #include "state/sklookup_attachment.hpp"
 
 namespace bpfport {
+
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -55,6 +59,34 @@ Result<void> make(Store& store, const RootPrograms& programs) {
     return staging->publish(programs.directory);
 }
 
+bool is_linked(const fs::path& directory, const HookSpec& hook) {
+    auto link = open_pin(directory / link_name(hook));
+    if (!link) return false;
+    auto info = link_info(*link);
+    return info && info->target && info->program_id;
+}
+
+// Whatever somebody has detached or removed.
+Result<void> restore_links(Store& store, const RootPrograms& programs) {
+    auto directory = store.path(programs.directory);
+    for (const auto& hook : programs.hooks) {
+        if (is_linked(directory, hook)) continue;
+        if (!open_pin(directory / hook.program))
+            BP_TRY(upgrade_programs(store, directory, programs.hooks, programs.load),
+                   programs.directory);
+        auto program = open_pin(directory / hook.program);
+        if (!program) return std::unexpected(program.error());
+        auto root = root_cgroup();
+        if (!root) return std::unexpected(root.error());
+        auto cgroup = open_directory(*root);
+        if (!cgroup) return std::unexpected(cgroup.error());
+        unlink((directory / link_name(hook)).c_str());
+        BP_TRY(link_cgroup(*program, *cgroup, hook.type, directory / link_name(hook)),
+               "root cgroup");
+    }
+    return {};
+}
+
 } // namespace
 
 const RootPrograms kNeighbourPrograms{kNeighboursDirectory, kNeighbourHooks,
@@ -89,18 +121,16 @@ Result<void> ensure_root_programs(Store& store, const RootPrograms& programs) {
     if (meta->abi != BP_ABI)
         return failure(fmt::format("{} was made by another version of bpfport", directory.native()),
                        "bpfport detach --all, then attach again");
-    if (meta->build == cgroup_object_build()) return {};
+    if (meta->build == cgroup_object_build()) return restore_links(store, programs);
     BP_TRY(upgrade_programs(store, directory, programs.hooks, programs.load), programs.directory);
     meta->build = cgroup_object_build();
-    return write_struct(*map, *meta, programs.directory);
+    BP_TRY(write_struct(*map, *meta, programs.directory), programs.directory);
+    return restore_links(store, programs);
 }
 
 bool root_programs_alive(const Store& store, const RootPrograms& programs) {
     return std::ranges::all_of(programs.hooks, [&](const HookSpec& hook) {
-        auto link = open_pin(store.path(programs.directory) / link_name(hook));
-        if (!link) return false;
-        auto info = link_info(*link);
-        return info && info->target && info->program_id;
+        return is_linked(store.path(programs.directory), hook);
     });
 }
 

@@ -18,10 +18,6 @@ bool same_address(const Rule& a, const Rule& b) {
     return !a.local() || !b.local() || *a.local() == *b.local();
 }
 
-PortRange common(PortRange a, PortRange b) {
-    return {std::max(a.first, b.first), std::min(a.last, b.last)};
-}
-
 // Some port is listened on by both and goes to two places. Ranges map one to one, so if the first
 // common port agrees, all do.
 bool disagree(const Rule& a, const Rule& b) {

@@ -45,6 +45,10 @@ std::string to_string(const PortList& ports) {
     return fmt::format("{}", fmt::join(items, ","));
 }
 
+PortRange common(PortRange a, PortRange b) {
+    return {std::max(a.first, b.first), std::min(a.last, b.last)};
+}
+
 PortList merged(PortList ports) {
     std::ranges::sort(ports);
     PortList result;

@@ -37,6 +37,8 @@ std::optional<std::uint16_t> parse_port_number(std::string_view text);
 std::optional<PortList> parse_port_list(std::string_view text);
 std::string to_string(const PortList& ports);
 
+// Of two that overlap.
+PortRange common(PortRange a, PortRange b);
 // Sorted, with what overlaps or touches joined.
 PortList merged(PortList ports);
 // The ports of `range` that are not in `ports`, in order.
