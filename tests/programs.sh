@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Real servers behind each engine, each on the unprivileged port that its own manual's settings give it:
 #
-#   tests/programs.sh [--engines "tc xdp sklookup"] [PROGRAM...]     all of tests/programs/ when unsaid
+#   tests/programs.sh [--engines "redirect auto tc xdp sklookup"] [PROGRAM...]     all of tests/programs/ when unsaid
 #
 # Prints docs/programs.md's table: for each program and engine, whether clients elsewhere and on the host itself get the
-# right answer on the listen port, over IPv4 and IPv6. "4", "6": only this family; "out": only clients elsewhere.
+# right answer on the listen port, over IPv4 and IPv6. "not: out4": clients elsewhere ("own": on the host) over IPv4 did not.
+# The engine "redirect" is nft's redirect, for comparison.
 #
 # Each program is installed in a root of its own, an overlay of this machine's on a tmpfs, with no service started; server
 # and clients run in network namespaces that go with it. The server has no CAP_NET_BIND_SERVICE. A description sets
@@ -19,7 +20,7 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 bpfport=${BPFPORT:-$PWD/build/release/user/bpfport}
-engines=(tc xdp sklookup)
+engines=(redirect auto tc xdp sklookup)
 v4=192.0.2.1 v6=2001:db8::1
 
 if [[ ${1:-} == --inside ]]; then # in the mount namespace of one program
@@ -75,6 +76,26 @@ if [[ ${1:-} == --inside ]]; then # in the mount namespace of one program
         got=$(within "$1" ask "$2" "$3" 2>>"$log" </dev/null) || true
         [[ $got =~ $expected ]] || { printf '%s port %s: %q\n' "$2" "$3" "$got" >>"$log" && false; }
     }
+    put_rule() { # ENGINE
+        if [[ $1 != redirect ]]; then
+            "$bpfport" --netns "$server" attach eth0 "$rule" --engine "$1"
+            return
+        fi
+        local protocols=tcp
+        [[ $rule != */* ]] || protocols=${rule#*/}
+        nsenter --net="/run/netns/$server" nft "add table inet programs
+            add chain inet programs in { type nat hook prerouting priority -100; }
+            add chain inet programs own { type nat hook output priority -100; }
+            add rule inet programs in meta l4proto { ${protocols/+/,} } th dport $listen redirect to :$target
+            add rule inet programs own fib daddr type local meta l4proto { ${protocols/+/,} } th dport $listen redirect to :$target"
+    }
+    take_rule_off() { # ENGINE
+        if [[ $1 == redirect ]]; then
+            nsenter --net="/run/netns/$server" nft delete table inet programs
+        else
+            "$bpfport" --netns "$server" detach --all
+        fi
+    }
     within "$server" serve "" >>"$log" 2>&1 </dev/null &
     SECONDS=0
     until right "$client" "$v4" "$target" && right "$client" "$v6" "$target"; do
@@ -84,14 +105,14 @@ if [[ ${1:-} == --inside ]]; then # in the mount namespace of one program
     cells=() status=0
     for engine in "${engines[@]}"; do
         echo "== $engine" >>"$log"
-        "$bpfport" --netns "$server" attach eth0 "$rule" --engine "$engine" >>"$log" 2>&1 || { cells+=(refused) status=1 && continue; }
+        put_rule "$engine" >>"$log" 2>&1 || { cells+=(refused) status=1 && continue; }
         wrong=
         for from in "$client" "$server"; do
             for host in "$v4" "$v6"; do
                 right "$from" "$host" "$listen" || wrong+=" $([[ $from == "$client" ]] && echo out || echo own)$([[ $host == *:* ]] && echo 6 || echo 4)"
             done
         done
-        "$bpfport" --netns "$server" detach --all >>"$log" 2>&1
+        take_rule_off "$engine" >>"$log" 2>&1
         [[ -z $wrong ]] || status=1
         cells+=("${wrong:+not:}${wrong:-ok}")
     done

@@ -100,7 +100,7 @@ TEST_P(Nat, OneThatComesLaterIsNoticed) {
 }
 
 // A container's published port as target: NAT takes what tc and xdp have redirected, and the replies
-// would leave as it wants them. sklookup is before it, and needs a program (docker-proxy is one).
+// would leave with the port that NAT gives them. sklookup runs before it, and needs a program (docker-proxy is one).
 TEST_P(Nat, APublishedTargetIsRefusedWhereItCannotBeServed) {
     REQUIRE_PROGRAM(std::get<PacketFilter>(GetParam()).program);
     REQUIRE_KERNEL(5, 17);

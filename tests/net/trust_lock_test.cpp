@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// The store's lock: nobody who only reads keeps others from changing things, nothing is written or
-// waited for under it, and the exporter answers although others ask it for nothing.
+// The store's lock: readers don't delay commands, nothing is written or waited for under it, and the
+// exporter answers while idle connections to it are open.
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>

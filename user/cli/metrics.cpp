@@ -32,8 +32,8 @@ Result<void> write_all(const Fd& file, std::string_view text) {
 }
 
 // A reader of the file sees the old text or the new one, whole. The name it is written under does
-// not end in .prom, so that node_exporter does not read it early, and is one that nobody can have
-// made before: the directory may be another user's.
+// not end in .prom, so that node_exporter does not read it early, and can't have been
+// made before by another user who may write to the directory.
 Result<void> replace_file(const std::filesystem::path& path, std::string_view text) {
     std::string aside =
         path.parent_path() / fmt::format(".{}.XXXXXX", path.filename().native());

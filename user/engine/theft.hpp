@@ -18,7 +18,7 @@ bool keeps_address(const InstalledRule& rule, const Socket& socket);
 struct OtherListeners {
     std::vector<Listener> keepers; // they keep a loopback address of theirs
     std::vector<Listener> hidden;  // their clients go to the target instead
-    std::vector<std::string> nat;  // what NAT does with the listen ports; who wants it fills it in
+    std::vector<std::string> nat;  // what NAT does with the listen ports; filled in by its caller
 };
 OtherListeners listeners_beside(const InstalledRule& rule, const std::vector<Listener>& listeners);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // Listeners that want their peers' segments signed (TCP MD5, RFC 2385; BGP uses it). A signature
-// covers the ports, so a segment whose port was changed on the way is refused. What the kernel
-// knows of TCP AO (RFC 5925) it tells nobody.
+// covers the ports, so a segment whose port was changed on the way is refused. The kernel
+// does not report keys of TCP AO (RFC 5925).
 #pragma once
 
 #include <cstdint>

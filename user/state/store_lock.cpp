@@ -14,7 +14,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr auto kPatience = std::chrono::seconds(30);
-// Seldom: who is interrupted goes to the queue's end.
+// Seldom: an interrupted call joins the queue again at its end.
 constexpr auto kInterrupts = std::chrono::seconds(10);
 
 // Interrupts what this thread waits for in the kernel, for as long as it lives.

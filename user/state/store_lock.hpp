@@ -8,9 +8,9 @@
 //   a reader that commands disturbed again and again
 //                       exclusive                one look
 //
-// Who waits does so in the kernel's queue, whatever number of readers comes meanwhile. The stamp is
-// the directory's modification time. A command sets a new one when it has the lock and again before
-// it lets go, so one that a reader saw with the lock shared is in place only until the next command.
+// Commands wait in the kernel's queue, however many readers come meanwhile. The stamp is the
+// directory's modification time. A command sets a new one when it has taken the lock and again
+// before it releases it: a reader that finds the same stamp before and after has seen one state.
 #pragma once
 
 #include <ctime>
