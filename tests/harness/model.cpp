@@ -58,7 +58,7 @@ Verdict judge_l4(ByteView frame, const Headers& h) {
 
 class Parser {
   public:
-    explicit Parser(ByteView frame) : frame_(frame) {}
+    explicit Parser(ByteView frame) : frame_(frame), limit_(frame.size()) {}
 
     View run(Start start) {
         std::size_t at = 0;
@@ -79,14 +79,17 @@ class Parser {
         if (!view_.packet) return std::move(view_);
         const Headers& outer = *view_.packet;
         if (is_icmp(outer.protocol) && !outer.fragment && has(outer.l4_offset, 8) &&
-            is_error(outer.protocol, frame_[outer.l4_offset]))
+            is_error(outer.protocol, frame_[outer.l4_offset])) {
+            // Bytes of the frame behind the packet's end are no part of the quote.
+            if (outer.end > outer.l4_offset) limit_ = std::min(outer.end, frame_.size());
             view_.quoted = network(outer.l4_offset + 8);
+        }
         return std::move(view_);
     }
 
   private:
     [[nodiscard]] bool has(std::size_t at, std::size_t size) const {
-        return at + size <= frame_.size();
+        return at + size <= limit_;
     }
 
     View stop(std::string problem) {
@@ -103,7 +106,7 @@ class Parser {
             if (view_.problem.empty()) view_.problem = "no whole IP header";
             return {};
         }
-        headers->cut = headers->end > frame_.size();
+        headers->cut = headers->end > limit_;
         if (headers->fragment_offset == 0) transport(*headers);
         return headers;
     }
@@ -171,7 +174,7 @@ class Parser {
     }
 
     void transport(Headers& h) {
-        const std::size_t limit = std::min(h.end, frame_.size());
+        const std::size_t limit = std::min(h.end, limit_);
         const auto reaches = [&](std::size_t size) { return h.l4_offset + size <= limit; };
         if ((h.protocol == IPPROTO_TCP || h.protocol == IPPROTO_UDP) && reaches(4)) {
             h.sport = read16(frame_, h.l4_offset);
@@ -184,6 +187,7 @@ class Parser {
     }
 
     ByteView frame_;
+    std::size_t limit_; // where what is read ends
     View view_;
 };
 
