@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// Who else is on the way of our packets: other tc and XDP programs, and what the device does.
+// What else handles our packets: other tc and XDP programs, and what the device does.
 #pragma once
 
 #include "doctor/finding.hpp"

@@ -163,7 +163,8 @@ Result<void> CgroupEngine::change(PolicyContent& content) {
         return failure("grants need kernel 5.12",
                        "use a rule instead, such as 80:3000: the program still binds 80, and "
                        "remote clients come by `bpfport attach INTERFACE 80:3000`");
-    // Who is sent elsewhere is told what he asked for by the root cgroup's programs: first they.
+    // The root cgroup's programs come first: a client whose connect() is redirected asks them for
+    // its peer's name.
     if (auto there = content.has_local_clients() ? ensure_root_programs(*store_, kNeighbourPrograms)
                                                  : ensure_host(*store_);
         !there)

@@ -171,7 +171,7 @@ Result<void> add_guards(Store& store, const GuardRequest& request, const std::ve
             each_port(rule.listen(),
                       [&](std::uint16_t port) { put(port, rule.protocol(), reserved); });
     }
-    // Who was quicker than the guard.
+    // A socket bound between the first look and the guard's entry.
     if (done && request.owner) done = check_holders(*request.owner, rules);
     if (done) return done;
     for (const auto& [key, entry] : before)

@@ -26,7 +26,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr HookSpec kNeighbourHooks[] = {
-    // Who is sent elsewhere must be told what he asked for: answers first.
+    // In this order: a client whose call is redirected must find the hooks that answer for its peer.
     {"n_peername4", BPF_CGROUP_INET4_GETPEERNAME}, {"n_peername6", BPF_CGROUP_INET6_GETPEERNAME},
     {"n_recvmsg4", BPF_CGROUP_UDP4_RECVMSG},       {"n_recvmsg6", BPF_CGROUP_UDP6_RECVMSG},
     {"n_sendmsg4", BPF_CGROUP_UDP4_SENDMSG},       {"n_sendmsg6", BPF_CGROUP_UDP6_SENDMSG},
@@ -66,7 +66,7 @@ bool is_linked(const fs::path& directory, const HookSpec& hook) {
     return info && info->target && info->program_id;
 }
 
-// Whatever somebody has detached or removed.
+// Makes the links and programs again that were detached or unpinned.
 Result<void> restore_links(Store& store, const RootPrograms& programs) {
     auto directory = store.path(programs.directory);
     for (const auto& hook : programs.hooks) {

@@ -78,7 +78,7 @@ bool any_sklookup(const std::vector<InstalledRule>& rules) {
     return std::ranges::any_of(rules, is_sklookup);
 }
 
-// Who begins to listen is noticed before anything is steered.
+// The sockops program comes first, so that no listener is missed once connections are steered.
 Result<void> SklookupEngine::make(const Instance& instance) {
     auto support = probe_sklookup();
     if (!support.usable) return failure(support.why_not, "--engine tc serves every rule");

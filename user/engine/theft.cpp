@@ -14,7 +14,7 @@ bool takes_from(const InstalledRule& rule, const Socket& socket) {
     if (!rule.rule.listen().contains(socket.local_port)) return false;
     if (rule.rule.local() && !socket.local.is_any() && *rule.rule.local() != socket.local)
         return false;
-    // Who is bound to lo serves local clients, whatever the rule's interface.
+    // A listener on lo serves local clients, whatever the rule's interface.
     if (socket.local.is_loopback())
         return !rule.has(BP_RULE_NO_LOCAL) && !keeps_address(rule, socket);
     return !socket.ifindex || !rule.ifindex || socket.ifindex == rule.ifindex;

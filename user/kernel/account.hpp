@@ -22,8 +22,8 @@ struct Account {
 // A name or an id.
 Result<Account> find_account(std::string_view text);
 
-// Who called: the user behind sudo or doas, else the real user of this process. Root without sudo
-// is nobody in particular: an error.
+// The calling user: the one behind sudo or doas, else the real user of this process. Root without sudo
+// tells no user: an error.
 Result<Account> calling_account();
 
 // Groups, user, HOME and USER; every capability set is empty afterwards unless it is root.

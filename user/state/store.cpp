@@ -40,8 +40,7 @@ Result<void> remove_pins(const fs::path& directory) {
     return remove_empty(directory);
 }
 
-// Who owns the directory may rename and remove what is in it, hold its lock, or put pins of his own
-// there. In a bpffs of mode 1777, which is its default, any user may have made it before us.
+// The directory's owner may rename and remove what is in it, hold its lock, or put other pins there. In a bpffs of mode 1777, which is its default, any user may have made it before us.
 Result<void> check_owner(const fs::path& root, const Fd& directory) {
     struct stat own {
     }, parent{};
