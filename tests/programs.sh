@@ -52,6 +52,8 @@ if [[ ${1:-} == --inside ]]; then # in the mount namespace of one program
         >"$log" 2>&1 || { echo "$name can't-be-installed" && exit 1; }
     version=$(chroot "$root/root" dpkg-query -W -f '${Version}' "${packages[0]}")
 
+    mkdir -p /run/netns
+    mount -t tmpfs tmpfs /run/netns # the names, too, go with this mount namespace
     for ns in "$server" "$client"; do
         ip netns add "$ns"
         ip -n "$ns" link set lo up
