@@ -16,7 +16,6 @@
 #include "doctor/probe.hpp"
 #include "doctor/rule_checks.hpp"
 #include "firewall/read_firewall.hpp"
-#include "kernel/signed_sockets.hpp"
 #include "kernel/sysctl.hpp"
 #include "state/unreadable.hpp"
 
@@ -38,7 +37,6 @@ Result<NetworkFacts> network_facts() {
     auto addresses = interface_addresses();
     if (!addresses) return std::unexpected(addresses.error());
     facts.network = {facts.host.interfaces, std::move(*addresses), {}, ipsec_policies()};
-    if (auto found = signed_listeners()) facts.signed_listeners = std::move(*found);
     facts.forwards_v4 = read_net_sysctl("ipv4/ip_forward").value_or("0") == "1";
     facts.forwards_v6 = read_net_sysctl("ipv6/conf/all/forwarding").value_or("0") == "1";
     return facts;

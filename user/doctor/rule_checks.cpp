@@ -107,8 +107,7 @@ void check_sockname(const RuleStatus& rule, Findings& findings) {
 }
 
 void check_signatures(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
-    auto why = why_signatures_fail(rule.rule, target_listeners(rule.rule, facts.host.listeners),
-                                   facts.signed_listeners);
+    auto why = why_signatures_fail(rule.rule, facts.host.listeners);
     if (!why.empty()) add(findings, Severity::kBroken, rule, why, kSignedHint);
 }
 

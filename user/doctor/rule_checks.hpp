@@ -3,7 +3,6 @@
 // facts come in as values.
 #pragma once
 
-#include <set>
 #include <string>
 #include <vector>
 
@@ -16,7 +15,6 @@ namespace bpfport {
 struct NetworkFacts {
     HostFacts host;
     NetworkView network;
-    std::set<std::uint64_t> signed_listeners; // cookies, see kernel/signed_sockets.hpp
     bool forwards_v4 = false; // net.ipv4.ip_forward
     bool forwards_v6 = false; // net.ipv6.conf.all.forwarding
 };

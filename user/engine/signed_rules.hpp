@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// Rules whose target's listener wants signed segments, served by an engine that changes ports.
+// Rules whose target's listener wants signed segments, served by an engine that changes ports: a
+// signature covers the ports, so the receiver drops a segment whose port was changed.
 #pragma once
 
-#include <cstdint>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -11,11 +10,8 @@
 
 namespace bpfport {
 
-// What is wrong with such a rule, for a sentence; empty: nothing. `signed_ones`: the cookies of
-// signed_listeners().
-std::string why_signatures_fail(const InstalledRule& rule,
-                                const std::vector<const Listener*>& listeners,
-                                const std::set<std::uint64_t>& signed_ones);
+// What is wrong with such a rule, for a sentence; empty: nothing.
+std::string why_signatures_fail(const InstalledRule& rule, const std::vector<Listener>& listeners);
 inline constexpr const char* kSignedHint = "--engine sklookup changes no segment";
 
 // Of the rules that a plan puts in force.

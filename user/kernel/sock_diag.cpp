@@ -39,7 +39,7 @@ Result<std::vector<StoredSocket>> dump(const SocketQuery& query, std::optional<i
         body->sdiag_family = static_cast<std::uint8_t>(family);
         body->sdiag_protocol = query.protocol == Protocol::kTcp ? IPPROTO_TCP : IPPROTO_UDP;
         body->idiag_states = query.states;
-        // What tells of Multipath TCP comes along with INET_DIAG_INFO only. Not for connections on
+        // What tells of Multipath TCP and of keys comes along with INET_DIAG_INFO only. Not for connections on
         // record: it is the larger part of each answer.
         if (!map_fd) body->idiag_ext = 1U << (INET_DIAG_INFO - 1);
         // In a dump this is a filter, and the port is the only field of the id that is.
@@ -113,6 +113,9 @@ StoredSocket parse_socket(const inet_diag_msg& message, Bytes attributes, Protoc
             break;
         case INET_DIAG_ULP_INFO:
             socket.mptcp = is_mptcp(payload);
+            break;
+        case INET_DIAG_MD5SIG:
+            socket.md5 = true;
             break;
         case INET_DIAG_SK_BPF_STORAGES:
             result.value = storage_value(payload);

@@ -34,6 +34,9 @@ struct Socket {
     // A Multipath-TCP socket; it can't be put into a sockmap. Told to CAP_NET_ADMIN by some kernels
     // only, and not by stored_sockets().
     bool mptcp = false;
+    // Has a key for TCP MD5 signatures (RFC 2385; BGP uses them). Told to CAP_NET_ADMIN only, and not
+    // by stored_sockets(). The kernel does not report keys of TCP AO (RFC 5925).
+    bool md5 = false;
 };
 
 inline constexpr std::uint32_t kAllStates = 0xffffffff;
