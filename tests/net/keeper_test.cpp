@@ -44,8 +44,12 @@ struct Stub {
     static inline const ServerOptions kStub{.answer = "stub"};
 };
 
-std::string ask_stub(const Netns& netns, const Flavour& flavour) {
-    return ask(netns, {flavour.ipv6 ? "::1" : "127.0.0.53", 53}, flavour.transport);
+void expect_at_stub(const ClientServer& net, const std::string& answer) {
+    for (const Flavour& flavour : kFlavours) {
+        SCOPED_TRACE(flavour.text());
+        EXPECT_EQ(ask(net.server, {flavour.ipv6 ? "::1" : "127.0.0.53", 53}, flavour.transport),
+                  answer);
+    }
 }
 
 void expect_target_elsewhere(const ClientServer& net) {
@@ -59,6 +63,13 @@ void expect_target_elsewhere(const ClientServer& net) {
     EXPECT_EQ(ask(net.server, {"127.0.0.54", 53}, Transport::kTcp), "target");
 }
 
+void expect_kept(const ClientServer& net) {
+    expect_at_stub(net, "stub");
+    expect_target_elsewhere(net);
+    EXPECT_THAT(status(net.server).at("rules").at(0).at("notes").get<std::string>(),
+                HasSubstr("kept:127.0.0.53,::1"));
+}
+
 TEST_P(Keeper, AProgramKeepsItsLoopbackAddress) {
     const ClientServer net;
     const Target target(net.server);
@@ -70,13 +81,7 @@ TEST_P(Keeper, AProgramKeepsItsLoopbackAddress) {
         ASSERT_EQ(done.status, 0) << done.err;
         EXPECT_THAT(done.out, HasSubstr("listens on 127.0.0.53:53 and keeps that address"));
         EXPECT_THAT(done.out, HasSubstr("listens on [::1]:53 and keeps that address"));
-        for (const Flavour& flavour : kFlavours) {
-            SCOPED_TRACE(flavour.text());
-            EXPECT_EQ(ask_stub(net.server, flavour), "stub");
-        }
-        expect_target_elsewhere(net);
-        EXPECT_THAT(status(net.server).at("rules").at(0).at("notes").get<std::string>(),
-                    HasSubstr("kept:127.0.0.53,::1"));
+        expect_kept(net);
         EXPECT_THAT(tool(net.server, "doctor").out, HasSubstr("127.0.0.53:53 and keeps"));
         ASSERT_TRUE(works(net.server, "detach eth0"));
     }
@@ -88,19 +93,10 @@ TEST_P(Keeper, OneThatComesLaterKeepsItToo) {
     const Target target(net.server);
     ASSERT_TRUE(works(net.server, attach("eth0 53:5300/tcp+udp")));
     for (int round = 0; round < 2; ++round) {
-        for (const Flavour& flavour : kFlavours) {
-            SCOPED_TRACE(flavour.text());
-            EXPECT_EQ(ask_stub(net.server, flavour), "target") << "nobody keeps it";
-        }
+        expect_at_stub(net, "target"); // no program keeps it
         const Stub stub(net.server);
         if (round == 1) stub.bind_to_device();
-        for (const Flavour& flavour : kFlavours) {
-            SCOPED_TRACE(flavour.text());
-            EXPECT_EQ(ask_stub(net.server, flavour), "stub");
-        }
-        expect_target_elsewhere(net);
-        EXPECT_THAT(status(net.server).at("rules").at(0).at("notes").get<std::string>(),
-                    HasSubstr("kept:127.0.0.53,::1"));
+        expect_kept(net);
     }
     ASSERT_TRUE(works(net.server, "detach eth0"));
     EXPECT_TRUE(expect_kernel_empty({net.server}));
