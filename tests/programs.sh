@@ -16,6 +16,8 @@
 #   ask HOST PORT           asks it once; HOST is an address, $url_host the same for a URL; prints what it got
 #   expected='…'            a regular expression for that
 #
+# or takes some of these from tests/programs/common/.
+#
 # Exit status: 0, every cell is "ok"; 1, not; 77, can't be run here. Logs in build/programs/.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."

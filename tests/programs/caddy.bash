@@ -1,3 +1,4 @@
+. tests/programs/common/http.bash
 packages=(caddy curl)
 rule=80:3000
 expected='^the site$'
@@ -6,4 +7,3 @@ serve() {
     printf '{\n admin off\n http_port 3000\n}\nhttp:// {\n respond "the site"\n}\n' >/tmp/Caddyfile
     exec caddy run --config /tmp/Caddyfile --adapter caddyfile
 }
-ask() { curl -sS -m 10 "http://$url_host:$2/"; }

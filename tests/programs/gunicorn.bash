@@ -1,3 +1,4 @@
+. tests/programs/common/http.bash
 packages=(gunicorn curl)
 rule=80:3000
 expected='^the site$'
@@ -7,4 +8,3 @@ serve() {
     cd /tmp/app
     exec /usr/bin/gunicorn -b '[::]:3000' site_app:app
 }
-ask() { curl -sS -m 10 "http://$url_host:$2/"; }

@@ -1,3 +1,4 @@
+. tests/programs/common/http.bash
 packages=(haproxy curl)
 rule=80:3000
 expected='^the site 3000$'
@@ -14,4 +15,3 @@ frontend site
 C
     exec haproxy -db -f /tmp/haproxy.cfg
 }
-ask() { curl -sS -m 10 "http://$url_host:$2/"; }

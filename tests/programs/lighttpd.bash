@@ -1,3 +1,4 @@
+. tests/programs/common/http.bash
 packages=(lighttpd curl)
 rule=80:3000
 expected='^the site$'
@@ -8,4 +9,3 @@ serve() {
         '$SERVER["socket"] == "[::]:3000" { }' 'server.use-ipv6 = "disable"' >/tmp/lighttpd.conf
     exec lighttpd -D -f /tmp/lighttpd.conf
 }
-ask() { curl -sS -m 10 "http://$url_host:$2/"; }

@@ -1,3 +1,4 @@
+. tests/programs/common/http.bash
 packages=(nginx-light curl)
 rule=80:3000
 expected='^the site 3000$'
@@ -6,4 +7,3 @@ serve() {
         http { access_log off; server { listen [::]:3000 ipv6only=off; location / { return 200 "the site $server_port"; } } }' >/tmp/nginx.conf
     exec nginx -c /tmp/nginx.conf
 }
-ask() { curl -sS -m 10 "http://$url_host:$2/"; }

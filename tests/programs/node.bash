@@ -1,5 +1,5 @@
+. tests/programs/common/http.bash
 packages=(nodejs curl)
 rule=80:3000
 expected='^the site 3000$'
 serve() { exec node -e 'require("http").createServer((q, a) => a.end("the site " + q.socket.localPort)).listen(3000)'; }
-ask() { curl -sS -m 10 "http://$url_host:$2/"; }

@@ -1,3 +1,4 @@
+. tests/programs/common/http.bash
 packages=(tomcat10 curl)
 rule=80:8080
 expected='It works'
@@ -5,4 +6,3 @@ serve() {
     export CATALINA_HOME=/usr/share/tomcat10 CATALINA_BASE=/var/lib/tomcat10 CATALINA_TMPDIR=/tmp
     exec /usr/share/tomcat10/bin/catalina.sh run
 }
-ask() { curl -sS -m 10 "http://$url_host:$2/"; }

@@ -1,7 +1,5 @@
-# Asked by UDP, then by TCP.
+. tests/programs/common/dns.bash
 packages=(unbound bind9-dnsutils)
-rule=53:5300/tcp+udp
-expected=$'^192.0.2.80\n192.0.2.80$'
 serve() {
     cat >/tmp/unbound.conf <<'C'
 server:
@@ -20,4 +18,3 @@ remote-control:
 C
     exec unbound -d -c /tmp/unbound.conf
 }
-ask() { dig +time=2 +tries=3 +short @"$1" -p "$2" service.test A; dig +tcp +time=5 +tries=1 +short @"$1" -p "$2" service.test A; }

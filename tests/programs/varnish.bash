@@ -1,3 +1,4 @@
+. tests/programs/common/http.bash
 packages=(varnish curl)
 rule=80:6081
 expected='^the site 6081$'
@@ -6,4 +7,3 @@ serve() {
         'sub vcl_synth { synthetic("the site " + std.port(server.ip)); return (deliver); }' >/tmp/site.vcl
     exec varnishd -F -a :6081 -f /tmp/site.vcl -n /tmp/varnish -s malloc,16m
 }
-ask() { curl -sS -m 10 "http://$url_host:$2/"; }
