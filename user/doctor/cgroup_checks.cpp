@@ -32,7 +32,7 @@ void check_rule(const CgroupStatus& cgroup, const CgroupRuleStatus& rule, const 
     if (rule.overflow)
         add(Severity::kWarning,
             "there are more claimed ports than the kernel's map holds: connects of other programs to "
-            "some of this rule's are left alone",
+            "some of this rule's listen ports are not redirected",
             "use smaller ranges, or --no-local for those that only the cgroup itself needs");
     if (rule.rule.has(BP_POLICY_NO_LOCAL)) return;
     for (const auto& listener : facts.listeners)

@@ -67,8 +67,9 @@ bool lists_bound_sockets() {
 Result<void> check_unlisted(const Owner& owner, std::uint16_t port) {
     for (int family : {AF_INET, AF_INET6}) {
         if (bound_socket(family, port) || errno != EADDRINUSE) continue;
-        return failure(fmt::format("port {} may not be {}'s: a socket has it that doesn't listen, "
-                                   "and this kernel (before 6.8) does not tell whose it is",
+        return failure(fmt::format("port {} may belong to a user other than {}: a socket that "
+                                   "doesn't listen is bound to it, and this kernel (before 6.8) "
+                                   "does not report its owner",
                                    port, owner.to_string()),
                        "stop the program that has it bound");
     }
