@@ -49,7 +49,8 @@ std::vector<Way> ways() {
     return {{"direct", 3000, {}},
             {"tc", 80, attach("tc")},
             {"xdp", 80, attach("xdp")},
-            {"nft", 80,
+            {"nft",
+             80,
              {{"nft", "add", "table", "ip", "t"},
               {"nft", "add chain ip t c { type nat hook prerouting priority -100 ; }"},
               {"nft", "add rule ip t c udp dport 80 redirect to :3000"}}}};
@@ -79,7 +80,8 @@ Outcome measure(const Way& way, std::uint32_t frames) {
     // NAPI: how a veth takes frames that have no skb yet.
     if (run({"ethtool", "-K", "eth0", "gro", "on"}, {.netns = &net.server}).status != 0)
         throw std::runtime_error("ethtool -K eth0 gro on failed");
-    auto socket = open_socket(net.server, AF_INET, SOCK_DGRAM, {.source = Endpoint{"0.0.0.0", 3000}});
+    auto socket =
+        open_socket(net.server, AF_INET, SOCK_DGRAM, {.source = Endpoint{"0.0.0.0", 3000}});
     if (!socket) throw std::runtime_error(socket.error().message);
     for (const auto& command : way.set_up)
         if (const auto done = run(command, {.netns = &net.server}); done.status != 0)
@@ -94,8 +96,8 @@ Outcome measure(const Way& way, std::uint32_t frames) {
                                                                     inject_bpf::destroy);
     inject->rodata->out_ifindex = net.link.a.index();
     inject->rodata->port = htons(way.port);
-    std::copy_n(frame.begin() + 40, 2, reinterpret_cast<std::uint8_t*>(
-                                           const_cast<__u16*>(&inject->rodata->checksum)));
+    std::copy_n(frame.begin() + 40, 2,
+                reinterpret_cast<std::uint8_t*>(const_cast<__u16*>(&inject->rodata->checksum)));
     if (inject_bpf::load(inject.get()) != 0) throw std::runtime_error("load the source");
 
     xdp_md context{};

@@ -84,17 +84,14 @@ static struct bpf_object* load(const char* path) {
     return object;
 }
 
-static int quiet(enum libbpf_print_level level, const char* format, va_list args) {
-    return 0;
-}
+static int quiet(enum libbpf_print_level level, const char* format, va_list args) { return 0; }
 
 int main(int count, char** paths) {
     struct bpf_object* objects[16];
 
     libbpf_set_print(quiet);
     if (count < 2 || count > 16) return 2;
-    for (int i = 1; i < count; i++)
-        objects[i] = load(paths[i]);
+    for (int i = 1; i < count; i++) objects[i] = load(paths[i]);
     for (int round = 0; round < 3; round++)
         for (int i = 1; i < count; i++) {
             int program = bpf_program__fd(bpf_object__find_program_by_name(objects[i], "bp_tc_in"));

@@ -9,8 +9,8 @@
  * connect     the cgroup's own clients of 80 reach its own server
  * sendmsg     the same for datagrams
  */
-#include "lib/policy.h"
 #include "lib/asked.h"
+#include "lib/policy.h"
 #include "lib/told.h"
 #include "lib/watch.h"
 
@@ -173,22 +173,22 @@ static __always_inline int on_send(struct bpf_sock_addr* ctx, const struct call*
     return CALL_ALLOW;
 }
 
-#define PROGRAM(name, read, then)                                                                  \
-    int name(struct bpf_sock_addr* ctx)                                                            \
+#define PROGRAM(section, name, read, then)                                                         \
+    SEC(section) int name(struct bpf_sock_addr* ctx)                                               \
     {                                                                                              \
         struct call call = {};                                                                     \
                                                                                                    \
         return read(ctx, &call) ? then : CALL_ALLOW;                                               \
     }
 
-SEC("cgroup/bind4") PROGRAM(bp_bind4, read_call4, on_bind(ctx, &call))
-SEC("cgroup/bind6") PROGRAM(bp_bind6, read_call6, on_bind(ctx, &call))
-SEC("cgroup/getsockname4") PROGRAM(bp_sockname4, read_call4, on_getsockname(ctx, &call))
-SEC("cgroup/getsockname6") PROGRAM(bp_sockname6, read_call6, on_getsockname(ctx, &call))
-SEC("cgroup/connect4") PROGRAM(bp_connect4, read_call4, on_send(ctx, &call, COUNT_CONNECT))
-SEC("cgroup/connect6") PROGRAM(bp_connect6, read_call6, on_send(ctx, &call, COUNT_CONNECT))
-SEC("cgroup/sendmsg4") PROGRAM(bp_sendmsg4, read_call4, on_send(ctx, &call, COUNT_DATAGRAM))
-SEC("cgroup/sendmsg6") PROGRAM(bp_sendmsg6, read_call6, on_send(ctx, &call, COUNT_DATAGRAM))
+PROGRAM("cgroup/bind4", bp_bind4, read_call4, on_bind(ctx, &call))
+PROGRAM("cgroup/bind6", bp_bind6, read_call6, on_bind(ctx, &call))
+PROGRAM("cgroup/getsockname4", bp_sockname4, read_call4, on_getsockname(ctx, &call))
+PROGRAM("cgroup/getsockname6", bp_sockname6, read_call6, on_getsockname(ctx, &call))
+PROGRAM("cgroup/connect4", bp_connect4, read_call4, on_send(ctx, &call, COUNT_CONNECT))
+PROGRAM("cgroup/connect6", bp_connect6, read_call6, on_send(ctx, &call, COUNT_CONNECT))
+PROGRAM("cgroup/sendmsg4", bp_sendmsg4, read_call4, on_send(ctx, &call, COUNT_DATAGRAM))
+PROGRAM("cgroup/sendmsg6", bp_sendmsg6, read_call6, on_send(ctx, &call, COUNT_DATAGRAM))
 
 SEC("cgroup/post_bind4") int bp_post_bind4(struct bpf_sock* sk)
 {

@@ -79,21 +79,21 @@ static __always_inline int on_name(struct bpf_sock_addr* ctx, const struct call*
     return CALL_ALLOW;
 }
 
-#define PROGRAM(name, read, then)                                                                  \
-    int name(struct bpf_sock_addr* ctx)                                                            \
+#define PROGRAM(section, name, read, then)                                                         \
+    SEC(section) int name(struct bpf_sock_addr* ctx)                                               \
     {                                                                                              \
         struct call call = {};                                                                     \
                                                                                                    \
         return read(ctx, &call) && port_is_known(&call) ? then : CALL_ALLOW;                       \
     }
 
-SEC("cgroup/connect4") PROGRAM(bp_n_connect4, read_call4, on_send(ctx, &call, false))
-SEC("cgroup/connect6") PROGRAM(bp_n_connect6, read_call6, on_send(ctx, &call, false))
-SEC("cgroup/sendmsg4") PROGRAM(bp_n_sendmsg4, read_call4, on_send(ctx, &call, true))
-SEC("cgroup/sendmsg6") PROGRAM(bp_n_sendmsg6, read_call6, on_send(ctx, &call, true))
-SEC("cgroup/recvmsg4") PROGRAM(bp_n_recvmsg4, read_call4, on_name(ctx, &call))
-SEC("cgroup/recvmsg6") PROGRAM(bp_n_recvmsg6, read_call6, on_name(ctx, &call))
-SEC("cgroup/getpeername4") PROGRAM(bp_n_peername4, read_call4, on_name(ctx, &call))
-SEC("cgroup/getpeername6") PROGRAM(bp_n_peername6, read_call6, on_name(ctx, &call))
+PROGRAM("cgroup/connect4", bp_n_connect4, read_call4, on_send(ctx, &call, false))
+PROGRAM("cgroup/connect6", bp_n_connect6, read_call6, on_send(ctx, &call, false))
+PROGRAM("cgroup/sendmsg4", bp_n_sendmsg4, read_call4, on_send(ctx, &call, true))
+PROGRAM("cgroup/sendmsg6", bp_n_sendmsg6, read_call6, on_send(ctx, &call, true))
+PROGRAM("cgroup/recvmsg4", bp_n_recvmsg4, read_call4, on_name(ctx, &call))
+PROGRAM("cgroup/recvmsg6", bp_n_recvmsg6, read_call6, on_name(ctx, &call))
+PROGRAM("cgroup/getpeername4", bp_n_peername4, read_call4, on_name(ctx, &call))
+PROGRAM("cgroup/getpeername6", bp_n_peername6, read_call6, on_name(ctx, &call))
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -66,8 +66,8 @@ static __always_inline int carry_out(struct __sk_buff* skb, const struct packet*
 
 /* A packet whose destination port has a slot in the table. */
 static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p,
-                                         const struct l4* l4, const struct ports* ports,
-                                         __u16 slot, bool ethernet)
+                                         const struct l4* l4, const struct ports* ports, __u16 slot,
+                                         bool ethernet)
 {
     const struct bp_table_side* side = rules_side();
     struct query q = {};
@@ -78,17 +78,15 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
     if (ethernet && READ(skb, pkt_type) != PACKET_FOR_HOST) {
         count_outcome(BP_OUTCOME_OTHER_HOST);
         if (watched())
-            bp_tell(skb, packet_pack(p, PARSED),
-                    tell_ports(ports->source, ports->destination, 0), 0,
-                    happening(BP_EVENT_OUTCOME, BP_OUTCOME_OTHER_HOST));
+            bp_tell(skb, packet_pack(p, PARSED), tell_ports(ports->source, ports->destination, 0),
+                    0, happening(BP_EVENT_OUTCOME, BP_OUTCOME_OTHER_HOST));
         return TC_NEXT;
     }
     if (!header || !(header_length = l4_header_length(l4, p, header)) ||
         p->transport + p->claimed > READ(skb, len))
         return not_parsed(skb, PARSED_MALFORMED);
     q.opens = l4_opens(l4, header);
-    if (!packet_addresses(p, skb_data(skb), skb_end(skb), q.key.peer,
-                          q.key.local))
+    if (!packet_addresses(p, skb_data(skb), skb_end(skb), q.key.peer, q.key.local))
         return not_parsed(skb, PARSED_MALFORMED);
     q.key.peer_port = ports->source;
     q.listen_port = ports->destination;
@@ -155,8 +153,7 @@ static __always_inline int tc_in(struct __sk_buff* skb, __u32 link_header)
     return tc_in_matched(skb, &p, &l4, &ports, slot, link_header != 0);
 }
 
-static __always_inline void write_failed(struct __sk_buff* skb, const struct packet* p,
-                                         __u64 ports)
+static __always_inline void write_failed(struct __sk_buff* skb, const struct packet* p, __u64 ports)
 {
     count_outcome(BP_OUTCOME_WRITE_FAILED);
     if (watched())

@@ -118,8 +118,8 @@ class Bench {
         point_at(lab_.program(case_.program).get());
         const bool changed = one_run(3).frame != frame_;
         if (changed != (case_.peer == Peer::kClient))
-            throw std::runtime_error(fmt::format("{}: the frame was {}changed", case_.name,
-                                                 changed ? "" : "not "));
+            throw std::runtime_error(
+                fmt::format("{}: the frame was {}changed", case_.name, changed ? "" : "not "));
     }
 
   private:

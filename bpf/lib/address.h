@@ -10,7 +10,7 @@
 #include "bpfport/flow.h"
 #include "lib/kernel.h"
 
-#define FAMILY_V4 2 /* AF_INET */
+#define FAMILY_V4 2  /* AF_INET */
 #define FAMILY_V6 10 /* AF_INET6 */
 
 /* An IPv6 address of a context or of a struct bpf_sock: four fields of 32 bits (see READ). */

@@ -130,8 +130,7 @@ static __always_inline enum verdict admit_udp(struct __sk_buff* skb, struct quer
     if (owner == OWNER_KEEPER && rule_spares(rule, q->key.local))
         return leave(BP_OUTCOME_LISTEN_SOCKET);
     if ((rule->flags & BP_RULE_DRAINING) && !ours) return leave(BP_OUTCOME_DRAINING);
-    if (rule->on_absent != BP_ABSENT_RESET &&
-        bp_udp_owner(skb, q->target_port) == OWNER_NONE)
+    if (rule->on_absent != BP_ABSENT_RESET && bp_udp_owner(skb, q->target_port) == OWNER_NONE)
         return nobody_listens(rule);
     return ours ? REDIRECT : remember(q);
 }

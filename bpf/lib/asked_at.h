@@ -158,7 +158,8 @@ GLOBAL int bp_later_fragment(struct __sk_buff* skb, __u32 link_header)
     if (protocol != bpf_htons(ETH_P_IP) && protocol != bpf_htons(ETH_P_IPV6)) return 0;
     p.network = bounded(link_header, 0x1f);
     p.version = fragment_of(skb, p.network, &key.identification);
-    if (!p.version || !packet_addresses(&p, skb_data(skb), skb_end(skb), key.source, key.destination))
+    if (!p.version ||
+        !packet_addresses(&p, skb_data(skb), skb_end(skb), key.source, key.destination))
         return 0;
     to = bpf_map_lookup_elem(&bp_fragments, &key);
     return to && write_source(skb, &p, NULL, key.source, to->local);

@@ -23,8 +23,8 @@ static __always_inline bool is_settled(const struct bp_flow* flow, const struct 
                                        const struct bp_rule* rule)
 {
     return flow && flow->listen_port == q->listen_port &&
-           !(q->opens && (q->known_only || (rule->flags & BP_RULE_CAREFUL) ||
-                          rule_spares(rule, q->key.local)));
+           !(q->opens &&
+             (q->known_only || (rule->flags & BP_RULE_CAREFUL) || rule_spares(rule, q->key.local)));
 }
 
 /* The query's packet goes to a port that no rule takes here: another scope's listen port, or a target

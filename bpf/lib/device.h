@@ -44,8 +44,8 @@ static __always_inline bool is_shared(struct __sk_buff* skb)
 
     if (!device->rx_handler) return false;
     flags = BPF_CORE_READ_BITFIELD(device, priv_flags);
-    if (flags & (PRIVATE_FLAG(IFF_BRIDGE_PORT) | PRIVATE_FLAG(IFF_BONDING) |
-                 PRIVATE_FLAG(IFF_TEAM_PORT)))
+    if (flags &
+        (PRIVATE_FLAG(IFF_BRIDGE_PORT) | PRIVATE_FLAG(IFF_BONDING) | PRIVATE_FLAG(IFF_TEAM_PORT)))
         return false; /* their frames for others bear other addresses, or nobody's but ours */
     if (!(flags & PRIVATE_FLAG(IFF_MACVLAN_PORT))) return true;
     /* Of macvlan's modes only passthru shares the address, and makes the device promiscuous. But all
@@ -53,10 +53,7 @@ static __always_inline bool is_shared(struct __sk_buff* skb)
     return device->promiscuity || !READ(skb, ingress_ifindex);
 }
 #else
-static __always_inline bool is_shared(struct __sk_buff* skb)
-{
-    return false;
-}
+static __always_inline bool is_shared(struct __sk_buff* skb) { return false; }
 #endif
 
 #endif

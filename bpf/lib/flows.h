@@ -46,10 +46,7 @@ struct {
 const volatile __u32 bp_tick_shift = 10;
 #define IDLE_TICKS 30
 
-static __always_inline __u16 tick(void)
-{
-    return bpf_jiffies64() >> (bp_tick_shift & 31);
-}
+static __always_inline __u16 tick(void) { return bpf_jiffies64() >> (bp_tick_shift & 31); }
 
 static __always_inline bool in_use(const struct bp_flow* flow)
 {

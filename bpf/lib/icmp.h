@@ -24,7 +24,7 @@ struct quote {
     struct l4 l4;
     struct ports ports;
     __u32 error; /* offset of the ICMP header */
-    __u32 end;   /* of the error by its IP header; what a device padded the frame with lies past it */
+    __u32 end; /* of the error by its IP header; what a device padded the frame with lies past it */
     bool has_checksum;
 };
 
@@ -58,8 +58,8 @@ static __always_inline bool read_quote(struct __sk_buff* skb, const struct packe
 
 /* Changes the quoted port. When the quoted checksum changes with it, the two cancel in the ICMP
  * checksum; when there is none, the ICMP checksum takes the change. */
-static __always_inline bool rewrite_quote(struct __sk_buff* skb, const struct quote* q,
-                                          __u32 which, __be16 from, __be16 to)
+static __always_inline bool rewrite_quote(struct __sk_buff* skb, const struct quote* q, __u32 which,
+                                          __be16 from, __be16 to)
 {
     __u32 port = q->packet.transport + which;
     __u32 checksum = q->packet.transport + q->l4.checksum;
@@ -157,8 +157,7 @@ GLOBAL int bp_icmp_out(struct __sk_buff* skb, __u64 packed_error)
     key->target_port = q.ports.destination;
     flow = READ(skb, ingress_ifindex) ? NULL : flow_lookup(q.l4.proto, key);
     if (!flow && (slot & BP_SLOT_FORWARDED)) flow = forward_lookup(q.l4.proto, key);
-    if (!flow || !flow->listen_port || flow->target_port != q.ports.destination)
-        return NO_OUTCOME;
+    if (!flow || !flow->listen_port || flow->target_port != q.ports.destination) return NO_OUTCOME;
     listen_port = flow->listen_port;
     if (!rewrite_quote(skb, &q, DESTINATION_PORT, q.ports.destination, listen_port))
         return BP_OUTCOME_WRITE_FAILED;

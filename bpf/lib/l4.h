@@ -13,10 +13,10 @@
 #define DESTINATION_PORT 2
 
 struct l4 {
-    __u8 proto;            /* enum bp_proto */
-    __u8 header;           /* bytes of the fixed header */
-    __u8 checksum;         /* offset of the checksum */
-    bool zero_is_none;     /* a zero checksum means none, and zero is written as 0xffff */
+    __u8 proto;        /* enum bp_proto */
+    __u8 header;       /* bytes of the fixed header */
+    __u8 checksum;     /* offset of the checksum */
+    bool zero_is_none; /* a zero checksum means none, and zero is written as 0xffff */
 };
 
 /* False: a protocol without ports. */

@@ -14,12 +14,12 @@
 #include "lib/rules.h"
 
 enum owner {
-    OWNER_NONE,       /* no socket at all */
-    OWNER_LISTENER,   /* nobody yet, but somebody listens */
-    OWNER_KEEPER,     /* nobody yet, but somebody listens on this very loopback address */
-    OWNER_CLOSED,     /* a TIME_WAIT that a new SYN may replace */
-    OWNER_UNKNOWN,    /* a living connection that has no record: a handshake, or older than we are */
-    OWNER_DIRECT,     /* a living connection on record as direct */
+    OWNER_NONE,     /* no socket at all */
+    OWNER_LISTENER, /* nobody yet, but somebody listens */
+    OWNER_KEEPER,   /* nobody yet, but somebody listens on this very loopback address */
+    OWNER_CLOSED,   /* a TIME_WAIT that a new SYN may replace */
+    OWNER_UNKNOWN,  /* a living connection that has no record: a handshake, or older than we are */
+    OWNER_DIRECT,   /* a living connection on record as direct */
     OWNER_REDIRECTED, /* a living connection on record as ours */
 };
 

@@ -46,7 +46,8 @@ struct vlan_header {
 
 struct extension_header {
     __u8 next;
-    __u8 length; /* in units of 8 bytes, the first not counted; AH: of 4, the first two not counted */
+    __u8
+        length; /* in units of 8 bytes, the first not counted; AH: of 4, the first two not counted */
     __be16 fragment_offset; /* fragment header only */
 };
 
@@ -150,9 +151,9 @@ static __always_inline bool parse_straight(struct packet* p, void* data, void* e
 static __always_inline __u64 packet_pack(const struct packet* p, enum parsed parsed)
 {
     if (p->network > MAX_HEADERS || p->transport > MAX_HEADERS) return PARSED_OTHER;
-    return parsed | (p->tagged ? PACKED_TAGGED : 0) | (__u64)p->fragment << 3 | (__u64)p->version << 4 |
-           (__u64)p->protocol << 8 | (__u64)p->claimed << 16 | (__u64)p->network << 32 |
-           (__u64)p->transport << 48;
+    return parsed | (p->tagged ? PACKED_TAGGED : 0) | (__u64)p->fragment << 3 |
+           (__u64)p->version << 4 | (__u64)p->protocol << 8 | (__u64)p->claimed << 16 |
+           (__u64)p->network << 32 | (__u64)p->transport << 48;
 }
 
 static __always_inline enum parsed packet_unpack(struct packet* p, __u64 packed)

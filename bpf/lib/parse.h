@@ -151,8 +151,8 @@ static __always_inline enum parsed parse_ip(struct __sk_buff* skb, struct packet
     return packet_unpack(p, bp_parse(skb, at, 0));
 }
 
-static __always_inline bool read_ports(struct __sk_buff* skb, const struct packet* p,
-                                       struct l4* l4, struct ports* ports)
+static __always_inline bool read_ports(struct __sk_buff* skb, const struct packet* p, struct l4* l4,
+                                       struct ports* ports)
 {
     __u8* header;
 

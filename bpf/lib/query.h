@@ -20,11 +20,11 @@ struct query {
     __be16 target_port; /* out: where it goes */
     __u32 ifindex;      /* it arrived on */
     __u16 rule;
-    __u16 slot; /* of the destination port */
+    __u16 slot;      /* of the destination port */
     __u16 transport; /* offset of the packet's transport header */
     __u8 proto;
-    bool opens; /* a SYN or a datagram */
-    bool after_xdp; /* a datagram to a target port that our XDP program has seen first */
+    bool opens;      /* a SYN or a datagram */
+    bool after_xdp;  /* a datagram to a target port that our XDP program has seen first */
     bool known_only; /* connections on record go on, new ones are another engine's */
 };
 

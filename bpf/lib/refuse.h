@@ -28,8 +28,8 @@ static __always_inline bool reverse_network(struct __sk_buff* skb, const struct 
 
     __u8 new[2] = {hops, old[1]};
 
-    return !bpf_l3_csum_replace(skb, at + offsetof(struct iphdr, check), *(__u16*)old,
-                                *(__u16*)new, 2) &&
+    return !bpf_l3_csum_replace(skb, at + offsetof(struct iphdr, check), *(__u16*)old, *(__u16*)new,
+                                2) &&
            !bpf_skb_store_bytes(skb, at + offsetof(struct iphdr, ttl), new, sizeof(new), 0);
 }
 

@@ -35,9 +35,7 @@ static __always_inline bool flow_of_reply(struct __sk_buff* skb, const struct pa
     struct bp_flow* flow;
     bool forwarded = READ(skb, ingress_ifindex);
 
-    if (!packet_addresses(p, skb_data(skb), skb_end(skb), key.local,
-                          key.peer))
-        return false;
+    if (!packet_addresses(p, skb_data(skb), skb_end(skb), key.local, key.peer)) return false;
     key.peer_port = ports->destination;
     key.target_port = ports->source;
     flow = forwarded ? forward_lookup(l4->proto, &key) : flow_lookup(l4->proto, &key);

@@ -29,10 +29,7 @@ static __always_inline const struct bp_table_side* rules_side(void)
 }
 
 /* A port as an index. Verifiers before 6.14 don't know that a swap to 16 bits is bounded. */
-static __always_inline __u32 port_index(__be16 port)
-{
-    return bounded(bpf_ntohs(port), 0xffff);
-}
+static __always_inline __u32 port_index(__be16 port) { return bounded(bpf_ntohs(port), 0xffff); }
 
 static __always_inline const __u16* rules_set(const struct bp_table_side* side, __u16 slot)
 {
@@ -69,8 +66,8 @@ static __always_inline bool address_is_own(const __u8* address)
  * the search costs the verifier BP_SET_SIZE times over. */
 struct rule_scope {
     __u32 ifindex;
-    __u32 owner;     /* the interface whose rules apply as well; 0: those of all do */
-    __u8 forbidden;  /* flags of rules that don't apply */
+    __u32 owner;    /* the interface whose rules apply as well; 0: those of all do */
+    __u8 forbidden; /* flags of rules that don't apply */
 };
 
 static __always_inline struct rule_scope rule_scope(__u32 ifindex, const __u8* local)

@@ -20,7 +20,8 @@ struct {
 } bp_events SEC(".maps");
 
 /* WITHOUT_TRACE: for bench/trace_cost.sh, which measures what this costs when nobody watches. */
-static __always_inline bool watched(void) {
+static __always_inline bool watched(void)
+{
 #ifdef WITHOUT_TRACE
     return false;
 #endif
@@ -28,11 +29,10 @@ static __always_inline bool watched(void) {
 }
 
 /* Which event, as one argument: kind and enum bp_outcome (of BP_EVENT_OUTCOME). */
-static __always_inline __u32 happening(__u8 kind, __u8 outcome) {
-    return kind | outcome << 8;
-}
+static __always_inline __u32 happening(__u8 kind, __u8 outcome) { return kind | outcome << 8; }
 
-GLOBAL int bp_trace(__u32 what) {
+GLOBAL int bp_trace(__u32 what)
+{
     struct query* q = query();
     __u64 now = bpf_ktime_get_ns();
     struct bp_event* event;
@@ -66,19 +66,22 @@ GLOBAL int bp_trace(__u32 what) {
 }
 
 /* Counts an outcome of this CPU's query and tells who watches. */
-static __always_inline void note(__u8 outcome) {
+static __always_inline void note(__u8 outcome)
+{
     count_outcome(outcome);
     if (watched()) bp_trace(happening(BP_EVENT_OUTCOME, outcome));
 }
 
 /* The same for a query that is still on the stack. */
-static __always_inline void note_query(const struct query* q, __u8 outcome) {
+static __always_inline void note_query(const struct query* q, __u8 outcome)
+{
     count_outcome(outcome);
     if (watched() && ask(q)) bp_trace(happening(BP_EVENT_OUTCOME, outcome));
 }
 
 /* Counts a flow and tells who watches. */
-static __always_inline void note_flow(const struct query* q) {
+static __always_inline void note_flow(const struct query* q)
+{
     count_connection(q->rule);
     if (watched()) bp_trace(happening(BP_EVENT_FLOW, 0));
 }

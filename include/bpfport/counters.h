@@ -34,7 +34,7 @@ enum bp_flow_table {
 #define BP_ENUMERATOR(name, label) BP_FLOWS_##name,
     BP_FLOW_TABLES(BP_ENUMERATOR)
 #undef BP_ENUMERATOR
-    BP_FLOW_TABLE_COUNT,
+        BP_FLOW_TABLE_COUNT,
 };
 
 /* Map `outcomes`: per-CPU array, one __u64 each: by enum bp_outcome; behind those, by enum

@@ -26,12 +26,12 @@ enum bp_event_kind {
 #define BP_ENUMERATOR(name, label, text) BP_EVENT_##name,
     BP_EVENTS(BP_ENUMERATOR)
 #undef BP_ENUMERATOR
-    BP_EVENT_KINDS,
+        BP_EVENT_KINDS,
 };
 
 /* Fields that an event doesn't know are zero. Addresses in network order, IPv4 as v4-mapped. */
 struct bp_event {
-    __u64 time; /* CLOCK_MONOTONIC, ns */
+    __u64 time;   /* CLOCK_MONOTONIC, ns */
     __u64 cgroup; /* id of the cgroup whose attachment did it; cgroup events only */
     __u32 ifindex;
     __u16 rule;   /* id in the rule table */

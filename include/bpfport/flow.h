@@ -23,9 +23,10 @@ struct bp_flow_key {
 
 struct bp_flow {
     __be16 listen_port; /* what the peer sees; 0: it talks to target_port directly */
-    __be16 target_port; /* where it really goes: the old target while a changed rule's connections live */
-    __u16 rule;         /* id in the rule table, for counting */
-    __u16 seen;         /* UDP: when it was last used, in ticks (bpf/lib/flows.h) */
+    __be16
+        target_port; /* where it really goes: the old target while a changed rule's connections live */
+    __u16 rule;      /* id in the rule table, for counting */
+    __u16 seen;      /* UDP: when it was last used, in ticks (bpf/lib/flows.h) */
 };
 
 /* Map `asked_at`, by the key of a UDP flow without its local address: where the peer sent to last. */

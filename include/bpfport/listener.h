@@ -29,14 +29,14 @@ struct bp_listener_key {
 
 /* Follows 14 bytes of link-layer header in the packet that bp_find is run on. */
 struct bp_find {
-    __u8 address[16];  /* in: to look up; out: what the socket found is bound to */
+    __u8 address[16]; /* in: to look up; out: what the socket found is bound to */
     __be16 port;
-    __be16 peer_port;  /* varied until every member of a group has been met */
+    __be16 peer_port; /* varied until every member of a group has been met */
     __u8 proto;
-    __u8 slot;         /* out: where it is kept */
-    __u8 found;        /* out: 1: a listener is there */
+    __u8 slot;  /* out: where it is kept */
+    __u8 found; /* out: 1: a listener is there */
     __u8 reserved;
-    __s32 error;       /* out: why it can't be kept; 0: it is */
+    __s32 error; /* out: why it can't be kept; 0: it is */
 };
 
 #endif

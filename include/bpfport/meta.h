@@ -56,10 +56,10 @@ struct bp_attachment_meta {
 /* sklookup-<netns inode>/meta */
 struct bp_sklookup_meta {
     __u32 abi;
-    __u32 has_ifindex;   /* 1: the kernel tells the interface (5.17+) */
-    __u64 build;         /* hash of the object the programs came from */
+    __u32 has_ifindex; /* 1: the kernel tells the interface (5.17+) */
+    __u64 build;       /* hash of the object the programs came from */
     __u64 netns_cookie;
-    __u64 cgroup;        /* id of the cgroup below which listeners are noticed: the root */
+    __u64 cgroup; /* id of the cgroup below which listeners are noticed: the root */
 };
 
 #endif

@@ -12,16 +12,22 @@
     X(OTHER_HOST, "other_host", "left alone: link-layer destination is not this host")             \
     X(NOT_LOCAL, "not_local", "left alone: destination address is not of this host")               \
     X(MULTICAST, "multicast", "left alone: broadcast or multicast destination")                    \
-    X(OTHER_SCOPE, "other_scope", "left alone: rules on this port are for another interface or address") \
+    X(OTHER_SCOPE, "other_scope",                                                                  \
+      "left alone: rules on this port are for another interface or address")                       \
     X(TAGGED, "tagged", "left alone: VLAN tag, and the rule has no --vlan")                        \
     X(MALFORMED, "malformed", "left alone: truncated or inconsistent headers")                     \
-    X(LISTEN_SOCKET, "listen_socket", "left alone: a socket on the listen port itself owns the flow") \
+    X(LISTEN_SOCKET, "listen_socket",                                                              \
+      "left alone: a socket on the listen port itself owns the flow")                              \
     X(DRAINING, "draining", "left alone: new flow while the rule drains")                          \
-    X(ABSENT_PASSED, "absent_passed", "left alone: nobody listens on the target (--on-absent pass)") \
-    X(ABSENT_DROPPED, "absent_dropped", "dropped: nobody listens on the target (--on-absent drop)") \
-    X(ABSENT_RESET, "absent_reset", "refused: nobody listens on the target, and no packet went there (sklookup)") \
+    X(ABSENT_PASSED, "absent_passed",                                                              \
+      "left alone: nobody listens on the target (--on-absent pass)")                               \
+    X(ABSENT_DROPPED, "absent_dropped",                                                            \
+      "dropped: nobody listens on the target (--on-absent drop)")                                  \
+    X(ABSENT_RESET, "absent_reset",                                                                \
+      "refused: nobody listens on the target, and no packet went there (sklookup)")                \
     X(OLDER_DIRECT, "older_direct", "refused: an older direct connection holds the same tuple")    \
-    X(OLDER_REDIRECTED, "older_redirected", "refused: an older redirected connection holds the same tuple") \
+    X(OLDER_REDIRECTED, "older_redirected",                                                        \
+      "refused: an older redirected connection holds the same tuple")                              \
     X(EXCLUSIVE, "exclusive", "refused: direct client of an --exclusive target")                   \
     X(ICMP_IN, "icmp_in", "translated: ICMP error for the program behind the rule")                \
     X(ICMP_OUT, "icmp_out", "translated: ICMP error from this host to a client")                   \
@@ -32,7 +38,7 @@ enum bp_outcome {
 #define BP_ENUMERATOR(name, label, text) BP_OUTCOME_##name,
     BP_OUTCOMES(BP_ENUMERATOR)
 #undef BP_ENUMERATOR
-    BP_OUTCOME_COUNT,
+        BP_OUTCOME_COUNT,
 };
 
 #endif

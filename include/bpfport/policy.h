@@ -83,9 +83,9 @@ struct bp_cgroup_meta {
     __u32 flags;
     __u64 build; /* hash of the object the programs came from */
     __u64 cgroup;
-    __u64 created;    /* seconds since 1970 */
-    char scope[256];  /* as it was typed: unit:web.service, container:4f1c... */
-    char path[1024];  /* below the cgroup2 mount */
+    __u64 created;   /* seconds since 1970 */
+    char scope[256]; /* as it was typed: unit:web.service, container:4f1c... */
+    char path[1024]; /* below the cgroup2 mount */
 };
 
 #endif

@@ -35,9 +35,9 @@ enum bp_proto {
 #define BP_SLOT_EXCLUSIVE 0x4000      /* direct clients of this target are refused (reset) ... */
 #define BP_SLOT_EXCLUSIVE_DROP 0x2000 /* ... or dropped */
 #define BP_SLOT_ANY_EXCLUSIVE (BP_SLOT_EXCLUSIVE | BP_SLOT_EXCLUSIVE_DROP)
-#define BP_SLOT_FORWARDED 0x1000      /* replies forwarded by this host may be ours as well */
-#define BP_SLOT_STEERED 0x0800        /* a sklookup rule's target: who listens there is kept */
-#define BP_SLOT_DORMANT 0x0400        /* sklookup serves every rule here: tc sleeps, see `awake` */
+#define BP_SLOT_FORWARDED 0x1000 /* replies forwarded by this host may be ours as well */
+#define BP_SLOT_STEERED 0x0800   /* a sklookup rule's target: who listens there is kept */
+#define BP_SLOT_DORMANT 0x0400   /* sklookup serves every rule here: tc sleeps, see `awake` */
 
 enum bp_on_absent {
     BP_ABSENT_RESET = 0, /* rewritten all the same: the kernel's own RST or ICMP error answers */
@@ -65,33 +65,33 @@ enum bp_by_tc {
 };
 
 struct bp_rule {
-    __u8 address[16];     /* local address it is for; all zero: every address */
-    __u32 ifindex;        /* interface it is for; 0: every interface of the netns */
-    __u16 listen_first;   /* listen_first..listen_last map one to one to target_first.. */
+    __u8 address[16];   /* local address it is for; all zero: every address */
+    __u32 ifindex;      /* interface it is for; 0: every interface of the netns */
+    __u16 listen_first; /* listen_first..listen_last map one to one to target_first.. */
     __u16 listen_last;
     __u16 target_first;
     __u16 old_target_first; /* target before the last change, whose connections live on; 0: none */
-    __u8 proto;           /* enum bp_proto */
-    __u8 on_absent;       /* enum bp_on_absent */
-    __u16 flags;          /* enum bp_rule_flags */
-    __u32 engine;         /* enum bp_engine (meta.h) that serves it */
+    __u8 proto;             /* enum bp_proto */
+    __u8 on_absent;         /* enum bp_on_absent */
+    __u16 flags;            /* enum bp_rule_flags */
+    __u32 engine;           /* enum bp_engine (meta.h) that serves it */
     __u32 reserved;
 };
 
 struct bp_table_side {
-    __u16 ports[BP_PROTOS][65536];            /* BP_SLOT_*, by port in host order */
-    __u16 sets[BP_MAX_SETS][BP_SET_SIZE];     /* rule ids, 0 ends a set */
-    struct bp_rule rules[BP_MAX_RULES];       /* a free one has listen_first 0 */
+    __u16 ports[BP_PROTOS][65536];        /* BP_SLOT_*, by port in host order */
+    __u16 sets[BP_MAX_SETS][BP_SET_SIZE]; /* rule ids, 0 ends a set */
+    struct bp_rule rules[BP_MAX_RULES];   /* a free one has listen_first 0 */
 };
 
 struct bp_table {
-    __u32 active;  /* 0 or 1: the side in force */
-    __u32 last_id; /* the rule id given out last; for the loader */
+    __u32 active;          /* 0 or 1: the side in force */
+    __u32 last_id;         /* the rule id given out last; for the loader */
     struct bp_watch watch; /* whether anybody wants events (event.h) */
     struct bp_table_side side[2];
     /* The programs' own, not flipped: TCP target ports, in host order, with a listener that can't be
      * steered to (Multipath TCP). Set when it starts, cleared by the loader when it has gone. */
-    __u32 awake; /* one of by_tc is set, or was */
+    __u32 awake;       /* one of by_tc is set, or was */
     __u8 by_tc[65536]; /* enum bp_by_tc */
 };
 

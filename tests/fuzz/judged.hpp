@@ -19,8 +19,8 @@ inline void require_valid(const Firewall& firewall) {
 // Judging ends, and says why when it says anything.
 inline void require_judged(const Firewall& firewall) {
     for (bool ipv6 : {false, true})
-        for (const auto& arrival : {Arrival{Protocol::kTcp, 80, "eth0", ipv6},
-                                    Arrival{Protocol::kUdp, 53, "lo", ipv6}}) {
+        for (const auto& arrival :
+             {Arrival{Protocol::kTcp, 80, "eth0", ipv6}, Arrival{Protocol::kUdp, 53, "lo", ipv6}}) {
             Judgement judgement = judge(firewall, arrival);
             bool passes = judgement.verdict == FirewallVerdict::kPasses;
             require(passes == judgement.why.empty(), "a verdict has its reason", judgement.why);

@@ -82,8 +82,8 @@ void fuzz_round_trip(Bytes input) {
     mnl_attr_put(message, SK_DIAG_BPF_STORAGE_MAP_VALUE, length, input.data());
     mnl_attr_nest_end(message, storage);
     mnl_attr_nest_end(message, storages);
-    auto sockets = parse_sockets(
-        std::as_bytes(std::span(buffer.data(), message->nlmsg_len)), Protocol::kTcp);
+    auto sockets =
+        parse_sockets(std::as_bytes(std::span(buffer.data(), message->nlmsg_len)), Protocol::kTcp);
     require(sockets.size() == 1 && sockets[0].socket.inode == 99 &&
                 std::ranges::equal(std::as_bytes(std::span(sockets[0].value)), input),
             "a stored value is read back", name);

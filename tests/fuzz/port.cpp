@@ -17,8 +17,7 @@ using PortSet = std::bitset<65536>;
 PortSet set_of(const PortList& ports) {
     PortSet set;
     for (PortRange range : ports)
-        for (unsigned port = range.first; port <= range.last; port++)
-            set.set(port);
+        for (unsigned port = range.first; port <= range.last; port++) set.set(port);
     return set;
 }
 
@@ -41,8 +40,7 @@ void fuzz(Bytes input) {
         require(range->first <= range->last, "ends are ordered", text);
     constexpr std::size_t kMany = 16; // arithmetic on more finds nothing new, slowly
     if (auto ports = parse_port_list(text)) {
-        for (PortRange range : *ports)
-            require(range.first <= range.last, "ends are ordered", text);
+        for (PortRange range : *ports) require(range.first <= range.last, "ends are ordered", text);
         require(parse_port_list(to_string(*ports)) == *ports, "a list is read back", text);
         if (!ports->empty() && ports->size() <= kMany)
             fuzz_arithmetic({ports->begin() + 1, ports->end()}, ports->front(), text);

@@ -48,8 +48,9 @@ void fuzz_mountinfo(std::string_view text) {
     if (auto path = find_netns_mount(text, kInode))
         require(path->size() <= text.size(), "a path is not longer than its file", text);
     // The text as a mount point, as the kernel would write it.
-    auto line = fmt::format("1 1 0:3 / / rw - ext4 x rw\n100 26 0:4 net:[{}] {} rw - nsfs nsfs rw\n",
-                            kInode, escaped(text));
+    auto line =
+        fmt::format("1 1 0:3 / / rw - ext4 x rw\n100 26 0:4 net:[{}] {} rw - nsfs nsfs rw\n",
+                    kInode, escaped(text));
     require(find_netns_mount(line, kInode) == text, "a mount point is read back", text);
 }
 

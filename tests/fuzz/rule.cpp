@@ -36,8 +36,7 @@ void fuzz_text(std::string_view text) {
     if (!rules) return require_usage_error(rules.error());
     require(looks_like_rule(text), "what is read as a rule looks like one", text);
     require(rules->size() == 1 || rules->size() == 2, "a text is one rule, or two", text);
-    for (const Rule& rule : *rules)
-        require_valid(rule);
+    for (const Rule& rule : *rules) require_valid(rule);
     if (rules->size() == 2) {
         const Rule &tcp = rules->front(), &udp = rules->back();
         require(tcp.protocol() == Protocol::kTcp && udp.protocol() == Protocol::kUdp &&

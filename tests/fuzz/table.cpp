@@ -41,8 +41,7 @@ void fuzz_raw(Memory& memory, Bytes input) {
     std::memset(rules, 0, sizeof rules);
     std::memcpy(&rules[1], input.data(), std::min(input.size(), sizeof rules - sizeof rules[0]));
     auto found = table.rules();
-    for (const auto& rule : found)
-        require_valid(rule);
+    for (const auto& rule : found) require_valid(rule);
     std::memset(rules, 0, sizeof rules);
 }
 

@@ -22,9 +22,7 @@ void require_bpffs() {
         throw std::runtime_error("mount bpffs: " + error_text(errno));
 }
 
-std::string bpfport_binary() {
-    return BPFPORT_BINARY;
-}
+std::string bpfport_binary() { return BPFPORT_BINARY; }
 
 std::vector<std::string> bpfport_command(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), {bpfport_binary(), "--state", state_root()});

@@ -8,9 +8,7 @@
 
 namespace bpfport::test {
 
-void put8(Bytes& out, std::uint8_t value) {
-    out.push_back(value);
-}
+void put8(Bytes& out, std::uint8_t value) { out.push_back(value); }
 
 void put16(Bytes& out, std::uint16_t value) {
     put8(out, static_cast<std::uint8_t>(value >> 8));
@@ -22,9 +20,7 @@ void put32(Bytes& out, std::uint32_t value) {
     put16(out, static_cast<std::uint16_t>(value));
 }
 
-void put(Bytes& out, ByteView more) {
-    out.insert(out.end(), more.begin(), more.end());
-}
+void put(Bytes& out, ByteView more) { out.insert(out.end(), more.begin(), more.end()); }
 
 std::string hexdump(ByteView bytes, ByteView other) {
     constexpr std::size_t kLine = 16;

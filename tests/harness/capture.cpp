@@ -107,8 +107,7 @@ std::optional<Captured> Capture::next(const FrameFilter& filter,
 
 std::vector<Captured> Capture::all(const FrameFilter& filter, std::chrono::milliseconds quiet) {
     std::vector<Captured> out;
-    while (auto captured = next(filter, quiet))
-        out.push_back(std::move(*captured));
+    while (auto captured = next(filter, quiet)) out.push_back(std::move(*captured));
     return out;
 }
 

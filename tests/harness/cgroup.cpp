@@ -30,12 +30,8 @@ Cgroup::Cgroup() {
         throw std::runtime_error("mkdir " + path_ + ": " + error_text(errno));
 }
 
-Cgroup::~Cgroup() {
-    remove_cgroup(path_);
-}
+Cgroup::~Cgroup() { remove_cgroup(path_); }
 
-std::string Cgroup::name() const {
-    return path_.substr(path_.rfind('/'));
-}
+std::string Cgroup::name() const { return path_.substr(path_.rfind('/')); }
 
 } // namespace bpfport::test

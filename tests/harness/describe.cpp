@@ -69,8 +69,7 @@ std::string describe(ByteView frame, const Headers& h) {
 std::string describe(ByteView frame, Start start) {
     const View view = parse(frame, start);
     std::string out;
-    for (const std::uint16_t id : view.vlans)
-        out += fmt::format("vlan {} ", id);
+    for (const std::uint16_t id : view.vlans) out += fmt::format("vlan {} ", id);
     out += view.packet ? describe(frame, *view.packet) : "not IP";
     if (view.quoted) out += fmt::format(" about {{{}}}", describe(frame, *view.quoted));
     if (!view.problem.empty()) out += fmt::format(" [{}]", view.problem);

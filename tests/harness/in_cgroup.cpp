@@ -27,8 +27,6 @@ InCgroup::InCgroup(const Cgroup& cgroup) : before_(own_cgroup()) {
     if (!enter(cgroup.path())) throw std::runtime_error("can't enter cgroup " + cgroup.path());
 }
 
-InCgroup::~InCgroup() {
-    enter(before_);
-}
+InCgroup::~InCgroup() { enter(before_); }
 
 } // namespace bpfport::test

@@ -103,8 +103,7 @@ std::vector<std::string> kernel_holds(const NetnsList& namespaces, const CgroupL
     std::error_code ignored;
     for (const auto& entry : fs::directory_iterator(state_root(), ignored))
         things.push_back("pin " + entry.path().string());
-    for (const Netns& netns : namespaces)
-        add_netns(things, netns);
+    for (const Netns& netns : namespaces) add_netns(things, netns);
     for (const Cgroup& cgroup : cgroups) {
         const Fd fd(::open(cgroup.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         for (const Hook& hook : kCgroup)
@@ -122,8 +121,7 @@ testing::AssertionResult expect_kernel_empty(const NetnsList& namespaces, const 
         if (left.empty()) return testing::AssertionSuccess();
         if (std::chrono::steady_clock::now() >= end) {
             auto failure = testing::AssertionFailure() << "the kernel still holds:";
-            for (const std::string& thing : left)
-                failure << "\n  " << thing;
+            for (const std::string& thing : left) failure << "\n  " << thing;
             return failure;
         }
         std::this_thread::sleep_for(std::chrono::milliseconds(20));

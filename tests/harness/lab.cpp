@@ -82,8 +82,8 @@ template <typename T> void zero_per_cpu(const Fd& map, std::uint32_t entries) {
 InstalledRule installed(const LabRule& rule) {
     auto parsed = must(parse_rules(rule.text), rule.text);
     if (parsed.size() != 1) throw std::runtime_error("one rule at a time");
-    return {0, parsed.front(), rule.ifindex, BP_ENGINE_TC, rule.flags, rule.on_absent,
-            rule.old_target_first};
+    return {0,          parsed.front(), rule.ifindex,         BP_ENGINE_TC,
+            rule.flags, rule.on_absent, rule.old_target_first};
 }
 
 } // namespace
@@ -118,7 +118,8 @@ std::uint16_t Lab::rule_id(std::string_view text) const {
 }
 
 TestRun Lab::run(const char* program, const Bytes& frame, const TestRunOptions& options) const {
-    return netns_.run([&] { return must(test_run(pins_.at(program).get(), frame, options), "run"); });
+    return netns_.run(
+        [&] { return must(test_run(pins_.at(program).get(), frame, options), "run"); });
 }
 
 TestRun Lab::in(const Bytes& frame) const {
@@ -179,9 +180,9 @@ void Lab::forget() const {
 
 void Lab::own(const Address& address, unsigned ifindex) const {
     const ByteView bytes = address.bytes();
-    std::array<std::uint8_t, 16> key =
-        address.is_ipv6() ? bpfport::Address::from_v6(bytes.data()).bytes
-                          : bpfport::Address::from_v4(bytes.data()).bytes;
+    std::array<std::uint8_t, 16> key = address.is_ipv6()
+                                           ? bpfport::Address::from_v6(bytes.data()).bytes
+                                           : bpfport::Address::from_v4(bytes.data()).bytes;
     const std::uint32_t owner = ifindex;
     bpf_map_update_elem(pins_.at(pins::kAddresses).get(), key.data(), &owner, BPF_ANY);
 }

@@ -88,9 +88,7 @@ class Parser {
     }
 
   private:
-    [[nodiscard]] bool has(std::size_t at, std::size_t size) const {
-        return at + size <= limit_;
-    }
+    [[nodiscard]] bool has(std::size_t at, std::size_t size) const { return at + size <= limit_; }
 
     View stop(std::string problem) {
         view_.problem = std::move(problem);
@@ -199,11 +197,9 @@ bool acceptable(const std::optional<Headers>& h) {
 
 std::uint16_t ones_sum(ByteView bytes) {
     std::uint64_t sum = 0;
-    for (std::size_t i = 0; i + 1 < bytes.size(); i += 2)
-        sum += read16(bytes, i);
+    for (std::size_t i = 0; i + 1 < bytes.size(); i += 2) sum += read16(bytes, i);
     if (bytes.size() % 2 == 1) sum += bytes.back() * 256U;
-    while (sum >= 0x10000)
-        sum = sum % 0x10000 + sum / 0x10000;
+    while (sum >= 0x10000) sum = sum % 0x10000 + sum / 0x10000;
     return static_cast<std::uint16_t>(sum);
 }
 
@@ -225,12 +221,8 @@ std::uint16_t l4_checksum(ByteView frame, const Headers& h) {
     return h.protocol == IPPROTO_UDP && checksum == 0 ? std::uint16_t{0xffff} : checksum;
 }
 
-bool View::checksums_good() const {
-    return acceptable(packet) && acceptable(quoted);
-}
+bool View::checksums_good() const { return acceptable(packet) && acceptable(quoted); }
 
-View parse(ByteView frame, Start start) {
-    return Parser(frame).run(start);
-}
+View parse(ByteView frame, Start start) { return Parser(frame).run(start); }
 
 } // namespace bpfport::test

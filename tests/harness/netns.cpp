@@ -24,8 +24,7 @@ namespace {
 std::vector<std::string> words(const std::string& text) {
     std::istringstream in(text);
     std::vector<std::string> out;
-    for (std::string word; in >> word;)
-        out.push_back(word);
+    for (std::string word; in >> word;) out.push_back(word);
     return out;
 }
 
@@ -75,8 +74,7 @@ unsigned long Netns::inode() const {
 
 std::string Netns::ip(const std::string& arguments) const {
     std::vector<std::string> argv = {"ip", "-n", name_};
-    for (std::string& word : words(arguments))
-        argv.push_back(std::move(word));
+    for (std::string& word : words(arguments)) argv.push_back(std::move(word));
     const auto done = test::run(argv);
     if (done.status != 0)
         throw std::runtime_error(fmt::format("ip -n {} {}: {}", name_, arguments, done.err));

@@ -18,10 +18,8 @@ template <typename... F> struct Overload : F... { using F::operator()...; };
 
 // The Internet checksum's sum, folded but not inverted, going on from `sum`.
 std::uint16_t add_up(ByteView bytes, std::uint32_t sum = 0) {
-    for (std::size_t i = 0; i < bytes.size(); ++i)
-        sum += i % 2 == 0 ? bytes[i] << 8 : bytes[i];
-    while (sum > 0xffff)
-        sum = (sum & 0xffff) + (sum >> 16);
+    for (std::size_t i = 0; i < bytes.size(); ++i) sum += i % 2 == 0 ? bytes[i] << 8 : bytes[i];
+    while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
     return static_cast<std::uint16_t>(sum);
 }
 
@@ -241,9 +239,7 @@ Packet& Packet::append(const Packet& rest) {
     return *this;
 }
 
-Packet operator/(const Packet& outer, const Packet& inner) {
-    return Packet(outer).append(inner);
-}
+Packet operator/(const Packet& outer, const Packet& inner) { return Packet(outer).append(inner); }
 
 Bytes Packet::build() const {
     const auto is_network = [](const Layer& layer) {

@@ -68,8 +68,7 @@ struct Launch {
 [[noreturn]] void become(const Launch& launch) {
     ::setpgid(0, 0);
     // A shell that starts the tests in the background has them ignore these, and all they start.
-    for (const int number : {SIGINT, SIGQUIT})
-        ::signal(number, SIG_DFL);
+    for (const int number : {SIGINT, SIGQUIT}) ::signal(number, SIG_DFL);
     ::dup2(launch.in, STDIN_FILENO);
     ::dup2(launch.out, STDOUT_FILENO);
     ::dup2(launch.err, STDERR_FILENO);
@@ -111,8 +110,7 @@ Process::Process(const std::vector<std::string>& argv, const ProcessOptions& opt
                   .directory = options.directory.empty() ? nullptr : options.directory.c_str(),
                   .uid = options.uid,
                   .parent = ::getpid()};
-    for (const std::string& word : argv)
-        launch.argv.push_back(const_cast<char*>(word.c_str()));
+    for (const std::string& word : argv) launch.argv.push_back(const_cast<char*>(word.c_str()));
     launch.argv.push_back(nullptr);
 
     pid_ = ::fork();
@@ -148,9 +146,7 @@ bool Process::reap(std::chrono::milliseconds patience) {
     return true;
 }
 
-bool Process::running() {
-    return !reap(0ms);
-}
+bool Process::running() { return !reap(0ms); }
 
 void Process::signal(int number) const {
     if (!status_) ::kill(pid_, number);

@@ -49,9 +49,7 @@ Server::Server(const Netns& netns, const Endpoint& at, int type, const ServerOpt
     : options_(options), socket_(open_at(netns, at, type, options)),
       wake_(::eventfd(0, EFD_CLOEXEC)) {}
 
-Server::~Server() {
-    stop();
-}
+Server::~Server() { stop(); }
 
 void Server::start(void (*loop)(Server&)) {
     thread_ = std::thread([this, loop] { loop(*this); });
@@ -85,9 +83,7 @@ TcpServer::TcpServer(const Netns& netns, const Endpoint& at, const ServerOptions
     start([](Server& self) { static_cast<TcpServer&>(self).serve(); });
 }
 
-TcpServer::~TcpServer() {
-    stop();
-}
+TcpServer::~TcpServer() { stop(); }
 
 void TcpServer::serve() {
     std::map<int, Connection> connections;
@@ -130,9 +126,7 @@ UdpServer::UdpServer(const Netns& netns, const Endpoint& at, const ServerOptions
     start([](Server& self) { static_cast<UdpServer&>(self).serve(); });
 }
 
-UdpServer::~UdpServer() {
-    stop();
-}
+UdpServer::~UdpServer() { stop(); }
 
 void UdpServer::serve() {
     std::string buffer(65536, '\0');

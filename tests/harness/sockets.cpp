@@ -63,12 +63,8 @@ Result<Fd> open_socket(const Netns& netns, int family, int type, const SocketOpt
     return socket;
 }
 
-Endpoint local_endpoint(const Fd& socket) {
-    return name_of(socket, ::getsockname);
-}
-Endpoint peer_endpoint(const Fd& socket) {
-    return name_of(socket, ::getpeername);
-}
+Endpoint local_endpoint(const Fd& socket) { return name_of(socket, ::getsockname); }
+Endpoint peer_endpoint(const Fd& socket) { return name_of(socket, ::getpeername); }
 
 Result<TcpClient> TcpClient::connect(const Netns& netns, const Endpoint& server,
                                      const SocketOptions& options) {

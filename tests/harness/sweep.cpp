@@ -85,9 +85,7 @@ bool is_dead(pid_t pid) {
     return !lock || ::flock(lock.get(), LOCK_EX | LOCK_NB) == 0;
 }
 
-std::string own_state_root() {
-    return fmt::format("{}/bp-test-{}", kBpffs, ::getpid());
-}
+std::string own_state_root() { return fmt::format("{}/bp-test-{}", kBpffs, ::getpid()); }
 
 // Pinned state of this test is named by the inode of its namespace or cgroup. It must go before the
 // namespace does: inodes are used again at once.

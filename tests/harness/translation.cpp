@@ -24,8 +24,7 @@ std::uint16_t moved(std::uint16_t checksum, std::uint16_t sum_before, std::uint1
     std::uint32_t sum = static_cast<std::uint16_t>(~checksum);
     sum += static_cast<std::uint16_t>(~sum_before);
     sum += sum_after;
-    while (sum > 0xffff)
-        sum = sum % 0x10000 + sum / 0x10000;
+    while (sum > 0xffff) sum = sum % 0x10000 + sum / 0x10000;
     return static_cast<std::uint16_t>(~sum);
 }
 

@@ -34,8 +34,8 @@ TEST_P(OnAbsent, UntilSomebodyListens) {
     const auto& [choice, answer, listen_owner, counted] = absent;
     REQUIRE_ENGINE(engine);
     const ClientServer net(false);
-    const std::string attach = std::string("attach eth0 80:3000/tcp+udp --on-absent ") + choice +
-                               " --engine " + engine;
+    const std::string attach =
+        std::string("attach eth0 80:3000/tcp+udp --on-absent ") + choice + " --engine " + engine;
     if (steers(engine) && choice == std::string_view("drop")) {
         EXPECT_TRUE(refuses(net.server, attach, 1,
                             {"a socket can only be refused", "--engine tc serves it"}));

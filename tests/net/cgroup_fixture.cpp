@@ -42,9 +42,7 @@ void CgroupTest::must(std::vector<std::string> arguments) const {
     EXPECT_EQ(result.status, 0) << testing::PrintToString(arguments) << "\n" << result.err;
 }
 
-std::string CgroupTest::status() const {
-    return bp({"status", "--json"}).out;
-}
+std::string CgroupTest::status() const { return bp({"status", "--json"}).out; }
 
 std::string CgroupTest::entries() const {
     std::vector<std::string> names;
@@ -53,8 +51,7 @@ std::string CgroupTest::entries() const {
         names.push_back(entry.path().filename());
     std::ranges::sort(names);
     std::string text;
-    for (const auto& name : names)
-        text += (text.empty() ? "" : " ") + name;
+    for (const auto& name : names) text += (text.empty() ? "" : " ") + name;
     return text;
 }
 

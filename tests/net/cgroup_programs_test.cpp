@@ -21,9 +21,7 @@ struct ProgramCase {
     std::uint16_t port = 80;
 };
 
-void PrintTo(const ProgramCase& c, std::ostream* out) {
-    *out << c.name;
-}
+void PrintTo(const ProgramCase& c, std::ostream* out) { *out << c.name; }
 
 const std::vector<std::string> kCurl{
     "curl", "-sS", "--retry", "3", "--retry-connrefused", "http://127.0.0.1/"};

@@ -16,9 +16,7 @@ struct RuleCase {
     bool mptcp = false;
 };
 
-void PrintTo(const RuleCase& c, std::ostream* out) {
-    *out << c.description;
-}
+void PrintTo(const RuleCase& c, std::ostream* out) { *out << c.description; }
 
 class CgroupRule : public CgroupTest, public testing::WithParamInterface<RuleCase> {
   protected:

@@ -111,8 +111,7 @@ TEST_F(CgroupRun, ExitStatusAndSignalsAreTheCommands) {
     EXPECT_EQ(run_in({"--grant", "80", "--", "true"}).status, 2) << "root, and no sudo: as whom?";
 
     Process sleeper(words({"--user", "nobody", "--grant", "80", "--", "sleep", "1000"}), options());
-    for (int i = 0; i < 500 && run_cgroups().empty(); i++)
-        std::this_thread::sleep_for(20ms);
+    for (int i = 0; i < 500 && run_cgroups().empty(); i++) std::this_thread::sleep_for(20ms);
     std::this_thread::sleep_for(100ms);
     sleeper.signal(SIGINT);
     EXPECT_EQ(sleeper.wait().status, 128 + SIGINT) << "the program is the process that was started";
@@ -123,8 +122,7 @@ TEST_F(CgroupRun, TheTerminalIsTheCommands) {
     REQUIRE_PROGRAM("script");
     REQUIRE_PROGRAM("ps");
     std::string line;
-    for (const auto& word : words({"--user", "nobody", "--grant", "80", "--"}))
-        line += word + " ";
+    for (const auto& word : words({"--user", "nobody", "--grant", "80", "--"})) line += word + " ";
     auto result =
         test::run({"script", "-qec", line + "sh -c 'tty; ps -o stat= -p $$; exit 7'", "/dev/null"},
                   options());
@@ -179,8 +177,7 @@ TEST_F(CgroupRun, KillTheReaperAndTheCommand) {
             if (run_cgroups().empty() || reaper() == 0) return false;
             return early || !own_processes(run_cgroups().front()).empty();
         };
-        for (int i = 0; i < 5000 && !begun(); i++)
-            std::this_thread::sleep_for(early ? 1ms : 20ms);
+        for (int i = 0; i < 5000 && !begun(); i++) std::this_thread::sleep_for(early ? 1ms : 20ms);
         const pid_t pid = reaper();
         ASSERT_GT(pid, 1);
         ::kill(pid, SIGTERM);

@@ -34,8 +34,7 @@ class CgroupWatch : public CgroupTest {
             server_ = std::make_unique<TcpServer>(*netns, Endpoint{"127.0.0.1", 80});
             ASSERT_TRUE(TcpClient::connect(*netns, {"127.0.0.1", 80}));
         }
-        for (int i = 0; i < 2; i++)
-            ASSERT_TRUE(TcpClient::connect(*netns, {"127.0.0.1", 80}));
+        for (int i = 0; i < 2; i++) ASSERT_TRUE(TcpClient::connect(*netns, {"127.0.0.1", 80}));
         ASSERT_EQ(bind_errno(*netns, {cgroup.get(), kNobody, {"::1", 90}}), 0);
         ASSERT_NE(bind_errno(*netns, {nullptr, kNobody, {"127.0.0.2", 3000}}), 0);
     }
@@ -168,15 +167,13 @@ TEST_F(CgroupWatch, StatusCountsAndShowsWhatWasChosen) {
     EXPECT_THAT(bp({"status"}).out, HasSubstr(scope_));
 
     const Cgroup second, third;
-    for (const auto* one : {&second, &third})
-        must({"attach", "cgroup:" + one->name(), "443:auto"});
+    for (const auto* one : {&second, &third}) must({"attach", "cgroup:" + one->name(), "443:auto"});
     std::set<std::string> chosen;
     now = nlohmann::json::parse(status());
     for (const auto& one : now["cgroups"])
         if (one["rules"][0]["auto"] == true) chosen.insert(one["rules"][0]["rule"]);
     EXPECT_EQ(chosen.size(), 2U) << "each has a target of its own";
-    for (const auto& text : chosen)
-        EXPECT_THAT(bp({"status"}).out, HasSubstr(text));
+    for (const auto& text : chosen) EXPECT_THAT(bp({"status"}).out, HasSubstr(text));
 }
 
 TEST_F(CgroupWatch, DoctorSaysWhatIsMissing) {

@@ -10,7 +10,8 @@ namespace bpfport::test {
 namespace {
 
 constexpr auto kServer = ClientServer::server_address;
-constexpr const char* kNoWayOut = "our program on the way out is gone: replies keep the target port";
+constexpr const char* kNoWayOut =
+    "our program on the way out is gone: replies keep the target port";
 
 void tc(const Netns& netns, const std::string& words) {
     const auto done = run({"sh", "-c", "exec tc " + words}, {.netns = &netns});
@@ -101,9 +102,10 @@ TEST_F(NetTest, AFilterForTheWayOutOnAnIngressQdiscIsNone) {
     tc(net.server, "qdisc add dev eth0 ingress");
     for (const auto& [parent, priority, program] :
          {std::tuple("ffff:fff3", 0xfffe, "tc_out"), std::tuple("ffff:fff2", 1, "tc_in")})
-        tc(net.server, fmt::format("filter add dev eth0 parent {} prio {} handle 0xb9f protocol all "
-                                   "bpf da object-pinned {}/{}",
-                                   parent, priority, programs, program));
+        tc(net.server,
+           fmt::format("filter add dev eth0 parent {} prio {} handle 0xb9f protocol all "
+                       "bpf da object-pinned {}/{}",
+                       parent, priority, programs, program));
     EXPECT_THAT(hook_of(net.server, "eth0").at("lost").get<std::string>(), HasSubstr(kNoWayOut));
     // Nothing of it stays, and nobody waits for an answer.
     EXPECT_TRUE(refuses(net.server, "attach eth0 80:3000 --hook clsact", 1, {"ingress qdisc"}));

@@ -40,10 +40,8 @@ class Holders {
     Holders(const Holders&) = delete;
     Holders& operator=(const Holders&) = delete;
     ~Holders() {
-        for (const pid_t pid : pids_)
-            ::kill(pid, SIGKILL);
-        for (const pid_t pid : pids_)
-            ::waitpid(pid, nullptr, 0);
+        for (const pid_t pid : pids_) ::kill(pid, SIGKILL);
+        for (const pid_t pid : pids_) ::waitpid(pid, nullptr, 0);
         ::munmap(count_, sizeof(Count));
     }
 

@@ -99,8 +99,6 @@ bool TcpPeer::ask(const std::string& line) {
     return heard;
 }
 
-void TcpPeer::reset() {
-    send(segment(kRst | kAck));
-}
+void TcpPeer::reset() { send(segment(kRst | kAck)); }
 
 } // namespace bpfport::test

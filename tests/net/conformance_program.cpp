@@ -37,8 +37,7 @@ std::string quoted(const std::string& read) {
     if (read.size() > 40)
         return fmt::format("{} bytes, {:x}", read.size(), std::hash<std::string>{}(read));
     std::string out = "'";
-    for (const char c : read)
-        out += c == '\n' ? '/' : c;
+    for (const char c : read) out += c == '\n' ? '/' : c;
     return out + "'";
 }
 
@@ -128,15 +127,13 @@ bool Program::has_accepted(std::size_t count) const {
 
 std::vector<ProgramLine> Program::take() {
     const std::scoped_lock lock(mutex_);
-    for (const auto& [fd, connection] : connections_)
-        over(connection, "still open");
+    for (const auto& [fd, connection] : connections_) over(connection, "still open");
     connections_.clear();
     return std::exchange(lines_, {});
 }
 
 void Program::serve() {
-    while (!stopped_)
-        tend(-1, true);
+    while (!stopped_) tend(-1, true);
 }
 
 // Datagrams last: what became ready before one of them came has had its turn.
@@ -146,8 +143,7 @@ bool Program::tend(int timeout_ms, bool datagrams) {
                                  {listener_.get(), POLLIN, 0}};
     {
         const std::scoped_lock lock(mutex_);
-        for (const auto& [fd, connection] : connections_)
-            waits.push_back({fd, POLLIN, 0});
+        for (const auto& [fd, connection] : connections_) waits.push_back({fd, POLLIN, 0});
     }
     if (::poll(waits.data(), waits.size(), timeout_ms) <= 0) return false;
     stopped_ = waits[0].revents != 0;

@@ -17,9 +17,7 @@ constexpr std::uint16_t kFencePort = 9;
 constexpr Mac kClientMac{0x02, 0, 0, 0, 0, 0x0a};
 constexpr Mac kServerMac{0x02, 0, 0, 0, 0, 0x0b};
 
-Address fence_address(bool ipv6) {
-    return ipv6 ? "fd01::8" : "10.1.0.8";
-}
+Address fence_address(bool ipv6) { return ipv6 ? "fd01::8" : "10.1.0.8"; }
 
 // What the web says to type, for both families and protocols, and local clients too.
 constexpr auto kRedirect = R"(
@@ -81,13 +79,9 @@ void Stage::stop_redirecting() {
         throw std::runtime_error(done.message());
 }
 
-Packet Stage::ethernet() const {
-    return ethernet(kServerMac);
-}
+Packet Stage::ethernet() const { return ethernet(kServerMac); }
 
-Packet Stage::ethernet(const Mac& to) const {
-    return Ethernet{.dst = to, .src = kClientMac};
-}
+Packet Stage::ethernet(const Mac& to) const { return Ethernet{.dst = to, .src = kClientMac}; }
 
 Packet Stage::network_to(const Address& address) const {
     if (ipv6_) return Ipv6{.src = client(), .dst = address};
@@ -103,8 +97,7 @@ void Stage::send_too_big(const Captured& frame) const {
 }
 
 void Stage::send(const std::vector<Bytes>& frames) const {
-    for (const Bytes& frame : frames)
-        wire_.send(frame);
+    for (const Bytes& frame : frames) wire_.send(frame);
 }
 
 void Stage::begin(bool ipv6) {

@@ -42,12 +42,8 @@ struct Way {
     std::string attach;
 };
 
-inline std::string way_name(const testing::TestParamInfo<Way>& tested) {
-    return tested.param.name;
-}
-inline void PrintTo(const Way& way, std::ostream* out) {
-    *out << way.name;
-}
+inline std::string way_name(const testing::TestParamInfo<Way>& tested) { return tested.param.name; }
+inline void PrintTo(const Way& way, std::ostream* out) { *out << way.name; }
 
 struct NoRedirect : std::runtime_error { // this kernel has none
     using std::runtime_error::runtime_error;
@@ -140,7 +136,7 @@ class TcpPeer {
     // so many bytes of data.
     bool hear(std::uint8_t flags);
     bool hear_bytes(std::size_t bytes);
-    bool hear_answer(); // whatever it is
+    bool hear_answer();                 // whatever it is
     bool hear_again(std::size_t bytes); // data that came before, in one segment; patiently
 
     bool open(const Tcp& syn); // until the program has accepted

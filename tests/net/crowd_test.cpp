@@ -23,9 +23,7 @@ namespace {
 constexpr auto kServer = ClientServer::server_address;
 constexpr auto kRequest = "GET /small HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
-unsigned wanted() {
-    return quick_or_full(5000, 100'000);
-}
+unsigned wanted() { return quick_or_full(5000, 100'000); }
 
 // How requests ended, by what was seen: "200", "refused", ...
 class Tally {
@@ -119,8 +117,7 @@ TEST_P(Crowd, NoConnectionFails) {
             undisturbed.add(fetch_on(*open));
         }
     });
-    for (std::thread& thread : threads)
-        thread.join();
+    for (std::thread& thread : threads) thread.join();
     end = true;
     direct.join();
     same.join();

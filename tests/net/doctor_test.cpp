@@ -53,8 +53,7 @@ TEST_F(Doctor, AHealthyHost) {
     EXPECT_EQ(found.status, 0) << found.findings.dump(2);
     EXPECT_EQ(found.severity_of("runs tc programs"), "ok");
     EXPECT_EQ(found.severity_of("driver veth"), "ok");
-    for (const auto& one : found.findings)
-        EXPECT_NE(one["severity"], "broken") << one;
+    for (const auto& one : found.findings) EXPECT_NE(one["severity"], "broken") << one;
     EXPECT_EQ(examine(net.client).severity_of("nothing is attached"), "note");
 }
 
@@ -116,7 +115,8 @@ TEST_F(Doctor, ListenersThatCannotBeSteeredTo) {
         GTEST_SKIP() << "the kernel has no Multipath TCP";
     ASSERT_TRUE(works(net.server, "attach eth0 80:3000 --engine sklookup"));
     const TcpServer late(net.server, {"::", 3000}, {.mptcp = true});
-    EXPECT_EQ(examine(net.server).severity_of("uses Multipath TCP, which can't be steered to"), "broken");
+    EXPECT_EQ(examine(net.server).severity_of("uses Multipath TCP, which can't be steered to"),
+              "broken");
     EXPECT_EQ(ask(net.client, {"10.1.0.2", 80}, Transport::kTcp), "refused");
     ASSERT_TRUE(works(net.server, "attach eth0 80:3000 --engine auto"));
     const auto found = examine(net.server);

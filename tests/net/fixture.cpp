@@ -53,8 +53,7 @@ std::string ask_udp(const Netns& from, const Endpoint& server, const SocketOptio
 std::vector<std::string> split(const std::string& words) {
     std::istringstream in(words);
     std::vector<std::string> out;
-    for (std::string word; in >> word;)
-        out.push_back(word);
+    for (std::string word; in >> word;) out.push_back(word);
     return out;
 }
 
@@ -80,9 +79,7 @@ void PrintTo(const Mode& mode, std::ostream* out) {
     *out << mode.options() << (mode.tx_checksum ? ", tx checksum on" : ", tx checksum off");
 }
 
-std::string Mode::options() const {
-    return std::string("--hook ") + hook + " --engine " + engine;
-}
+std::string Mode::options() const { return std::string("--hook ") + hook + " --engine " + engine; }
 
 std::string ask(const Netns& from, const Endpoint& server, Transport transport,
                 const SocketOptions& options) {

@@ -13,7 +13,8 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 const volatile bool ipv6;
 const volatile bool udp;
 const volatile __u16 port; /* of the destination */
-const volatile bool acknowledges; /* each stranger sends its SYN, then an ACK of nothing it was sent */
+const volatile bool
+    acknowledges; /* each stranger sends its SYN, then an ACK of nothing it was sent */
 
 __u64 packets; /* made so far */
 

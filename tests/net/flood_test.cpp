@@ -38,22 +38,17 @@ std::string flood_name(const testing::TestParamInfo<FloodCase>& tested) {
     return text(tested.param);
 }
 
-void PrintTo(const FloodCase& one, std::ostream* out) {
-    *out << text(one);
-}
+void PrintTo(const FloodCase& one, std::ostream* out) { *out << text(one); }
 
 std::vector<FloodCase> flood_cases() {
     std::vector<FloodCase> cases;
     for (const Kind kind : {Kind::kSyn, Kind::kSynThenAck, Kind::kAck, Kind::kUdp})
         for (const std::uint16_t port : {80, 81, 3000})
-            for (const bool exclusive : {false, true})
-                cases.push_back({kind, port, exclusive});
+            for (const bool exclusive : {false, true}) cases.push_back({kind, port, exclusive});
     return cases;
 }
 
-std::uint32_t wanted() {
-    return quick_or_full(40'000, 10'000'000);
-}
+std::uint32_t wanted() { return quick_or_full(40'000, 10'000'000); }
 
 // What the kernel holds in objects and per CPU, but for the kinds that come and go with processes
 // and files: others on this machine start and end those. Of objects with a cache of their own, and
@@ -70,8 +65,7 @@ long kernel_memory_kb() {
     for (std::string line; std::getline(slabs, line);) {
         std::istringstream words(line);
         std::vector<std::string> field;
-        for (std::string word; words >> word;)
-            field.push_back(word);
+        for (std::string word; words >> word;) field.push_back(word);
         if (field.size() < 15 || field[0] == "#") continue;
         const bool others = std::ranges::any_of(kOthers, [&](std::string_view part) {
             return field[0].find(part) != std::string::npos;
@@ -122,8 +116,7 @@ class Flood : public NetTest, public testing::WithParamInterface<FloodCase> {
 
     static unsigned answering(std::vector<TcpClient>& connections) {
         unsigned count = 0;
-        for (TcpClient& connection : connections)
-            count += alive(connection, 100) ? 1 : 0;
+        for (TcpClient& connection : connections) count += alive(connection, 100) ? 1 : 0;
         return count;
     }
 
@@ -138,8 +131,7 @@ class Flood : public NetTest, public testing::WithParamInterface<FloodCase> {
     std::uint64_t packets_in() const {
         std::uint64_t sum = 0;
         const auto now = status(net_->server);
-        for (const auto& rule : now.at("rules"))
-            sum += rule.at("packets_in").get<std::uint64_t>();
+        for (const auto& rule : now.at("rules")) sum += rule.at("packets_in").get<std::uint64_t>();
         return sum;
     }
 
@@ -160,8 +152,7 @@ TEST_P(Flood, DisturbsNobody) {
 
     std::atomic<bool> end = false;
     std::thread newcomers([&] { come_and_go(end); });
-    for (const bool ipv6 : {false, true})
-        send(ipv6, wanted() / 2);
+    for (const bool ipv6 : {false, true}) send(ipv6, wanted() / 2);
     end = true;
     newcomers.join();
 

@@ -76,8 +76,7 @@ TEST_P(Lifecycle, DirectConnectionsSurviveAttachAndDetach) {
         ASSERT_TRUE(works(net.server, "detach eth0"));
     }
     EXPECT_TRUE(alive(idle));
-    for (const auto& transfer : transfers)
-        EXPECT_GT(transfer->finish(), 1U);
+    for (const auto& transfer : transfers) EXPECT_GT(transfer->finish(), 1U);
     EXPECT_TRUE(expect_kernel_empty({net.server}));
 }
 

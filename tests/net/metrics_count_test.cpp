@@ -45,9 +45,8 @@ unsigned exchange(UdpClient& client, unsigned count, const std::string& data) {
 
 class Families : public MetricsLab, public testing::WithParamInterface<bool> {};
 
-INSTANTIATE_TEST_SUITE_P(V4V6, Families, testing::Bool(), [](const auto& one) {
-    return std::string(one.param ? "v6" : "v4");
-});
+INSTANTIATE_TEST_SUITE_P(V4V6, Families, testing::Bool(),
+                         [](const auto& one) { return std::string(one.param ? "v6" : "v4"); });
 
 TEST_P(Families, CountsEveryDatagram) {
     const bool ipv6 = GetParam();
@@ -83,9 +82,10 @@ TEST_P(Families, CountsEveryConnection) {
     REQUIRE_PROGRAM("nft");
     const bool ipv6 = GetParam();
     const unsigned count = quick_or_full(300, 10'000);
-    client_nft("table inet wire {\n counter out {}\n counter in {}\n"
-               " chain o { type filter hook output priority 0; tcp dport 80 counter name out; }\n"
-               " chain i { type filter hook input priority 0; tcp sport 80 counter name in; }\n}\n");
+    client_nft(
+        "table inet wire {\n counter out {}\n counter in {}\n"
+        " chain o { type filter hook output priority 0; tcp dport 80 counter name out; }\n"
+        " chain i { type filter hook input priority 0; tcp sport 80 counter name in; }\n}\n");
     TcpServer server(net_->server, {ipv6 ? "::" : "0.0.0.0", 3000});
     attach({"eth0", "80:3000"});
     for (unsigned i = 0; i < count; i++) {
@@ -158,8 +158,8 @@ TEST_F(MetricsCount, RetransmittedSynIsNotASecondConnection) {
                " counter name lost drop; }\n}\n");
     TcpServer server(net_->server, {"0.0.0.0", 3000});
     attach({"eth0", "80:3000"});
-    auto client = TcpClient::connect(net_->client, {"10.1.0.2", 80},
-                                     {.timeout = std::chrono::seconds(20)});
+    auto client =
+        TcpClient::connect(net_->client, {"10.1.0.2", 80}, {.timeout = std::chrono::seconds(20)});
     ASSERT_TRUE(client) << client.error().message;
     ASSERT_EQ(client->echo("hello").value_or(""), "hello");
     EXPECT_EQ(counted("lost").packets, 1U);
@@ -233,7 +233,8 @@ TEST_F(MetricsCount, NewRuleCountsFromZero) {
     ASSERT_TRUE(client);
     ASSERT_EQ(exchange(*client, 10, "x"), 10U);
     std::vector<std::string> many = {"eth0"};
-    for (unsigned i = 0; i < 509; i++) many.push_back(fmt::format("{}:{}/udp", 1000 + i, 11000 + i));
+    for (unsigned i = 0; i < 509; i++)
+        many.push_back(fmt::format("{}:{}/udp", 1000 + i, 11000 + i));
     attach(many);
     ASSERT_EQ(bpfport(net_->server, {"detach", "eth0", "80:3000/udp"}).status, 0);
     attach({"eth0", "83:3000/udp"});

@@ -54,8 +54,7 @@ class Exporter : public MetricsLab {
         server_ = child_of(collector_->pid());
         ASSERT_GT(server_, 0);
         // It listens a moment before it knows its page.
-        for (int i = 0; i < 100 && scrape().empty(); i++)
-            std::this_thread::sleep_for(50ms);
+        for (int i = 0; i < 100 && scrape().empty(); i++) std::this_thread::sleep_for(50ms);
         ASSERT_FALSE(scrape().empty());
     }
     void TearDown() override {
@@ -170,8 +169,7 @@ TEST_F(Exporter, PromtoolFindsNothingToSay) {
     REQUIRE_PROGRAM("promtool");
     attach({"eth0", "80:3000/tcp+udp"});
     start();
-    for (const std::string& text :
-         {metrics(), bpfport({"metrics", "--all-netns"}).out, scrape()}) {
+    for (const std::string& text : {metrics(), bpfport({"metrics", "--all-netns"}).out, scrape()}) {
         auto checked = run({"promtool", "check", "metrics"}, {.input = text});
         EXPECT_EQ(checked.status, 0) << checked.err << checked.out << text;
         EXPECT_EQ(checked.out + checked.err, "");
@@ -192,7 +190,8 @@ TEST_F(Exporter, PrometheusKnowsHowManyRequestsWereMade) {
            "  static_configs: [{targets: ['127.0.0.1:9880']}]\n";
     std::optional<Process> prometheus;
     prometheus.emplace(
-        std::vector<std::string>{"prometheus", "--config.file=" + (home / "prometheus.yml").string(),
+        std::vector<std::string>{"prometheus",
+                                 "--config.file=" + (home / "prometheus.yml").string(),
                                  "--storage.tsdb.path=" + (home / "data").string(),
                                  "--web.listen-address=127.0.0.1:9090"},
         ProcessOptions{.netns = &net_->server});
@@ -205,9 +204,10 @@ TEST_F(Exporter, PrometheusKnowsHowManyRequestsWereMade) {
     std::string value, answer;
     for (int i = 0; i < 300 && value != std::to_string(requests); i++) {
         std::this_thread::sleep_for(200ms);
-        answer = http_get(net_->server, {"127.0.0.1", 9090},
-                          "/api/v1/query?query=sum(bpfport_connections_total%7Brule%3D%2280%3A3000%22"
-                          "%7D)");
+        answer =
+            http_get(net_->server, {"127.0.0.1", 9090},
+                     "/api/v1/query?query=sum(bpfport_connections_total%7Brule%3D%2280%3A3000%22"
+                     "%7D)");
         auto json = nlohmann::json::parse(answer, nullptr, false);
         if (json.is_discarded() || !json.contains("data")) continue;
         for (const auto& one : json["data"]["result"]) value = one["value"][1].get<std::string>();
@@ -218,7 +218,8 @@ TEST_F(Exporter, PrometheusKnowsHowManyRequestsWereMade) {
 }
 
 TEST_F(MetricsLab, OutputReplacesTheFileAtOnce) {
-    const fs::path directory = fs::temp_directory_path() / fmt::format("bpfport-out-{}", ::getpid());
+    const fs::path directory =
+        fs::temp_directory_path() / fmt::format("bpfport-out-{}", ::getpid());
     fs::create_directories(directory);
     const fs::path file = directory / "bpfport.prom";
     std::ofstream(file) << "old";
@@ -228,7 +229,8 @@ TEST_F(MetricsLab, OutputReplacesTheFileAtOnce) {
     text << std::ifstream(file).rdbuf();
     EXPECT_EQ(metric(text.str(), "bpfport_rule_in_force", {"80:3000"}), 1) << text.str();
     EXPECT_EQ(fs::status(file).permissions(), fs::perms(0644));
-    EXPECT_EQ(std::distance(fs::directory_iterator(directory), {}), 1) << "nothing is left beside it";
+    EXPECT_EQ(std::distance(fs::directory_iterator(directory), {}), 1)
+        << "nothing is left beside it";
     auto refused = bpfport(net_->server, {"metrics", "--output", "/proc/no/such.prom"});
     EXPECT_EQ(refused.status, 1);
     fs::remove_all(directory);

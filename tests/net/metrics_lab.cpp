@@ -15,8 +15,8 @@ std::optional<double> metric(const std::string& text, const std::string& name,
     std::istringstream lines(text);
     for (std::string line; std::getline(lines, line);) {
         if (!line.starts_with(name + "{") && !line.starts_with(name + " ")) continue;
-        if (!std::ranges::all_of(
-                labels, [&](const auto& label) { return line.find(label) != line.npos; }))
+        if (!std::ranges::all_of(labels,
+                                 [&](const auto& label) { return line.find(label) != line.npos; }))
             continue;
         sum = sum.value_or(0) + std::stod(line.substr(line.rfind(' ')));
     }
@@ -55,8 +55,8 @@ void MetricsLab::client_nft(const std::string& ruleset) const {
 }
 
 Wire MetricsLab::counted(const std::string& counter) const {
-    auto result = run({"nft", "-j", "list", "counter", "inet", "wire", counter},
-                      {.netns = &net_->client});
+    auto result =
+        run({"nft", "-j", "list", "counter", "inet", "wire", counter}, {.netns = &net_->client});
     EXPECT_EQ(result.status, 0) << result.err;
     if (result.status != 0) return {};
     auto json = nlohmann::json::parse(result.out);
@@ -79,7 +79,7 @@ std::string http_get(const Netns& netns, const Endpoint& at, const std::string& 
     }
     auto end = answer.find("\r\n\r\n");
     return answer.starts_with("HTTP/1.") && answer.find(" 200 ") < end ? answer.substr(end + 4)
-                                                                      : std::string();
+                                                                       : std::string();
 }
 
 } // namespace bpfport::test

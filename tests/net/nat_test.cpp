@@ -47,8 +47,7 @@ class Nat : public NetTest, public testing::WithParamInterface<std::tuple<Packet
         return done.status == 0 ? "" : "no NAT here: " + done.err;
     }
 };
-INSTANTIATE_TEST_SUITE_P(, Nat,
-                         testing::Combine(testing::ValuesIn(kFilters), testing::Bool()),
+INSTANTIATE_TEST_SUITE_P(, Nat, testing::Combine(testing::ValuesIn(kFilters), testing::Bool()),
                          [](const auto& one) {
                              return std::string(std::get<0>(one.param).name) +
                                     (std::get<1>(one.param) ? "V6" : "V4");
@@ -110,13 +109,13 @@ TEST_P(Nat, APublishedTargetIsRefusedWhereItCannotBeServed) {
                                         "--force"};
     for (const char* engine : {"auto", "tc", "xdp", "sklookup"})
         for (const char* rule : {"eth0 80:3000", "any 80:3000", "eth0 70-90:2990-3010"})
-            EXPECT_TRUE(refuses(net.server,
-                                fmt::format("attach {} --engine {}", rule, engine), 1, says));
+            EXPECT_TRUE(
+                refuses(net.server, fmt::format("attach {} --engine {}", rule, engine), 1, says));
     EXPECT_TRUE(expect_kernel_empty({net.server}));
     // Another protocol or family is nobody's.
     ASSERT_TRUE(works(net.server, "attach eth0 80:3000/udp"));
-    ASSERT_TRUE(works(net.server, fmt::format("attach eth0 {}:80:3000",
-                                              ipv6() ? "10.1.0.2" : "[fd01::2]")));
+    ASSERT_TRUE(works(net.server,
+                      fmt::format("attach eth0 {}:80:3000", ipv6() ? "10.1.0.2" : "[fd01::2]")));
     ASSERT_TRUE(works(net.server, "detach eth0"));
 
     const Service proxy(net.server, 3000);

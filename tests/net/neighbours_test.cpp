@@ -102,11 +102,9 @@ TEST_P(Neighbours, GoOnWorking) {
     const auto expect_all_counted = [&](const char* when) {
         std::vector<std::uint64_t> now;
         for (const auto& one : tcx)
-            for (const Counter& counter : one->counters)
-                now.push_back(counter.count());
+            for (const Counter& counter : one->counters) now.push_back(counter.count());
         for (const auto& one : clsact)
-            for (const Counter& counter : one->counters)
-                now.push_back(counter.count());
+            for (const Counter& counter : one->counters) now.push_back(counter.count());
         before.resize(now.size());
         for (std::size_t i = 0; i < now.size(); ++i)
             EXPECT_GE(now[i], before[i] + 4) << when << ", neighbour " << i;
@@ -149,7 +147,8 @@ TEST_F(NetTest, ManyHooksAreFiltersWhereTheseAreAsGood) {
     const Service web(net.server, 3000);
     for (int i = 0; i < 20; ++i)
         net.server.ip(fmt::format("link add a{0} type veth peer name b{0}", i));
-    ASSERT_EQ(run({"tc", "qdisc", "add", "dev", "a0", "ingress"}, {.netns = &net.server}).status, 0);
+    ASSERT_EQ(run({"tc", "qdisc", "add", "dev", "a0", "ingress"}, {.netns = &net.server}).status,
+              0);
     const TcxNeighbour other(net.link.b);
     EXPECT_THAT(tool(net.server, "attach any 80:3000 --engine tc --explain").out,
                 HasSubstr("hook clsact: so many tcx links would take long"));

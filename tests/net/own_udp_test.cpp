@@ -58,8 +58,8 @@ TEST_P(OwnUdp, AnswersToOwnQueriesComeBack) {
             const Endpoint at{kServer(ipv6), 123}, there{kClient(ipv6), 123};
             const Endpoint any{ipv6 ? "::" : "0.0.0.0", 123};
             const Endpoint loopback{ipv6 ? "::1" : "127.0.0.1", 5353};
-            auto own = UdpClient::open(net.server, ipv6,
-                                       {.source = wildcard ? any : at, .timeout = 1s});
+            auto own =
+                UdpClient::open(net.server, ipv6, {.source = wildcard ? any : at, .timeout = 1s});
             ASSERT_TRUE(own) << own.error().message;
             auto client = UdpClient::open(net.client, ipv6, {.timeout = 1s});
             EXPECT_EQ(reply_to(*client, at), says("service", at));
@@ -91,9 +91,8 @@ TEST_P(OwnUdp, AnswersComeFromTheAddressThatWasAsked) {
     ASSERT_TRUE(works(net.server, attach("eth0 80:3000/udp")));
     Capture capture(net.link.a);
     for (const bool ipv6 : {false, true})
-        for (const Address& address :
-             {kServer(ipv6), Address(ipv6 ? "fd01::20" : "10.1.0.20"),
-              Address(ipv6 ? "fd09::1" : "10.9.0.1")}) {
+        for (const Address& address : {kServer(ipv6), Address(ipv6 ? "fd01::20" : "10.1.0.20"),
+                                       Address(ipv6 ? "fd09::1" : "10.9.0.1")}) {
             const Endpoint at{address, 80};
             SCOPED_TRACE(address.text());
             auto client = UdpClient::open(net.client, ipv6, {.timeout = 1s});
@@ -128,8 +127,8 @@ TEST_P(OwnUdp, SegmentedAnswersAreRight) {
     for (const bool ipv6 : {false, true})
         for (const Address& address : {kServer(ipv6), Address(ipv6 ? "fd01::20" : "10.1.0.20")}) {
             SCOPED_TRACE(address.text());
-            auto server = UdpClient::open(
-                net.server, ipv6, {.source = Endpoint{ipv6 ? "::" : "0.0.0.0", 3000}});
+            auto server = UdpClient::open(net.server, ipv6,
+                                          {.source = Endpoint{ipv6 ? "::" : "0.0.0.0", 3000}});
             const int size = 500;
             if (::setsockopt(server->socket().get(), IPPROTO_UDP, UDP_SEGMENT, &size,
                              sizeof(size)) != 0)

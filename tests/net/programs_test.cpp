@@ -13,8 +13,7 @@ std::string curl(const Netns& netns, const std::vector<std::string>& arguments) 
         "curl",       "-sS", "-g",
         "--max-time", "20",  "-o",
         "/dev/null",  "-w",  "%{http_code} %{size_download} %{num_connects};"};
-    for (const std::string& argument : arguments)
-        argv.push_back(argument);
+    for (const std::string& argument : arguments) argv.push_back(argument);
     const auto done = run(argv, {.netns = &netns});
     return done.out + done.err;
 }

@@ -24,9 +24,7 @@ constexpr auto kServer = ClientServer::server_address;
 using Clock = std::chrono::steady_clock;
 
 // How often commands are killed.
-int rounds() {
-    return static_cast<int>(quick_or_full(8, 300));
-}
+int rounds() { return static_cast<int>(quick_or_full(8, 300)); }
 
 std::vector<std::string> split(const std::string& words) {
     std::istringstream in(words);
@@ -74,8 +72,7 @@ class Repair : public NetTest, public testing::WithParamInterface<Mode> {
 };
 INSTANTIATE_TEST_SUITE_P(, Repair,
                          testing::Values(Mode{true, "tcx"}, Mode{true, "clsact"},
-                                         Mode{true, "auto", "xdp"},
-                                         Mode{true, "auto", "auto"}),
+                                         Mode{true, "auto", "xdp"}, Mode{true, "auto", "auto"}),
                          mode_name);
 
 TEST_P(Repair, AttachKilled) {
@@ -171,8 +168,7 @@ TEST_P(Repair, TheInterfaceVanishes) {
     ASSERT_TRUE(works(net.server, "attach eth0 80:3000" + mode()));
     net.server.ip("link del eth0");
     const auto now = status(net.server);
-    for (const auto& rule : now.at("rules"))
-        EXPECT_EQ(rule.at("in_force"), false) << rule;
+    for (const auto& rule : now.at("rules")) EXPECT_EQ(rule.at("in_force"), false) << rule;
     EXPECT_TRUE(refuses(net.server, "attach eth0 80:3000", 1, {"no interface eth0"}));
     // Another of that name is not silently covered; the same command does it.
     const VethPair again(net.client, "eth0", net.server, "eth0");

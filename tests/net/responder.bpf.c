@@ -14,10 +14,7 @@ const volatile __u16 target_port;
 /* What came: from the listen port, from the target port (never, if all is well), and resets. */
 __u64 handshakes, answers, from_target, resets;
 
-static __always_inline void count(__u64* counter)
-{
-    ATOMIC_ADD(counter, 1);
-}
+static __always_inline void count(__u64* counter) { ATOMIC_ADD(counter, 1); }
 
 /* Sent back as the acknowledgement of itself, its data included: so the server hears a byte too. */
 static __always_inline int acknowledge(struct __sk_buff* skb, __u32 l4, const struct tcp_fixed* old,
@@ -78,7 +75,8 @@ SEC("tc") int bp_responder(struct __sk_buff* skb)
 
     if (!ipv6 && skb->protocol != bpf_htons(0x0800)) return TC_NEXT;
     if (bpf_skb_load_bytes(skb, 14 + (ipv6 ? 24 : 16), word, sizeof(word))) return TC_NEXT;
-    if (ipv6 ? word[0] != 0x20 || word[1] != 0x01 : word[0] != 11) return TC_NEXT; /* no stranger's */
+    if (ipv6 ? word[0] != 0x20 || word[1] != 0x01 : word[0] != 11)
+        return TC_NEXT; /* no stranger's */
     if (bpf_skb_load_bytes(skb, 14 + (ipv6 ? 6 : 9), &protocol, 1)) return TC_NEXT;
     if (bpf_skb_load_bytes(skb, 14 + (ipv6 ? 4 : 2), &length, sizeof(length))) return TC_NEXT;
     if (protocol == IPPROTO_UDP) return udp(skb, l4);

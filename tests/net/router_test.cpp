@@ -168,8 +168,8 @@ TEST_P(Router, AMacvlanChildIsLeftAlone) {
 // forwarded no route does either.
 TEST_P(Router, AChildWithItsParentsLinkAddressIsLeftAlone) {
     REQUIRE_KERNEL(6, 2); // the program sees there what else receives behind the device
-    for (const std::string kind : {"macvlan mode passthru", "ipvlan mode l2", "ipvlan mode l3",
-                                   "ipvlan mode l3s"}) {
+    for (const std::string kind :
+         {"macvlan mode passthru", "ipvlan mode l2", "ipvlan mode l3", "ipvlan mode l3s"}) {
         const bool ipvlan = kind.starts_with("ipvlan");
         if (!have_link_type(ipvlan ? "ipvlan" : "macvlan")) continue;
         SCOPED_TRACE(kind);

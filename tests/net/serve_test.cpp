@@ -23,15 +23,13 @@ class Serve : public NetTest, public testing::WithParamInterface<Mode> {
     }
 };
 
-INSTANTIATE_TEST_SUITE_P(, Serve,
-                         testing::Values(Mode{true, "tcx"}, Mode{false, "tcx"},
-                                         Mode{true, "clsact"}, Mode{false, "clsact"},
-                                         Mode{true, "auto", "xdp"}, Mode{false, "auto", "xdp"},
-                                         Mode{false, "clsact", "xdp"},
-                                         Mode{true, "auto", "sklookup"},
-                                         Mode{false, "auto", "sklookup"},
-                                         Mode{false, "auto", "auto"}),
-                         mode_name);
+INSTANTIATE_TEST_SUITE_P(
+    , Serve,
+    testing::Values(Mode{true, "tcx"}, Mode{false, "tcx"}, Mode{true, "clsact"},
+                    Mode{false, "clsact"}, Mode{true, "auto", "xdp"}, Mode{false, "auto", "xdp"},
+                    Mode{false, "clsact", "xdp"}, Mode{true, "auto", "sklookup"},
+                    Mode{false, "auto", "sklookup"}, Mode{false, "auto", "auto"}),
+    mode_name);
 
 TEST_P(Serve, ClientsFromOutsideAndOnTheHost) {
     const ClientServer net(GetParam().tx_checksum);
@@ -69,8 +67,7 @@ TEST_P(Serve, EveryFrameIsRightOnTheWire) {
     for (const bool ipv6 : {false, true}) {
         SCOPED_TRACE(ipv6 ? "v6" : "v4");
         auto tcp = connected(net.client, {kServer(ipv6), 80});
-        for (const std::size_t bytes : {1UL, 1000UL, 60000UL})
-            EXPECT_TRUE(alive(tcp, bytes));
+        for (const std::size_t bytes : {1UL, 1000UL, 60000UL}) EXPECT_TRUE(alive(tcp, bytes));
         auto udp = UdpClient::connect(net.client, {kServer(ipv6), 80});
         for (const std::size_t bytes : {0UL, 1UL, 1400UL, 1473UL, 9001UL, 60000UL}) {
             std::string message(bytes, '\0');

@@ -24,8 +24,8 @@ class Signed : public NetTest, public testing::WithParamInterface<bool> {
   protected:
     // Whether a client with the key gets through to the listener.
     bool connects(std::uint16_t port) {
-        auto socket = open_socket(net_.client, ipv6() ? AF_INET6 : AF_INET, SOCK_STREAM,
-                                  {.timeout = 1s});
+        auto socket =
+            open_socket(net_.client, ipv6() ? AF_INET6 : AF_INET, SOCK_STREAM, {.timeout = 1s});
         EXPECT_TRUE(socket && add_key(*socket, ClientServer::server_address(ipv6())));
         const SocketAddress to({ClientServer::server_address(ipv6()), port});
         return ::connect(socket->get(), to.get(), to.size) == 0;

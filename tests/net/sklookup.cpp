@@ -44,9 +44,7 @@ nlohmann::json SklookupTest::status() {
     return nlohmann::json::parse(bpfport(server(), {"status", "--json"}).out);
 }
 
-nlohmann::json SklookupTest::rule_status() {
-    return status().at("rules").at(0);
-}
+nlohmann::json SklookupTest::rule_status() { return status().at("rules").at(0); }
 
 std::size_t SklookupTest::connections_on(std::uint16_t port) {
     return server().run([&] {

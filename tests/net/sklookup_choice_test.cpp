@@ -20,8 +20,8 @@ Fd bound(const Netns& netns, int type, const Endpoint& at, const std::string& de
     return netns.run([&] {
         Fd socket(::socket(at.address.is_ipv6() ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC, 0));
         const int on = 1;
-        ::setsockopt(socket.get(), SOL_SOCKET,
-                     type == SOCK_STREAM ? SO_REUSEPORT : SO_REUSEADDR, &on, sizeof on);
+        ::setsockopt(socket.get(), SOL_SOCKET, type == SOCK_STREAM ? SO_REUSEPORT : SO_REUSEADDR,
+                     &on, sizeof on);
         if (!device.empty()) {
             EXPECT_EQ(::setsockopt(socket.get(), SOL_SOCKET, SO_BINDTODEVICE, device.data(),
                                    static_cast<socklen_t>(device.size())),
@@ -44,9 +44,8 @@ const Fd* taker_of(const Fd& one, const Fd& other) {
     return Fd(::accept4(taker.get(), nullptr, nullptr, SOCK_CLOEXEC)) ? &taker : nullptr;
 }
 
-class BoundToTheInterface
-    : public SklookupTest,
-      public testing::WithParamInterface<std::tuple<bool, bool, bool>> {
+class BoundToTheInterface : public SklookupTest,
+                            public testing::WithParamInterface<std::tuple<bool, bool, bool>> {
   protected:
     // Whether a client from outside gets to the one that is bound to its interface.
     bool takes(const Fd& special, const Fd& common, std::uint16_t port) {
@@ -124,9 +123,9 @@ TEST_F(Sklookup, DatagramsToASocketConnectedToItsClient) {
         char text[16];
         sockaddr_storage peer{};
         socklen_t size = sizeof peer;
-        ASSERT_EQ(::recvfrom(door.get(), text, sizeof text, 0,
-                             reinterpret_cast<sockaddr*>(&peer), &size),
-                  5);
+        ASSERT_EQ(
+            ::recvfrom(door.get(), text, sizeof text, 0, reinterpret_cast<sockaddr*>(&peer), &size),
+            5);
         const Fd own = bound(server(), SOCK_DGRAM, at);
         ASSERT_EQ(::connect(own.get(), reinterpret_cast<sockaddr*>(&peer), size), 0);
         ASSERT_EQ(::send(own.get(), "hi", 2, 0), 2);

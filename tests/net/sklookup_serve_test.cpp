@@ -14,8 +14,8 @@ struct ListenerCase {
     const char* name;
     const char* address;
     bool v6only;
-    bool v4_served; // to 10.1.0.2
-    bool v6_served; // to fd01::2
+    bool v4_served;    // to 10.1.0.2
+    bool v6_served;    // to fd01::2
     bool local_served; // to 127.0.0.1, by a local client
 };
 
@@ -160,8 +160,8 @@ TEST_F(Sklookup, RefusesWhatItCannotServeAndAutoUsesTc) {
         command.insert(command.end(), words.begin(), words.end());
         auto explained = command;
         explained.emplace_back("--explain");
-        EXPECT_THAT(run_bpfport(explained), HasSubstr("engine tc: not sklookup: " +
-                                                      std::string(reason)));
+        EXPECT_THAT(run_bpfport(explained),
+                    HasSubstr("engine tc: not sklookup: " + std::string(reason)));
         command.insert(command.end(), {"--engine", "sklookup"});
         auto refused = bpfport(server(), command);
         EXPECT_EQ(refused.status, 1);

@@ -17,8 +17,7 @@ using Sklookup = SklookupTest;
 // A transfer that never pauses, both ways, until it is stopped; says what went wrong.
 class Transfer {
   public:
-    explicit Transfer(TcpClient client)
-        : client_(std::move(client)), thread_([this] { run(); }) {}
+    explicit Transfer(TcpClient client) : client_(std::move(client)), thread_([this] { run(); }) {}
     ~Transfer() { static_cast<void>(stop()); }
     Transfer(const Transfer&) = delete;
     Transfer& operator=(const Transfer&) = delete;
@@ -111,8 +110,7 @@ TEST_P(Switch, HooksLeaveWhenTheirLastConnectionHasEnded) {
     EXPECT_EQ(try_echo(ipv6()), "");
 }
 
-INSTANTIATE_TEST_SUITE_P(, Switch,
-                         testing::Combine(testing::Bool(), testing::Values("tc", "xdp")),
+INSTANTIATE_TEST_SUITE_P(, Switch, testing::Combine(testing::Bool(), testing::Values("tc", "xdp")),
                          [](const auto& each) {
                              return std::string(std::get<0>(each.param) ? "V6_" : "V4_") +
                                     std::get<1>(each.param);
@@ -174,7 +172,8 @@ TEST_F(Sklookup, WhatADeadNamespaceLeftIsSwept) {
         EXPECT_EQ(lookup_programs(mortal), 1);
     }
     attach("sklookup");
-    for (const auto& thing : kernel_holds({})) EXPECT_THAT(thing, Not(HasSubstr("sklookup-" + gone)));
+    for (const auto& thing : kernel_holds({}))
+        EXPECT_THAT(thing, Not(HasSubstr("sklookup-" + gone)));
 }
 
 } // namespace

@@ -32,8 +32,8 @@ table inet f {
     EXPECT_EQ(try_echo(false), "");
     EXPECT_EQ(try_echo(true), "");
     attach("tc");
-    auto blocked = TcpClient::connect(client(), {"10.1.0.2", 80},
-                                      {.timeout = std::chrono::milliseconds(600)});
+    auto blocked =
+        TcpClient::connect(client(), {"10.1.0.2", 80}, {.timeout = std::chrono::milliseconds(600)});
     EXPECT_FALSE(blocked) << "under tc the target port has to be allowed";
     EXPECT_THAT(try_echo(server(), {"127.0.0.1", 80}), "");
 }
@@ -59,8 +59,8 @@ TEST_F(Sklookup, TimeWaitIsReused) {
         ASSERT_EQ(::listen(listener->get(), 8), 0);
         const Endpoint source{ClientServer::client_address(ipv6), 40123};
         for (int round = 0; round < 3; round++) {
-            auto connection = TcpClient::connect(
-                client(), {ClientServer::server_address(ipv6), 80}, {.source = source});
+            auto connection = TcpClient::connect(client(), {ClientServer::server_address(ipv6), 80},
+                                                 {.source = source});
             ASSERT_TRUE(connection) << round << ": " << connection.error().message;
             Fd accepted(::accept4(listener->get(), nullptr, nullptr, SOCK_CLOEXEC));
             ASSERT_TRUE(accepted);

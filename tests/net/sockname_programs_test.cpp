@@ -62,7 +62,8 @@ RequireValidShell off
 )";
 
 // "secret", as `openssl passwd -1` has it.
-constexpr auto kProftpdUsers = "ftp:$1$bpfport$l8rjyt96Tv.KIfzJqrigK.:65534:65534::{0}/site:/bin/false\n";
+constexpr auto kProftpdUsers =
+    "ftp:$1$bpfport$l8rjyt96Tv.KIfzJqrigK.:65534:65534::{0}/site:/bin/false\n";
 
 class PortPrograms : public EveryEngine {
   protected:

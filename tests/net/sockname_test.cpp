@@ -111,8 +111,8 @@ TEST_F(Sockname, HooksThatWereDetachedAreMissed) {
 
 TEST_F(Sockname, EnginesThatCantTellTheListenPort) {
     for (const char* engine : {"tc", "xdp"}) {
-        auto refused = bpfport(server(), {"attach", "any", "80:3000", "--engine", engine,
-                                          "--sockname", "listen"});
+        auto refused = bpfport(
+            server(), {"attach", "any", "80:3000", "--engine", engine, "--sockname", "listen"});
         EXPECT_EQ(refused.status, 1);
         EXPECT_THAT(refused.err, HasSubstr("only engine sklookup"));
     }

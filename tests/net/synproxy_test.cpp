@@ -37,16 +37,15 @@ TEST_P(Synproxy, ClientsAreServed) {
             served.push_back(ipv6);
     if (served.empty()) GTEST_SKIP() << "SYNPROXY serves nobody here";
     for (const bool exclusive : {false, true}) {
-        ASSERT_TRUE(works(net.server, attach(std::string("eth0 80:3000") +
-                                             (exclusive ? " --exclusive" : ""))));
+        ASSERT_TRUE(works(net.server,
+                          attach(std::string("eth0 80:3000") + (exclusive ? " --exclusive" : ""))));
         for (const bool ipv6 : served) {
             SCOPED_TRACE(testing::Message() << (ipv6 ? "v6 " : "v4 ") << exclusive);
             const Endpoint server{ClientServer::server_address(ipv6), 80};
             for (int round = 0; round < 3; ++round) {
                 auto client = TcpClient::connect(net.client, server, {.timeout = 3s});
                 ASSERT_TRUE(client) << client.error().message;
-                for (int message = 0; message < 3; ++message)
-                    EXPECT_TRUE(alive(*client));
+                for (int message = 0; message < 3; ++message) EXPECT_TRUE(alive(*client));
             }
         }
         ASSERT_TRUE(works(net.server, "detach eth0"));

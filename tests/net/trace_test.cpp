@@ -146,8 +146,7 @@ TEST_F(Trace, PacketsThroughTheInstalledPrograms) {
         SCOPED_TRACE(one.packet);
         auto result = bpfport(net.server, {"trace", "eth0", "--packet", one.packet});
         EXPECT_EQ(result.status, 0) << result.err;
-        for (const auto& says : one.says)
-            EXPECT_THAT(result.out, HasSubstr(says));
+        for (const auto& says : one.says) EXPECT_THAT(result.out, HasSubstr(says));
     }
     // Nothing is left behind that would disturb a client, and nothing is remembered.
     auto now = status(net.server);
@@ -165,12 +164,10 @@ std::string capture_file(const std::vector<Bytes>& frames, bool big_endian) {
     };
     word(0xa1b2c3d4);
     word(big_endian ? 0x00020004 : 0x00040002);
-    for (std::uint32_t value : {0U, 0U, 65535U, 1U})
-        word(value);
+    for (std::uint32_t value : {0U, 0U, 65535U, 1U}) word(value);
     for (const auto& frame : frames) {
         auto size = static_cast<std::uint32_t>(frame.size());
-        for (std::uint32_t value : {0U, 0U, size, size})
-            word(value);
+        for (std::uint32_t value : {0U, 0U, size, size}) word(value);
         put(file, frame);
     }
     auto path = "/tmp/" + unique_name() + ".pcap";

@@ -17,8 +17,8 @@ class TrustAddress : public Trust {
         if (!IsSkipped()) REQUIRE_RULES();
     }
     void ip(const std::string& batch) const {
-        const auto result = test::run({"ip", "-force", "-batch", "-"},
-                                      {.netns = netns.get(), .input = batch});
+        const auto result =
+            test::run({"ip", "-force", "-batch", "-"}, {.netns = netns.get(), .input = batch});
         ASSERT_EQ(result.status, 0) << result.err;
     }
 };
@@ -27,7 +27,9 @@ class TrustAddress : public Trust {
 TEST_F(TrustAddress, C13_DetachNeedsNoRoom) {
     const Below one(cgroup->path() + "/one"), two(cgroup->path() + "/two"),
         three(cgroup->path() + "/three");
-    const auto scope = [&](const char* name) { return fmt::format("cgroup:{}/{}", cgroup->name(), name); };
+    const auto scope = [&](const char* name) {
+        return fmt::format("cgroup:{}/{}", cgroup->name(), name);
+    };
     must({"attach", scope("one"), "1-30000:30001-60000/tcp"});
     must({"attach", scope("two"), "30001-60000:1-30000/udp", "1-20000:40001-60000/udp", "--force"});
     // Claimed by two: in nobody's favour, so not in the map; with the detach of one it would be.

@@ -66,9 +66,10 @@ TEST_F(TrustGuard, C12_ASocketThatIsBoundAndDoesNotListen) {
 
 TEST_F(TrustGuard, C12_AConnectionMayBecomeAListener) {
     // It keeps its port through connect(AF_UNSPEC), and listens without another bind.
-    const auto holder = hold(kOther, "l = socket.socket(); l.bind(('127.0.0.1', 4000)); l.listen()\n"
-                                     "s.bind(('127.0.0.1', 3000)); "
-                                     "s.connect(('127.0.0.1', 4000))");
+    const auto holder =
+        hold(kOther, "l = socket.socket(); l.bind(('127.0.0.1', 4000)); l.listen()\n"
+                     "s.bind(('127.0.0.1', 3000)); "
+                     "s.connect(('127.0.0.1', 4000))");
     const auto refused = attach_owned();
     EXPECT_EQ(refused.status, 1) << refused.out;
     EXPECT_THAT(refused.err, HasSubstr("port 3000 is not user 4242's: python3"));
@@ -146,10 +147,11 @@ TEST_F(TrustGuard, C12_ARuleAboveDoesNotMakeAnotherLowPortOfAGrantedOne) {
 
 TEST_F(TrustGuard, E_AGuardInACgroupNamespaceIsRefused) {
     REQUIRE_PROGRAM("unshare");
-    std::vector<std::string> words{"unshare", "--cgroup", "--mount", "sh", "-c",
-                                   "mount -t cgroup2 none /mnt && exec \"$@\"", "sh"};
-    for (const auto& word : bpfport_command({"--netns", netns->name(), "attach", "lo", "80:3000",
-                                             "--owner", "4242"}))
+    std::vector<std::string> words{
+        "unshare", "--cgroup", "--mount", "sh", "-c", "mount -t cgroup2 none /mnt && exec \"$@\"",
+        "sh"};
+    for (const auto& word :
+         bpfport_command({"--netns", netns->name(), "attach", "lo", "80:3000", "--owner", "4242"}))
         words.push_back(word);
     const auto refused = test::run(words, {.cgroup = cgroup.get()});
     if (refused.err.find("mount:") != std::string::npos) GTEST_SKIP() << refused.err;
@@ -162,8 +164,10 @@ TEST_F(TrustGuard, C12_SeveralUsersOnOneTargetAreReported) {
     must({"attach", "--engine", "tc", "lo", "80:3000"});
     const auto own = hold(kOwner, "s.bind(('0.0.0.0', 3000)); s.listen()");
     EXPECT_THAT(bp({"doctor"}).out, Not(HasSubstr("several users'")));
-    const auto other = hold(kOther, "s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)\n"
-                                    "s.bind(('::', 3000)); s.listen()", "AF_INET6");
+    const auto other = hold(kOther,
+                            "s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)\n"
+                            "s.bind(('::', 3000)); s.listen()",
+                            "AF_INET6");
     const auto report = bp({"doctor"});
     EXPECT_THAT(report.out, HasSubstr("tcp port 3000 is several users': python3"));
     EXPECT_THAT(report.out, HasSubstr("--owner"));

@@ -29,10 +29,9 @@ class TrustLock : public Trust {
     // One that has answered.
     Process start_exporter(unsigned number = 0) const {
         const auto at = exporter_at(number);
-        Process exporter(bpfport_command({"--netns", netns->name(), "exporter", "--listen",
-                                          at.text()}));
-        for (int i = 0; i < 100 && scrape(number).empty(); i++)
-            std::this_thread::sleep_for(50ms);
+        Process exporter(
+            bpfport_command({"--netns", netns->name(), "exporter", "--listen", at.text()}));
+        for (int i = 0; i < 100 && scrape(number).empty(); i++) std::this_thread::sleep_for(50ms);
         EXPECT_FALSE(scrape(number).empty());
         return exporter;
     }
@@ -76,8 +75,7 @@ TEST_F(TrustLock, D14_ScrapesDoNotHoldUpCommands) {
 TEST_F(TrustLock, D14_AReaderThatIsStoppedHoldsNothing) {
     must({"attach", "--engine", "tc", "lo", "79:3000"});
     std::vector<Process> exporters;
-    for (unsigned i = 0; i < 4; i++)
-        exporters.push_back(start_exporter(i));
+    for (unsigned i = 0; i < 4; i++) exporters.push_back(start_exporter(i));
     std::atomic<bool> done = false;
     std::list<std::jthread> scrapers;
     for (unsigned i = 0; i < 4; i++)
@@ -138,8 +136,8 @@ TEST_F(TrustLock, D14_NothingIsWrittenUnderTheLock) {
         arguments.insert(arguments.begin(), {"--netns", netns->name()});
         return bpfport_command(arguments);
     };
-    for (const auto& first : {std::vector<std::string>{"status"},
-                              {"attach", "--engine", "tc", "lo", "81:3000"}}) {
+    for (const auto& first :
+         {std::vector<std::string>{"status"}, {"attach", "--engine", "tc", "lo", "81:3000"}}) {
         std::vector<std::string> argv{kPython, "-c", kBehindAFullPipe};
         for (const auto& word : words(first)) argv.push_back(word);
         argv.push_back("then");

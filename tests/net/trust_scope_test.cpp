@@ -53,8 +53,9 @@ TEST_F(TrustScope, UserIsAllThatTheUserRuns) {
     EXPECT_FALSE(reached(service_->path, 80));
     const auto granted = bp({"grant", "user:" + std::to_string(kUser), "80"});
     ASSERT_EQ(granted.status, 0) << granted.err;
-    EXPECT_THAT(granted.out, HasSubstr(fmt::format("user:{0} is cgroup /bpt{1}.slice/user-{0}.slice",
-                                                   kUser, getpid())));
+    EXPECT_THAT(
+        granted.out,
+        HasSubstr(fmt::format("user:{0} is cgroup /bpt{1}.slice/user-{0}.slice", kUser, getpid())));
     EXPECT_TRUE(reached(service_->path, 80)) << "in the user's own tree";
     EXPECT_FALSE(reached(service_->path, 81));
     EXPECT_FALSE(reached(cgroup->path(), 80)) << "the same user, elsewhere";

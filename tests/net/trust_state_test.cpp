@@ -65,9 +65,7 @@ TEST_F(Trust, D15_FiltersThatOutlivedTheirPinsAreFound) {
     const ClientServer net;
     const Service service(net.server, 3000);
     const std::string mount = directory_ + "/bpf";
-    const auto mount_bpffs = [&] {
-        return ::mount("bpf", mount.c_str(), "bpf", 0, "mode=0700");
-    };
+    const auto mount_bpffs = [&] { return ::mount("bpf", mount.c_str(), "bpf", 0, "mode=0700"); };
     ::mkdir(mount.c_str(), 0700);
     ASSERT_EQ(mount_bpffs(), 0);
     const auto there = [&](std::vector<std::string> words) {
@@ -75,7 +73,8 @@ TEST_F(Trust, D15_FiltersThatOutlivedTheirPinsAreFound) {
                                      net.server.name()});
         return test::run(words);
     };
-    const auto attached = there({"attach", "--engine", "tc", "--hook", "clsact", "eth0", "80:3000"});
+    const auto attached =
+        there({"attach", "--engine", "tc", "--hook", "clsact", "eth0", "80:3000"});
     EXPECT_EQ(attached.status, 0) << attached.err;
     EXPECT_EQ(ask(net.client, {"10.1.0.2", 80}, Transport::kTcp), "hello");
     ASSERT_EQ(::umount2(mount.c_str(), MNT_DETACH), 0);

@@ -34,8 +34,8 @@ TEST_F(Trust, A2_AProcessMayBeCalledAnything) {
     Process server({kPython, "-c", kEvilServer}, {.netns = &net.server});
     ASSERT_TRUE(wait_for_port(net.server, 3000));
     ASSERT_TRUE(works(net.server, "attach eth0 80:3000"));
-    for (const char* words : {"status --json", "ss --json", "doctor --json", "status", "ss",
-                              "doctor", "metrics"}) {
+    for (const char* words :
+         {"status --json", "ss --json", "doctor --json", "status", "ss", "doctor", "metrics"}) {
         SCOPED_TRACE(words);
         const auto result = tool(net.server, words);
         EXPECT_LT(result.status, 2) << result.err;
@@ -51,8 +51,7 @@ TEST_F(Trust, A2_AProcessMayBeCalledAnything) {
 TEST_F(Trust, A2_APacketOfFiveThousandCharacters) {
     const ClientServer net;
     ASSERT_TRUE(works(net.server, "attach eth0 80:3000"));
-    const auto result =
-        bpfport(net.server, {"trace", "eth0", "--packet", std::string(5000, 'x')});
+    const auto result = bpfport(net.server, {"trace", "eth0", "--packet", std::string(5000, 'x')});
     EXPECT_EQ(result.status, 1);
     EXPECT_THAT(result.err, HasSubstr("xxx: No such file or directory"));
     ASSERT_TRUE(works(net.server, "detach --all"));
@@ -65,12 +64,10 @@ void put32(std::ofstream& file, std::uint32_t value) {
 // A capture of Ethernet frames in the byte order of this machine.
 void write_capture(const std::string& path, const std::vector<Bytes>& frames) {
     std::ofstream file(path, std::ios::binary);
-    for (std::uint32_t word : {0xa1b2c3d4U, 0x00040002U, 0U, 0U, 262144U, 1U})
-        put32(file, word);
+    for (std::uint32_t word : {0xa1b2c3d4U, 0x00040002U, 0U, 0U, 262144U, 1U}) put32(file, word);
     for (const auto& frame : frames) {
         const auto size = static_cast<std::uint32_t>(frame.size());
-        for (std::uint32_t word : {1U, 0U, size, size})
-            put32(file, word);
+        for (std::uint32_t word : {1U, 0U, size, size}) put32(file, word);
         file.write(reinterpret_cast<const char*>(frame.data()), size);
     }
 }
@@ -85,8 +82,7 @@ TEST_F(Trust, A2_FramesThatCannotBeRunAreLeftOut) {
     };
     const std::string path = directory_ + "/capture";
     write_capture(path, {frame(0), frame(60000), Bytes(9, 1), frame(1)});
-    const auto result =
-        bpfport(net.server, {"trace", "eth0", "--for-host", "--packet", path});
+    const auto result = bpfport(net.server, {"trace", "eth0", "--for-host", "--packet", path});
     EXPECT_EQ(result.status, 0) << result.err;
     EXPECT_THAT(result.out, HasSubstr("frame 3 of 9 bytes: not run"));
     EXPECT_THAT(result.out, HasSubstr("frame 2 of "));
@@ -158,8 +154,8 @@ TEST_F(Trust, A3_AStoreThatAnotherUserMade) {
     ASSERT_EQ(::mount("bpf", mount.c_str(), "bpf", 0, "mode=1777"), 0);
     const auto made = test::run({"mkdir", mount + "/bpfport"}, {.uid = kNobody});
     const auto attach = [&] {
-        return test::run({bpfport_binary(), "--state", mount + "/bpfport", "--netns",
-                          netns->name(), "attach", "--engine", "tc", "lo", "80:3000"});
+        return test::run({bpfport_binary(), "--state", mount + "/bpfport", "--netns", netns->name(),
+                          "attach", "--engine", "tc", "lo", "80:3000"});
     };
     EXPECT_EQ(made.status, 0) << made.err;
     const auto refused = attach();
@@ -197,8 +193,8 @@ TEST_F(Trust, A4_ACommandOfAnotherUserHasNoWayToRoot) {
 #endif
     const auto run_as_nobody = [&](std::vector<std::string> options) {
         std::vector<std::string> words{kPython, "-c", kRootShell};
-        for (const auto& word : bpfport_command({"--netns", netns->name(), "run", "--user",
-                                                 "nobody", "--grant", "80"}))
+        for (const auto& word : bpfport_command(
+                 {"--netns", netns->name(), "run", "--user", "nobody", "--grant", "80"}))
             words.push_back(word);
         words.insert(words.end(), options.begin(), options.end());
         words.insert(words.end(), {"--", kPython, "-c", kCommand});

@@ -29,8 +29,7 @@ INSTANTIATE_TEST_SUITE_P(, Tuple,
 TEST_P(Tuple, TheOlderConnectionWins) {
     const ClientServer net(GetParam().tx_checksum);
     const Service web(net.server, 3000);
-    ASSERT_TRUE(
-        works(net.server, "attach eth0 80:3000 8080:3000 " + GetParam().options()));
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000 8080:3000 " + GetParam().options()));
     struct Case {
         std::uint16_t older;
         std::uint16_t newer;
@@ -63,8 +62,7 @@ TEST_P(Tuple, TheOlderConnectionWins) {
 TEST_P(Tuple, ThePortIsUsedAgain) {
     const ClientServer net(GetParam().tx_checksum);
     const TcpServer closing(net.server, {"::", 3000}, {.closes = true}); // TIME_WAIT is here
-    ASSERT_TRUE(
-        works(net.server, "attach eth0 80:3000 8080:3000 " + GetParam().options()));
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000 8080:3000 " + GetParam().options()));
     for (const bool ipv6 : {false, true}) {
         std::uint16_t last = 0;
         for (const std::uint16_t port : {80, 80, 3000, 3000, 80, 8080, 3000, 8080, 80}) {
@@ -97,8 +95,7 @@ TEST_P(Tuple, UdpTheLastPortWins) {
 TEST_P(Tuple, SpoofedPacketsChangeNothing) {
     const ClientServer net(GetParam().tx_checksum);
     const Service web(net.server, 3000);
-    ASSERT_TRUE(
-        works(net.server, "attach eth0 80:3000 8080:3000 " + GetParam().options()));
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000 8080:3000 " + GetParam().options()));
     const Capture wire(net.link.a);
     for (const bool ipv6 : {false, true})
         for (const std::uint16_t port : {80, 3000}) {

@@ -23,8 +23,7 @@ std::uint64_t packets_in(const Netns& netns) {
 
 // The wanted number of messages, or what came instead within two seconds.
 std::size_t seen_by(const UdpServer& server, std::size_t wanted) {
-    for (int tries = 0; tries < 200 && server.seen().size() < wanted; ++tries)
-        ::usleep(10000);
+    for (int tries = 0; tries < 200 && server.seen().size() < wanted; ++tries) ::usleep(10000);
     return server.seen().size();
 }
 
@@ -108,11 +107,9 @@ TEST_F(NetTest, OptionsExtensionHeadersAndFragments) {
          {link / network(false) / datagram, link / network(true) / datagram,
           link / network(true) / HopByHop{} / DestinationOptions{} / datagram}) {
         auto parts = fragments(packet, 1024);
-        for (const Bytes& part : parts)
-            wire.send(part);
+        for (const Bytes& part : parts) wire.send(part);
         std::reverse(parts.begin(), parts.end()); // the one with the ports comes last
-        for (const Bytes& part : parts)
-            wire.send(part);
+        for (const Bytes& part : parts) wire.send(part);
         sent += 2;
         EXPECT_EQ(seen_by(udp, sent), sent); // before the next, which has the same id
     }

@@ -48,8 +48,10 @@ class Transfer {
   private:
     void run() {
         while (!end_ && !failed_) {
-            if (alive(client_, 30000)) rounds_++;
-            else failed_ = true;
+            if (alive(client_, 30000))
+                rounds_++;
+            else
+                failed_ = true;
         }
     }
     TcpClient client_;
@@ -77,8 +79,8 @@ TEST_F(XdpSwitch, OpenTransfersGoOn) {
         EXPECT_TRUE(begun_under_xdp.moves());
         for (const char* engine : {"xdp --xdp-mode generic", "xdp", "tc", "xdp", "tc"}) {
             if (kernel_at_least(6, 9) && std::string_view(engine).ends_with("generic")) continue;
-            ASSERT_TRUE(works(net.server,
-                              fmt::format("attach eth0 80:3000/tcp+udp --engine {}", engine)));
+            ASSERT_TRUE(
+                works(net.server, fmt::format("attach eth0 80:3000/tcp+udp --engine {}", engine)));
             EXPECT_TRUE(begun_under_tc.moves(5)) << engine;
             EXPECT_TRUE(begun_under_xdp.moves(5)) << engine;
             EXPECT_EQ(ask(net.client, {kServer(true), 80}, Transport::kUdp), "hello") << engine;
@@ -97,7 +99,8 @@ TEST_F(XdpSwitch, TheEngineIsShownForEachRule) {
     auto now = status(net.server);
     EXPECT_EQ(now.at("rules").at(0).at("engine"), "xdp");
     EXPECT_EQ(now.at("rules").at(1).at("engine"), "tc");
-    const char* hooks = kernel_at_least(6, 6) ? "eth0 (tcx, xdp native)" : "eth0 (clsact, xdp native)";
+    const char* hooks =
+        kernel_at_least(6, 6) ? "eth0 (tcx, xdp native)" : "eth0 (clsact, xdp native)";
     EXPECT_THAT(tool(net.server, "status").out, HasSubstr(hooks));
     ASSERT_TRUE(works(net.server, "detach eth0 80:3000"));
     now = status(net.server);
@@ -118,10 +121,8 @@ TEST_F(XdpSwitch, AnothersProgramIsNamedAndLeft) {
     ASSERT_TRUE(other);
     const int ifindex = static_cast<int>(net.link.b.index());
     const auto here = [&](auto&& call) { return net.server.run(call); };
-    ASSERT_EQ(here([&] {
-                  return bpf_xdp_attach(ifindex, other.get(), XDP_FLAGS_DRV_MODE, nullptr);
-              }),
-              0);
+    ASSERT_EQ(
+        here([&] { return bpf_xdp_attach(ifindex, other.get(), XDP_FLAGS_DRV_MODE, nullptr); }), 0);
     EXPECT_TRUE(refuses(net.server, "attach eth0 80:3000 --engine xdp", 1,
                         {"eth0 runs an XDP program already: other_xdp (id ", "native",
                          "ip link set dev eth0 xdp off", "--engine tc"}));
@@ -172,9 +173,8 @@ TEST_F(XdpSwitch, TakenOffByAnothersHand) {
     const Service service(net.server, 3000);
     ASSERT_TRUE(works(net.server, "attach eth0 80:3000/udp --engine xdp"));
     __u32 program = 0;
-    net.server.run([&] {
-        return bpf_xdp_query_id(static_cast<int>(net.link.b.index()), 0, &program);
-    });
+    net.server.run(
+        [&] { return bpf_xdp_query_id(static_cast<int>(net.link.b.index()), 0, &program); });
     ASSERT_NE(program, 0U);
     bool detached = false;
     for (__u32 id = 0; !detached && bpf_link_get_next_id(id, &id) == 0;) {

@@ -158,8 +158,8 @@ TEST_F(Xdp, TheLastPortSeenWins) {
 TEST_F(Xdp, ExclusiveTargetsStayExclusive) {
     const ClientServer net(false);
     const Service service(net.server, 3000);
-    ASSERT_TRUE(works(net.server,
-                      fmt::format("attach eth0 80:3000/tcp+udp --exclusive {}", kNative)));
+    ASSERT_TRUE(
+        works(net.server, fmt::format("attach eth0 80:3000/tcp+udp --exclusive {}", kNative)));
     auto client = UdpClient::open(net.client, false, {.timeout = 400ms});
     const auto answer = [&](std::uint16_t port) -> std::string {
         (void)client->send_to({kServer(false), port}, "hello");

@@ -27,8 +27,9 @@ TEST_P(Decisions, RangesMapOneToOne) {
     for (std::uint16_t port = 7999; port <= 8011; ++port) {
         const bool inside = port >= 8000 && port <= 8010;
         EXPECT_EQ(port_in(opening(Ends::in(true, false, port))), port + (inside ? 10000 : 0));
-        EXPECT_EQ(port_out(segment(Ends::out(true, false, static_cast<std::uint16_t>(port + 10000)))),
-                  port + (inside ? 0 : 10000));
+        EXPECT_EQ(
+            port_out(segment(Ends::out(true, false, static_cast<std::uint16_t>(port + 10000)))),
+            port + (inside ? 0 : 10000));
     }
     EXPECT_EQ(port_in(opening(Ends::in(false, false, 1))), 40001);
     EXPECT_EQ(port_in(opening(Ends::in(false, false, 79))), 40079);
@@ -148,8 +149,7 @@ TEST_P(Decisions, UdpsLastPortWins) {
 
 TEST_P(Decisions, DrainingRulesTakeNoNewFlows) {
     attach();
-    for (const Ends& e : kConversations)
-        EXPECT_EQ(port_in(opening(e)), kTarget);
+    for (const Ends& e : kConversations) EXPECT_EQ(port_in(opening(e)), kTarget);
     attach(BP_RULE_DRAINING);
     for (Ends e : kConversations) {
         // A flow on record goes on, a connection with all but its SYN.
@@ -188,10 +188,9 @@ TEST_P(Decisions, Counters) {
         skb.gso_segs = 3;
         skb.gso_size = 1000;
         static_cast<void>(lab().run(pins::kTcIn, super, {.skb = skb}));
-        const Bytes reply =
-            (Lab::ethernet() / ip(Ends::out(e.ipv6, e.udp)) / l4(Ends::out(e.ipv6, e.udp)) /
-             Payload(3000))
-                .build();
+        const Bytes reply = (Lab::ethernet() / ip(Ends::out(e.ipv6, e.udp)) /
+                             l4(Ends::out(e.ipv6, e.udp)) / Payload(3000))
+                                .build();
         skb.ingress_ifindex = 0;
         static_cast<void>(lab().run(pins::kTcOut, reply, {.skb = skb}));
         const bp_counters c = lab().counters(rule);

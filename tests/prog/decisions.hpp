@@ -51,9 +51,7 @@ class Decisions : public Programs {
         return *parse(run.frame).packet->sport;
     }
 
-    Connection connect(bool ipv6, std::uint16_t port) const {
-        return connect(ipv6, port, kClient);
-    }
+    Connection connect(bool ipv6, std::uint16_t port) const { return connect(ipv6, port, kClient); }
 
     // From the peer's address, which the namespace has for as long as the test runs.
     Connection connect(bool ipv6, std::uint16_t port, std::uint16_t client_port) const {
@@ -68,8 +66,7 @@ class Decisions : public Programs {
         };
         Connection c{open({Lab::address(ipv6), port}), open({Lab::peer(ipv6), client_port}), {}};
         SocketAddress to(Endpoint{Lab::address(ipv6), port});
-        if (::listen(c.listener.get(), 1) != 0 ||
-            ::connect(c.client.get(), to.get(), to.size) != 0)
+        if (::listen(c.listener.get(), 1) != 0 || ::connect(c.client.get(), to.get(), to.size) != 0)
             throw std::runtime_error("connect: " + error_text(errno));
         c.server = Fd(::accept(c.listener.get(), nullptr, nullptr));
         // Gone without a TIME_WAIT when the test ends.

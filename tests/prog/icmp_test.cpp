@@ -14,7 +14,7 @@ struct Kind {
     std::uint32_t rest;
 };
 
-const Kind kKinds4[] = {{3, 0, 0}, {3, 1, 0},  {3, 3, 0},  {3, 4, 1280},
+const Kind kKinds4[] = {{3, 0, 0},          {3, 1, 0},  {3, 3, 0},  {3, 4, 1280},
                         {5, 1, 0xc6336402}, {11, 0, 0}, {11, 1, 0}, {12, 0, 0x14000000}};
 const Kind kKinds6[] = {{1, 0, 0}, {1, 4, 0}, {2, 0, 1280}, {3, 0, 0}, {3, 1, 0}, {4, 0, 40}};
 const Kind kNoErrors4[] = {{4, 0, 0}, {0, 0, 1}, {8, 0, 1}, {13, 0, 1}};
@@ -77,10 +77,8 @@ class IcmpErrors : public Programs {
         Programs::SetUp();
         if (IsSkipped() || HasFatalFailure()) return;
         attach();
-        for (const Ends& in : kConversations)
-            static_cast<void>(lab().in(opening(in)));
+        for (const Ends& in : kConversations) static_cast<void>(lab().in(opening(in)));
     }
-
 };
 
 TEST_P(IcmpErrors, QuotesOfOurRepliesAreTranslated) {
@@ -109,10 +107,9 @@ TEST_P(IcmpErrors, QuotesOfClientsAreTranslated) {
                 if (form.checksum == Checksum::kZero && !in.udp) continue;
                 SCOPED_TRACE(fmt::format("{}, type {} code {}, {}", in.text(), kind.type, kind.code,
                                          form.name));
-                const Bytes error =
-                    about(ip(redirected) / l4(redirected, form.checksum) / Payload(64),
-                          {redirected.to, redirected.from, kind},
-                          (in.ipv6 ? 40 : 20) + form.transport);
+                const Bytes error = about(
+                    ip(redirected) / l4(redirected, form.checksum) / Payload(64),
+                    {redirected.to, redirected.from, kind}, (in.ipv6 ? 40 : 20) + form.transport);
                 const TestRun run = lab().out(error);
                 EXPECT_EQ(run.action, kNext);
                 EXPECT_TRUE(
@@ -167,8 +164,8 @@ TEST_P(IcmpErrors, OfOthersKeepTheirPort) {
         Ends elsewhere = Ends::out(in.ipv6, in.udp, 8080); // a port without a rule
         const Kind kind = kinds(in.ipv6)[1];
         for (const Ends& e : {stranger, elsewhere}) {
-            const Bytes error = about(ip(e) / l4(e) / Payload(64), {router(in.ipv6), e.from, kind},
-                                      kWhole);
+            const Bytes error =
+                about(ip(e) / l4(e) / Payload(64), {router(in.ipv6), e.from, kind}, kWhole);
             EXPECT_TRUE(expect_untouched(error, lab().in(error).frame));
         }
         Ends direct = Ends::in(in.ipv6, in.udp, kTarget); // a client of the target port itself
@@ -181,8 +178,8 @@ TEST_P(IcmpErrors, OfOthersKeepTheirPort) {
         const Packet later =
             in.ipv6 ? Packet(Ipv6{.src = reply.from, .dst = reply.to}) / Fragment{.offset = 64}
                     : Packet(Ipv4{.src = reply.from, .dst = reply.to, .fragment_offset = 64});
-        const Bytes fragment = about(later / l4(reply) / Payload(64),
-                                     {router(in.ipv6), reply.from, kind}, kWhole);
+        const Bytes fragment =
+            about(later / l4(reply) / Payload(64), {router(in.ipv6), reply.from, kind}, kWhole);
         EXPECT_TRUE(expect_untouched(fragment, lab().in(fragment).frame));
     }
     EXPECT_EQ(lab().outcome(BP_OUTCOME_ICMP_IN), 0);

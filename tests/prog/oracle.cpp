@@ -87,7 +87,8 @@ void Oracle::note_own(const Reading& ip, unsigned sport, unsigned dport) {
     const OracleRule* rule = rule_for(true, ip.src, sport);
     if (!rule) return;
     const unsigned target = rule->target_first + sport - rule->listen_first;
-    const auto known = flows_.try_emplace({true, ip.dst.text(), ip.src.text(), dport, target}).first;
+    const auto known =
+        flows_.try_emplace({true, ip.dst.text(), ip.src.text(), dport, target}).first;
     if (known->second.listen != sport) known->second = {0, sport};
 }
 
@@ -100,8 +101,7 @@ Answer Oracle::out_as_asked(const Bytes& frame, const Reading& ip, Offload offlo
     const auto flow = flows_.find({true, ip.dst.text(), asked->second.text(), dport, sport});
     if (flow == flows_.end() || flow->second.listen == 0) return {frame, "no longer on record"};
     if (ip.fragment) {
-        if (ip.ipv6 &&
-            (frame[ip.at + 6] != IPPROTO_FRAGMENT || frame[ip.at + 40] != IPPROTO_UDP))
+        if (ip.ipv6 && (frame[ip.at + 6] != IPPROTO_FRAGMENT || frame[ip.at + 40] != IPPROTO_UDP))
             return {frame, "in fragments as the kernel makes none"};
         const unsigned id = ip.ipv6 ? read16(frame, ip.at + 44) << 16U | read16(frame, ip.at + 46)
                                     : read16(frame, ip.at + 4);
@@ -119,13 +119,14 @@ Answer Oracle::out_later_fragment(const Bytes& frame) const {
     constexpr std::size_t at = 14;
     const bool ipv6 = frame[at] >> 4U == 6;
     if (read16(frame, 12) != (ipv6 ? 0x86dd : 0x0800)) return {frame, "a later fragment, tagged"};
-    if (ipv6 && (frame[at + 6] != IPPROTO_FRAGMENT || frame.size() < at + 48)) return {frame, "not as the kernel makes them"};
+    if (ipv6 && (frame[at + 6] != IPPROTO_FRAGMENT || frame.size() < at + 48))
+        return {frame, "not as the kernel makes them"};
     if (frame[at + (ipv6 ? 40 : 9)] != IPPROTO_UDP) return {frame, "of another protocol"};
     const ByteView ip = ByteView(frame).subspan(at);
     const unsigned id = ipv6 ? read16(ip, 44) << 16U | read16(ip, 46) : read16(ip, 4);
-    const auto cut = cut_.find({Address::from_bytes(ip.subspan(ipv6 ? 8 : 12, ipv6 ? 16 : 4)).text(),
-                                Address::from_bytes(ip.subspan(ipv6 ? 24 : 16, ipv6 ? 16 : 4)).text(),
-                                id});
+    const auto cut =
+        cut_.find({Address::from_bytes(ip.subspan(ipv6 ? 8 : 12, ipv6 ? 16 : 4)).text(),
+                   Address::from_bytes(ip.subspan(ipv6 ? 24 : 16, ipv6 ? 16 : 4)).text(), id});
     if (cut == cut_.end()) return {frame, "a later fragment"};
     return {with_source(frame, at, cut->second), "a later fragment of a reply"};
 }

@@ -76,7 +76,7 @@ class Oracle {
     std::vector<OracleRule> rules_;
     Bytes own_mac_;
     std::map<Flow, Use> flows_;
-    std::map<Flow, Address> asked_; // of a UDP flow without `local`: where it was begun last
+    std::map<Flow, Address> asked_;   // of a UDP flow without `local`: where it was begun last
     std::map<Datagram, Address> cut_; // the address that the first fragment got
 };
 

@@ -86,8 +86,7 @@ void move(Bytes& frame, std::size_t at, unsigned from, unsigned to, bool udp) {
     const unsigned old = read16(frame, at);
     if (udp && old == 0) return;
     unsigned sum = (~old & 0xffffU) + (~from & 0xffffU) + to;
-    while (sum > 0xffff)
-        sum = (sum & 0xffffU) + (sum >> 16U);
+    while (sum > 0xffff) sum = (sum & 0xffffU) + (sum >> 16U);
     unsigned fresh = ~sum & 0xffffU;
     if (udp && fresh == 0) fresh = 0xffff;
     frame[at] = static_cast<std::uint8_t>(fresh >> 8U);

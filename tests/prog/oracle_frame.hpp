@@ -19,7 +19,7 @@ struct Reading {
     const char* problem = nullptr;
     bool ipv6 = false;
     bool fragment = false;
-    std::size_t at = 0;       // offset of the IP header
+    std::size_t at = 0; // offset of the IP header
     std::uint8_t protocol = 0;
     std::size_t l4 = 0;                   // offset
     std::optional<std::size_t> claimed{}; // bytes from there on that the IP header speaks of

@@ -11,18 +11,15 @@ class Owners : public Decisions {};
 
 TEST_P(Owners, NobodyListens) {
     attach(0, BP_ABSENT_PASS);
-    for (const Ends& e : kConversations)
-        EXPECT_EQ(port_in(opening(e)), kListen);
+    for (const Ends& e : kConversations) EXPECT_EQ(port_in(opening(e)), kListen);
     EXPECT_EQ(lab().outcomes(), "absent_passed 4");
     lab().forget();
     attach(0, BP_ABSENT_DROP);
-    for (const Ends& e : kConversations)
-        EXPECT_EQ(lab().in(opening(e)).action, kDrop);
+    for (const Ends& e : kConversations) EXPECT_EQ(lab().in(opening(e)).action, kDrop);
     EXPECT_EQ(lab().outcomes(), "absent_dropped 4");
     lab().forget();
     attach(0, BP_ABSENT_RESET);
-    for (const Ends& e : kConversations)
-        EXPECT_EQ(port_in(opening(e)), kTarget);
+    for (const Ends& e : kConversations) EXPECT_EQ(port_in(opening(e)), kTarget);
     EXPECT_EQ(lab().outcomes(), "");
 }
 
@@ -101,8 +98,7 @@ TEST_P(Owners, HandshakesWithoutAHint) {
         ASSERT_TRUE(answer);
         const std::size_t at = answer->view.packet->l4_offset + 4;
         std::uint32_t isn = 0;
-        for (std::size_t i = 0; i < 4; ++i)
-            isn = isn << 8 | answer->frame[at + i];
+        for (std::size_t i = 0; i < 4; ++i) isn = isn << 8 | answer->frame[at + i];
 
         EXPECT_EQ(port_in(frame(kListen, 5001, isn + 1, kAck)), kTarget);
         lab().forget();
@@ -145,15 +141,20 @@ class Refusals : public Decisions {
                 for (const bool ip_options : {false, true}) {
                     SCOPED_TRACE(fmt::format("{}, {} bytes of options, {} of data, IP options {}",
                                              e.text(), options.size(), size, ip_options));
-                    const Tcp tcp{.sport = e.sport, .dport = e.dport, .seq = 0xfffffff0,
-                                  .flags = kSyn, .options = options};
+                    const Tcp tcp{.sport = e.sport,
+                                  .dport = e.dport,
+                                  .seq = 0xfffffff0,
+                                  .flags = kSyn,
+                                  .options = options};
                     const auto network = [&](const Address& from, const Address& to, bool answer) {
                         const std::uint8_t hops = answer ? 64 : 57;
                         if (e.ipv6 && ip_options)
                             return Ipv6{.src = from, .dst = to, .hop_limit = hops} / HopByHop{};
-                        if (e.ipv6)
-                            return Packet(Ipv6{.src = from, .dst = to, .hop_limit = hops});
-                        return Packet(Ipv4{.src = from, .dst = to, .ttl = hops, .id = 77,
+                        if (e.ipv6) return Packet(Ipv6{.src = from, .dst = to, .hop_limit = hops});
+                        return Packet(Ipv4{.src = from,
+                                           .dst = to,
+                                           .ttl = hops,
+                                           .id = 77,
                                            .options = Bytes(ip_options ? 8 : 0, 1)});
                     };
                     lab().forget();
@@ -161,8 +162,8 @@ class Refusals : public Decisions {
                     const TestRun run = lab().in(
                         (Lab::ethernet() / network(e.from, e.to, false) / tcp / data).build());
                     EXPECT_EQ(run.action, kSentBack);
-                    EXPECT_TRUE(same_frame(reset(e, network(e.to, e.from, true), tcp, data),
-                                           run.frame));
+                    EXPECT_TRUE(
+                        same_frame(reset(e, network(e.to, e.from, true), tcp, data), run.frame));
                     EXPECT_EQ(lab().outcomes(), outcome);
                 }
     }

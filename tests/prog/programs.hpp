@@ -117,9 +117,9 @@ inline std::string object_name(const testing::TestParamInfo<TcObject>& info) {
 // EXPECT_TRUE(same_frame(...)): on failure, both frames described and the bytes that differ.
 inline testing::AssertionResult same_frame(const Bytes& wanted, const Bytes& got) {
     if (wanted == got) return testing::AssertionSuccess();
-    return testing::AssertionFailure() << "wanted " << describe(wanted) << "\n   got "
-                                       << describe(got) << "\n"
-                                       << hexdump(got, wanted);
+    return testing::AssertionFailure()
+           << "wanted " << describe(wanted) << "\n   got " << describe(got) << "\n"
+           << hexdump(got, wanted);
 }
 
 } // namespace bpfport::test

@@ -118,8 +118,7 @@ class Random : public Programs {
     static std::string judge_change(const Bytes& before, const Bytes& after) {
         if (before == after) return {};
         std::size_t changed = 0;
-        for (std::size_t i = 0; i < before.size(); ++i)
-            changed += before[i] != after[i] ? 1 : 0;
+        for (std::size_t i = 0; i < before.size(); ++i) changed += before[i] != after[i] ? 1 : 0;
         if (changed > 6 + 16) // a port and sums, and an address
             return fmt::format("{} bytes changed", changed);
         const View was = parse(before), is = parse(after);
@@ -198,15 +197,14 @@ class Random : public Programs {
         return fmt::format("{}\nthe frames that show it:\n{}", problem, text);
     }
 
-    Oracle oracle_{{{.listen_first = 80, .listen_last = 80, .target_first = 3000,
-                     .address = "192.0.2.2"},
-                    {.listen_first = 80, .listen_last = 80, .target_first = 3001},
-                    {.listen_first = 443, .listen_last = 443, .target_first = 8443, .vlan = true},
-                    {.listen_first = 8000, .listen_last = 8010, .target_first = 18000},
-                    {.udp = true, .listen_first = 80, .listen_last = 80, .target_first = 3000},
-                    {.udp = true, .listen_first = 53, .listen_last = 53, .target_first = 5353,
-                     .vlan = true}},
-                   Bytes(kEth0Mac.begin(), kEth0Mac.end())};
+    Oracle oracle_{
+        {{.listen_first = 80, .listen_last = 80, .target_first = 3000, .address = "192.0.2.2"},
+         {.listen_first = 80, .listen_last = 80, .target_first = 3001},
+         {.listen_first = 443, .listen_last = 443, .target_first = 8443, .vlan = true},
+         {.listen_first = 8000, .listen_last = 8010, .target_first = 18000},
+         {.udp = true, .listen_first = 80, .listen_last = 80, .target_first = 3000},
+         {.udp = true, .listen_first = 53, .listen_last = 53, .target_first = 5353, .vlan = true}},
+        Bytes(kEth0Mac.begin(), kEth0Mac.end())};
 
   private:
     int in_ = -1, out_ = -1;
@@ -217,8 +215,8 @@ TEST_P(Random, FramesDoAsTheOracleSays) {
     constexpr std::size_t kTogether = 400; // frames that share flows; fewer than the tables hold
     const std::uint64_t count = from_environment("BPFPORT_FRAMES", 1000000);
     const std::uint64_t seed = from_environment(
-        "BPFPORT_SEED", static_cast<std::uint64_t>(
-                            std::chrono::system_clock::now().time_since_epoch().count()));
+        "BPFPORT_SEED",
+        static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()));
     fmt::print("BPFPORT_SEED={} BPFPORT_FRAMES={}\n", seed, count);
     RandomFrames frames(seed);
     std::vector<Step> steps;

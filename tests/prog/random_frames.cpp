@@ -76,8 +76,7 @@ Packet RandomFrames::transport(bool udp) {
 
 Packet RandomFrames::datagram(bool ipv6, bool out) {
     Bytes payload(below(30) == 0 ? below(1400) : below(60));
-    for (auto& byte : payload)
-        byte = static_cast<std::uint8_t>(random_());
+    for (auto& byte : payload) byte = static_cast<std::uint8_t>(random_());
     return network(ipv6, out) / transport(coin()) / Payload(std::move(payload));
 }
 

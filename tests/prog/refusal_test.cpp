@@ -34,7 +34,7 @@ class Unprivileged {
   public:
     Unprivileged() {
         std::unique_ptr<std::remove_pointer_t<cap_t>, int (*)(void*)> none(cap_dup(had_.get()),
-                                                                          cap_free);
+                                                                           cap_free);
         cap_clear_flag(none.get(), CAP_EFFECTIVE);
         cap_set_proc(none.get());
     }

@@ -68,8 +68,7 @@ Build with_udp_length(std::uint16_t length) {
 
 Build with_data_offset(std::uint8_t words) {
     return [=](const Ends& e) {
-        return frame(ip(e) /
-                     Tcp{.sport = e.sport, .dport = e.dport, .data_offset = words} /
+        return frame(ip(e) / Tcp{.sport = e.sport, .dport = e.dport, .data_offset = words} /
                      Payload(33));
     };
 }
@@ -105,8 +104,7 @@ const Shape kShapes[] = {
     {"VLAN", For::kAll, Fate::kTagged, with_tags(Vlan{.id = 5})},
     {"VLAN 0: a priority", For::kAll, Fate::kTranslated, with_tags(Vlan{.id = 0, .priority = 3})},
     {"802.1ad", For::kAll, Fate::kTagged, with_tags(Vlan{.id = 7, .tpid = 0x88a8})},
-    {"QinQ", For::kAll, Fate::kTagged,
-     with_tags(Vlan{.id = 7, .tpid = 0x88a8} / Vlan{.id = 5})},
+    {"QinQ", For::kAll, Fate::kTagged, with_tags(Vlan{.id = 7, .tpid = 0x88a8} / Vlan{.id = 5})},
     {"QinQ, inner priority", For::kAll, Fate::kTagged,
      with_tags(Vlan{.id = 7, .tpid = 0x88a8} / Vlan{.id = 0})},
     {"three tags", For::kAll, Fate::kUntouched,
@@ -204,8 +202,8 @@ class Shapes : public Programs {
             for (const Shape& shape : kShapes) {
                 if (!applies(shape, in)) continue;
                 SCOPED_TRACE(fmt::format("{}, {}", shape.name, in.text()));
-                const bool changes = shape.fate == Fate::kTranslated ||
-                                     (shape.fate == Fate::kTagged && vlan);
+                const bool changes =
+                    shape.fate == Fate::kTranslated || (shape.fate == Fate::kTagged && vlan);
                 const auto malformed = lab().outcome(BP_OUTCOME_MALFORMED);
                 const auto tagged = lab().outcome(BP_OUTCOME_TAGGED);
                 const TestRun there = lab().in(shape.build(in));
@@ -293,8 +291,7 @@ TEST_P(Shapes, CompleteChecksums) {
         return lab().netns().run(
             [&] { return test_run(lab().program(program).get(), before, options); });
     };
-    if (const auto probe = run(pins::kTcIn, opening(first));
-        !probe && probe.error().code == EINVAL)
+    if (const auto probe = run(pins::kTcIn, opening(first)); !probe && probe.error().code == EINVAL)
         GTEST_SKIP() << "test runs with CHECKSUM_COMPLETE need Linux 6.13";
     for (const Ends& in : kConversations) {
         static_cast<void>(lab().in(opening(in)));
@@ -317,7 +314,8 @@ TEST_P(Shapes, EveryChecksumValue) {
     for (const bool ipv6 : {false, true}) {
         const Ends in = Ends::in(ipv6, true);
         static_cast<void>(lab().in(opening(in)));
-        for (unsigned value = 0; value < 65536; value += value < 0xff00 && value > 0x100 ? 257 : 1) {
+        for (unsigned value = 0; value < 65536;
+             value += value < 0xff00 && value > 0x100 ? 257 : 1) {
             const Bytes payload{static_cast<std::uint8_t>(value >> 8U),
                                 static_cast<std::uint8_t>(value)};
             const Bytes before = frame(ip(in) / l4(in) / Payload(payload));

@@ -80,7 +80,8 @@ void nothing(bpf_object*, bool) {}
 const Shipped kShipped[] = {
     {"tc_direct", {6, 2}, nothing},
     {"tc_helper", {5, 10}, nothing},
-    {"xdp", {5, 10},
+    {"xdp",
+     {5, 10},
      [](bpf_object* object, bool) {
          if (!kernel_at_least(5, 18)) return;
          struct { // as in bpf/xdp.bpf.c
@@ -91,16 +92,18 @@ const Shipped kShipped[] = {
          bpf_program* program = bpf_object__find_program_by_name(object, "bp_xdp_in");
          bpf_program__set_flags(program, bpf_program__flags(program) | BPF_F_XDP_HAS_FRAGS);
      }},
-    {"sklookup", {5, 15},
+    {"sklookup",
+     {5, 15},
      [](bpf_object* object, bool) { set(object, "bp_has_ifindex", kernel_at_least(5, 17)); }},
-    {"cgroup", {5, 10},
+    {"cgroup",
+     {5, 10},
      [](bpf_object* object, bool mptcp) {
          set(object, "bp_can_grant", kernel_can_grant());
          set(object, "bp_mptcp", mptcp);
      }},
-    {"neighbours", {5, 10},
-     [](bpf_object* object, bool mptcp) { set(object, "bp_mptcp", mptcp); }},
-    {"guard", {5, 10},
+    {"neighbours", {5, 10}, [](bpf_object* object, bool mptcp) { set(object, "bp_mptcp", mptcp); }},
+    {"guard",
+     {5, 10},
      [](bpf_object* object, bool) { set(object, "bp_can_say", kernel_can_say_why()); }},
 };
 
@@ -113,8 +116,7 @@ struct Compiled {
 std::vector<Compiled> compiled_by(const std::vector<std::string>& directories) {
     std::vector<Compiled> all;
     for (const std::string& directory : directories)
-        for (const Shipped& shipped : kShipped)
-            all.push_back({directory, shipped});
+        for (const Shipped& shipped : kShipped) all.push_back({directory, shipped});
     return all;
 }
 
@@ -211,7 +213,8 @@ TEST_P(Verifier, Accepts) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shipped, Verifier, testing::ValuesIn(compiled_by({""})), test_name);
-INSTANTIATE_TEST_SUITE_P(Compiler, Verifier, testing::ValuesIn(compiled_by(compilers())), test_name);
+INSTANTIATE_TEST_SUITE_P(Compiler, Verifier, testing::ValuesIn(compiled_by(compilers())),
+                         test_name);
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Verifier); // without clang-<version>
 
 } // namespace

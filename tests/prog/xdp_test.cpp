@@ -159,9 +159,7 @@ TEST_F(XdpProgram, KnownFlows) {
         }
 }
 
-TEST_F(XdpProgram, ZeroStaysZero) {
-    expect_redirected(frame(true, false, Checksum::kZero));
-}
+TEST_F(XdpProgram, ZeroStaysZero) { expect_redirected(frame(true, false, Checksum::kZero)); }
 
 // Over all that a checksum can be, the one that equals the pseudo-header's sum included.
 TEST_F(XdpProgram, EveryChecksum) {
@@ -175,8 +173,7 @@ TEST_F(XdpProgram, EveryChecksum) {
         content[0] = static_cast<std::uint8_t>(value >> 8);
         content[1] = static_cast<std::uint8_t>(value);
         Bytes one = (ethernet() / Ipv6{} / transport(true) / Payload(content)).build();
-        const bool looks_partial =
-            one[at] == partial[at] && one[at + 1] == partial[at + 1];
+        const bool looks_partial = one[at] == partial[at] && one[at + 1] == partial[at + 1];
         left += looks_partial ? 1 : 0;
         const TestRun run = lab().run(one);
         ASSERT_TRUE(looks_partial

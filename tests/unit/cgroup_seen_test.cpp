@@ -108,8 +108,7 @@ TEST(CgroupDoctor, SaysWhatIsNotServed) {
     server.socket.local_port = 3000;
     server.process = "web (pid 2, user www)";
     snapshot.cgroups[0].rules[0].listeners = {server};
-    for (const auto& line : findings_of(snapshot))
-        EXPECT_THAT(line, testing::StartsWith("ok "));
+    for (const auto& line : findings_of(snapshot)) EXPECT_THAT(line, testing::StartsWith("ok "));
     snapshot.cgroups[0].in_force = false;
     snapshot.cgroups[0].rules[0].contested = true;
     snapshot.neighbours_in_force = false;

@@ -149,7 +149,8 @@ TEST(AutoRule, Words) {
     // Wherever the range lies, as long as one of its length fits beside it.
     for (const char* good : {"9999-10001:auto", "10000:auto", "1-32767:auto", "32769-65535:auto"})
         EXPECT_TRUE(parse_auto_rules(good)) << good;
-    for (const char* wrong : {":auto", "x:auto", "1-65535:auto",  "80:auto/sctp", "0:auto", "1.2.3:80:auto"})
+    for (const char* wrong :
+         {":auto", "x:auto", "1-65535:auto", "80:auto/sctp", "0:auto", "1.2.3:80:auto"})
         EXPECT_FALSE(parse_auto_rules(wrong)) << wrong;
 }
 

@@ -44,14 +44,14 @@ TEST_P(Auto, ChoosesAndSaysWhy) {
     port.name = "eth0";
     port.master = 6;
     const std::vector<Interface> interfaces = {port};
-    auto chosen = choose_engine(EngineChoice::kAuto, GetParam().rule,
-                                {interfaces, GetParam().sklookup});
+    auto chosen =
+        choose_engine(EngineChoice::kAuto, GetParam().rule, {interfaces, GetParam().sklookup});
     ASSERT_TRUE(chosen);
     EXPECT_EQ(chosen->engine, GetParam().engine) << chosen->why;
     EXPECT_EQ(chosen->flags, chosen->engine == BP_ENGINE_SKLOOKUP ? BP_RULE_STANDBY : 0);
     EXPECT_FALSE(chosen->why.empty());
-    auto asked = choose_engine(EngineChoice::kSklookup, GetParam().rule,
-                               {interfaces, GetParam().sklookup});
+    auto asked =
+        choose_engine(EngineChoice::kSklookup, GetParam().rule, {interfaces, GetParam().sklookup});
     bool udp = GetParam().rule.rule.protocol() == Protocol::kUdp;
     EXPECT_EQ(asked.has_value(), udp || GetParam().engine == BP_ENGINE_SKLOOKUP);
     EXPECT_EQ(choose_engine(EngineChoice::kTc, GetParam().rule, {interfaces, {}})->engine,
@@ -75,8 +75,7 @@ INSTANTIATE_TEST_SUITE_P(
         AutoCase{"Vlan", installed("80:3000", BP_RULE_VLAN), kAll, BP_ENGINE_TC},
         AutoCase{"Exclusive", installed("80:3000", BP_RULE_EXCLUSIVE), kAll, BP_ENGINE_TC},
         AutoCase{"AbsentDrop", installed("80:3000", 0, BP_ABSENT_DROP), kAll, BP_ENGINE_TC},
-        AutoCase{"AbsentPass", installed("80:3000", 0, BP_ABSENT_PASS), kAll,
-                 BP_ENGINE_SKLOOKUP}),
+        AutoCase{"AbsentPass", installed("80:3000", 0, BP_ABSENT_PASS), kAll, BP_ENGINE_SKLOOKUP}),
     [](const auto& each) { return each.param.name; });
 
 // getsockname(2) of connections can't be made to say the target port.
@@ -93,8 +92,8 @@ TEST(Choice, AutoChangesNothingThatProgramsSee) {
     ASSERT_TRUE(asked);
     EXPECT_EQ(asked->engine, BP_ENGINE_SKLOOKUP);
     EXPECT_NE(asked->why.find("will say the listen port: hook taken"), std::string::npos);
-    auto wanted = choose_engine(EngineChoice::kAuto,
-                                installed("80:3000", BP_RULE_SOCKNAME_LISTEN), {{}, no_name});
+    auto wanted = choose_engine(EngineChoice::kAuto, installed("80:3000", BP_RULE_SOCKNAME_LISTEN),
+                                {{}, no_name});
     ASSERT_TRUE(wanted);
     EXPECT_EQ(wanted->engine, BP_ENGINE_SKLOOKUP);
 }
@@ -116,8 +115,8 @@ TEST(Choice, EveryWordHasAChoiceOfItsOwn) {
 }
 
 TEST(Choice, EveryEngineHasANameAndAText) {
-    for (std::uint32_t engine : {BP_ENGINE_TC, BP_ENGINE_XDP, BP_ENGINE_SKLOOKUP,
-                                 BP_ENGINE_CGROUP}) {
+    for (std::uint32_t engine :
+         {BP_ENGINE_TC, BP_ENGINE_XDP, BP_ENGINE_SKLOOKUP, BP_ENGINE_CGROUP}) {
         EXPECT_STRNE(engine_name(engine), "unknown");
         EXPECT_STRNE(engine_text(engine), "");
     }

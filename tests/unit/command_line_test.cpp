@@ -28,8 +28,7 @@ struct Outcome {
 Outcome run(std::vector<const char*> words) {
     words.insert(words.begin(), "bpfport");
     std::ostringstream out, err;
-    const int status =
-        run_command_line(static_cast<int>(words.size()), words.data(), out, err);
+    const int status = run_command_line(static_cast<int>(words.size()), words.data(), out, err);
     return {status, out.str(), err.str()};
 }
 

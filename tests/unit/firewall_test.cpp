@@ -135,7 +135,8 @@ TEST(Firewall, NatTargets) {
               (NatTarget{false, parse_address("10.1.0.2")}));
     EXPECT_EQ(target("DNAT --to-destination [fd01::2]:8080"),
               (NatTarget{false, parse_address("fd01::2")}));
-    EXPECT_EQ(target("DNAT --to-destination fd01::2"), (NatTarget{false, parse_address("fd01::2")}));
+    EXPECT_EQ(target("DNAT --to-destination fd01::2"),
+              (NatTarget{false, parse_address("fd01::2")}));
     EXPECT_EQ(target("DNAT --to-destination 10.1.0.2-10.1.0.9:80"), NatTarget{});
     auto nft = parse_nft(kNft);
     ASSERT_TRUE(nft);
@@ -204,9 +205,9 @@ TEST(Firewall, NftOfAnotherShape) {
         EXPECT_EQ(judge(*firewall, web).verdict, FirewallVerdict::kCantTell) << value;
     }
     // A set that names itself.
-    auto itself = parse_nft(nft_input(
-        fmt::format(kPort, R"("@s")"),
-        R"({"set": {"family": "ip", "table": "f", "name": "s", "elem": "@s"}},)"));
+    auto itself = parse_nft(
+        nft_input(fmt::format(kPort, R"("@s")"),
+                  R"({"set": {"family": "ip", "table": "f", "name": "s", "elem": "@s"}},)"));
     ASSERT_TRUE(itself);
     EXPECT_EQ(judge(*itself, web).verdict, FirewallVerdict::kCantTell);
     // A map with a verdict that is none.
@@ -220,12 +221,10 @@ TEST(Firewall, NftOfAnotherShape) {
 // at.
 TEST(Firewall, ManyWaysAreNotWalkedOneByOne) {
     std::string text = "*filter\n:INPUT ACCEPT\n";
-    for (int i = 0; i <= 14; i++)
-        text += fmt::format(":c{} -\n", i);
+    for (int i = 0; i <= 14; i++) text += fmt::format(":c{} -\n", i);
     text += "-A INPUT -j c0\n";
     for (int i = 0; i < 14; i++)
-        for (int n = 0; n < 8; n++)
-            text += fmt::format("-A c{} -j c{}\n", i, i + 1);
+        for (int n = 0; n < 8; n++) text += fmt::format("-A c{} -j c{}\n", i, i + 1);
     const Arrival web{Protocol::kTcp, 80, "eth0", false};
     EXPECT_EQ(judge(parse_iptables_save(text, false), web).verdict, FirewallVerdict::kPasses);
     EXPECT_EQ(judge(parse_iptables_save(text + "-A c14 -j DROP\n", false), web).verdict,
@@ -297,7 +296,8 @@ COMMIT
     };
     EXPECT_TRUE(found(79).empty()) << "for other hosts' addresses";
     const std::string dnat = "-p tcp -j DNAT --to-destination ";
-    EXPECT_EQ(found(80), (std::vector<NatRule>{{"ip nat SHARED: " + dnat + "10.42.0.5:8080", true}}))
+    EXPECT_EQ(found(80),
+              (std::vector<NatRule>{{"ip nat SHARED: " + dnat + "10.42.0.5:8080", true}}))
         << "by the second jump";
     EXPECT_EQ(found(81), (std::vector<NatRule>{{"ip nat SOME: " + dnat + "10.42.0.6:8080", false},
                                                {redirect, true}}))

@@ -60,7 +60,8 @@ TEST(Frame, ChecksumStates) {
 
 TEST(Frame, AnIpv4HeaderShorterThanTwentyBytesIsMalformed) {
     for (std::uint8_t words = 0; words < 5; words++) {
-        Frame frame = build_frame(parse_packet_spec("udp 192.0.2.2:1 > 192.0.2.1:2").value(), {}, {});
+        Frame frame =
+            build_frame(parse_packet_spec("udp 192.0.2.2:1 > 192.0.2.1:2").value(), {}, {});
         frame[14] = 0x40 | words;
         EXPECT_EQ(view_frame(frame).to_string(), "a malformed IP header") << unsigned{words};
     }

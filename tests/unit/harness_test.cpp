@@ -129,8 +129,7 @@ TEST_F(Harness, WhatAKilledTestLeavesIsSwept) {
     words >> netns >> cgroup >> root >> daemons[0] >> daemons[1];
     ASSERT_TRUE(fs::exists(root)) << told;
     ASSERT_TRUE(fs::exists(fs::path(kNetnsDirectory) / netns)) << told;
-    for (const pid_t daemon : daemons)
-        ASSERT_EQ(::kill(daemon, 0), 0);
+    for (const pid_t daemon : daemons) ASSERT_EQ(::kill(daemon, 0), 0);
 
     // By the first thing that the next test process does.
     const auto next = run({fs::read_symlink("/proc/self/exe"),
@@ -141,8 +140,7 @@ TEST_F(Harness, WhatAKilledTestLeavesIsSwept) {
     EXPECT_FALSE(fs::exists(root));
     EXPECT_TRUE(fs::exists(fs::path(kNetnsDirectory) / living.name()));
     for (const pid_t daemon : daemons) {
-        for (int tries = 0; tries < 200 && ::kill(daemon, 0) == 0; ++tries)
-            ::usleep(10000);
+        for (int tries = 0; tries < 200 && ::kill(daemon, 0) == 0; ++tries) ::usleep(10000);
         EXPECT_EQ(::kill(daemon, 0), -1);
     }
 }
@@ -352,8 +350,7 @@ TEST_F(Harness, InjectedFramesArrive) {
                                            Udp{.sport = 8, .dport = 3000} / Payload(4000),
                                        1024))
         client.send(part);
-    for (int tries = 0; tries < 100 && udp.seen().size() < 2; ++tries)
-        ::usleep(10000);
+    for (int tries = 0; tries < 100 && udp.seen().size() < 2; ++tries) ::usleep(10000);
     EXPECT_EQ(udp.seen().size(), 2U);
 }
 

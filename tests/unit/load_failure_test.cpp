@@ -50,18 +50,18 @@ TEST(LoadFailure, ALogWithoutEnd) { // a kernel of before 6.4 cuts it
 }
 
 TEST(LoadFailure, TooComplex) {
-    const auto failure =
-        explain_load("sklookup", E2BIG, log_of("9: (07) r1 += 1\n"
-                                               "BPF program is too large. Processed 1000001 insn\n"
-                                               "processed 1000001 insns (limit 1000000)\n"));
+    const auto failure = explain_load("sklookup", E2BIG,
+                                      log_of("9: (07) r1 += 1\n"
+                                             "BPF program is too large. Processed 1000001 insn\n"
+                                             "processed 1000001 insns (limit 1000000)\n"));
     EXPECT_EQ(failure.refusal, Refusal::kTooComplex);
     EXPECT_THAT(failure.error().hint, HasSubstr("another clang"));
 }
 
 TEST(LoadFailure, NoDescriptionOfTypes) {
-    const auto failure =
-        explain_load("tc_direct", ESRCH, "libbpf: Error loading vmlinux BTF: -3\n"
-                                         "libbpf: failed to load object 'tc_direct_bpf'\n");
+    const auto failure = explain_load("tc_direct", ESRCH,
+                                      "libbpf: Error loading vmlinux BTF: -3\n"
+                                      "libbpf: failed to load object 'tc_direct_bpf'\n");
     EXPECT_EQ(failure.refusal, Refusal::kNoBtf);
     EXPECT_THAT(failure.error().hint, HasSubstr("CONFIG_DEBUG_INFO_BTF"));
 }
@@ -76,8 +76,9 @@ TEST(LoadFailure, NoProgramType) {
 }
 
 TEST(LoadFailure, NoMemory) {
-    const auto failure = explain_load(
-        "cgroup", ENOMEM, "libbpf: map 'bp_calls': failed to create: Cannot allocate memory(-12)\n");
+    const auto failure =
+        explain_load("cgroup", ENOMEM,
+                     "libbpf: map 'bp_calls': failed to create: Cannot allocate memory(-12)\n");
     EXPECT_EQ(failure.refusal, Refusal::kMemory);
     EXPECT_EQ(failure.part, "map bp_calls");
 }

@@ -19,8 +19,10 @@ TEST(LocalRoutes, AreListed) {
     auto refusal = in_own_netns([] {
         auto local = local_prefixes();
         ASSERT_TRUE(local) << local.error().message;
-        EXPECT_THAT(*local, testing::Contains(LocalPrefix{parse_address("127.0.0.0").value(), 104}));
-        EXPECT_THAT(*local, testing::Contains(LocalPrefix{parse_address("127.0.0.1").value(), 128}));
+        EXPECT_THAT(*local,
+                    testing::Contains(LocalPrefix{parse_address("127.0.0.0").value(), 104}));
+        EXPECT_THAT(*local,
+                    testing::Contains(LocalPrefix{parse_address("127.0.0.1").value(), 128}));
         EXPECT_THAT(*local, testing::Contains(LocalPrefix{parse_address("::1").value(), 128}));
         EXPECT_THAT(*local, testing::Not(testing::Contains(testing::Field(
                                 &LocalPrefix::prefix, parse_address("127.255.255.255").value()))));

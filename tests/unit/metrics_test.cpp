@@ -38,16 +38,16 @@ TEST(Metrics, TellWhatTheEngineCounts) {
     Snapshot snapshot;
     snapshot.rules = {make_rule("80:3000", BP_ENGINE_TC)};
     const std::string labels = R"({rule="80:3000",scope="eth0",protocol="tcp",engine="tc")";
-    EXPECT_THAT(text_of(snapshot),
-                AllOf(HasSubstr("# TYPE bpfport_packets_total counter\n"),
-                      HasSubstr("bpfport_packets_total" + labels + R"(,direction="in"} 10)"),
-                      HasSubstr("bpfport_packets_total" + labels + R"(,direction="out"} 20)"),
-                      HasSubstr("bpfport_bytes_total" + labels +
-                                R"(,direction="out"} 3000000000001)"),
-                      HasSubstr("bpfport_connections_total" + labels + "} 3"),
-                      HasSubstr("bpfport_connections_open" + labels + "} 2"),
-                      HasSubstr("bpfport_target_up" + labels + "} 0"),
-                      HasSubstr("bpfport_rule_in_force" + labels + "} 1")));
+    EXPECT_THAT(
+        text_of(snapshot),
+        AllOf(HasSubstr("# TYPE bpfport_packets_total counter\n"),
+              HasSubstr("bpfport_packets_total" + labels + R"(,direction="in"} 10)"),
+              HasSubstr("bpfport_packets_total" + labels + R"(,direction="out"} 20)"),
+              HasSubstr("bpfport_bytes_total" + labels + R"(,direction="out"} 3000000000001)"),
+              HasSubstr("bpfport_connections_total" + labels + "} 3"),
+              HasSubstr("bpfport_connections_open" + labels + "} 2"),
+              HasSubstr("bpfport_target_up" + labels + "} 0"),
+              HasSubstr("bpfport_rule_in_force" + labels + "} 1")));
     snapshot.rules = {make_rule("80:3000", BP_ENGINE_SKLOOKUP)};
     EXPECT_THAT(text_of(snapshot),
                 AllOf(Not(HasSubstr("bpfport_packets_total")), Not(HasSubstr("bpfport_bytes")),
@@ -64,9 +64,9 @@ TEST(Metrics, AbsentIsNotZero) {
     snapshot.rules = {make_rule("53:5353/udp", BP_ENGINE_TC)};
     snapshot.rules[0].open_connections.reset();
     snapshot.rules[0].rule.flags = BP_RULE_FORWARDED;
-    EXPECT_THAT(text_of(snapshot), AllOf(Not(HasSubstr("bpfport_connections_open")),
-                                         Not(HasSubstr("bpfport_target_up")),
-                                         Not(HasSubstr("bpfport_program"))));
+    EXPECT_THAT(text_of(snapshot),
+                AllOf(Not(HasSubstr("bpfport_connections_open")),
+                      Not(HasSubstr("bpfport_target_up")), Not(HasSubstr("bpfport_program"))));
 }
 
 TEST(Metrics, ANewInterfaceOfTheSameNameIsOneSeries) {
@@ -101,8 +101,10 @@ TEST(FamilyChannel, CarriesEverything) {
     EXPECT_FALSE(decode("nonsense"));
     EXPECT_FALSE(decode(""));
     // What is no kind of metric: a number beyond every integer, one beyond the enumerators, a word.
-    for (const nlohmann::json& type : {nlohmann::json(-4e39), nlohmann::json(77), nlohmann::json("x")}) {
-        const auto bytes = nlohmann::json::to_cbor({{"name", "help", type, nlohmann::json::array()}});
+    for (const nlohmann::json& type :
+         {nlohmann::json(-4e39), nlohmann::json(77), nlohmann::json("x")}) {
+        const auto bytes =
+            nlohmann::json::to_cbor({{"name", "help", type, nlohmann::json::array()}});
         EXPECT_FALSE(decode(std::string(bytes.begin(), bytes.end()))) << type;
     }
 }
@@ -198,8 +200,8 @@ TEST(ListenAddress, IsReadAsWritten) {
         ASSERT_TRUE(address) << text;
         EXPECT_EQ(address->text(), text);
     }
-    for (const char* text : {"9880", "::1:9880", "[127.0.0.1]:9880", "localhost:9880", "1.2.3.4:",
-                             "1.2.3.4:70000", "", ":80", "[]:80"}) {
+    for (const char* text : {"9880", "::1:9880", "[127.0.0.1]:9880", "localhost:9880",
+                             "1.2.3.4:", "1.2.3.4:70000", "", ":80", "[]:80"}) {
         auto address = ListenAddress::parse(text);
         ASSERT_FALSE(address) << text;
         EXPECT_EQ(address.error().fault, Fault::kUsage);

@@ -61,8 +61,7 @@ TEST(SuggestName, OffersTheNearestOrAll) {
     EXPECT_EQ(suggest_name("ETH0", few), "did you mean eth0? there are lo, eth0, wlan0");
     EXPECT_EQ(suggest_name("docker0", few), "there are lo, eth0, wlan0");
     std::vector<std::string> many;
-    for (int i = 0; i < 50; ++i)
-        many.push_back("veth" + std::to_string(i));
+    for (int i = 0; i < 50; ++i) many.push_back("veth" + std::to_string(i));
     EXPECT_EQ(suggest_name("vet7", many), "did you mean veth7?");
     EXPECT_EQ(suggest_name("eno1np0", many), "");
     EXPECT_EQ(suggest_name("x", {}), "");

@@ -15,9 +15,7 @@
 namespace bpfport {
 namespace {
 
-std::uint64_t inode() {
-    return current_netns_inode().value();
-}
+std::uint64_t inode() { return current_netns_inode().value(); }
 
 TEST(ParseNetns, TellsNamePathAndPid) {
     EXPECT_EQ(parse_netns("blue").value().path, "/run/netns/blue");

@@ -51,8 +51,8 @@ void collect_queries(const nlohmann::json& json, std::vector<std::string>& queri
 
 TEST(Packaging, SpeaksOfMetricsThatExist) {
     const auto known = known_metrics();
-    for (const char* name : {"packaging/grafana/bpfport.json", "packaging/prometheus/bpfport.rules.yml",
-                             "docs/metrics.md"})
+    for (const char* name : {"packaging/grafana/bpfport.json",
+                             "packaging/prometheus/bpfport.rules.yml", "docs/metrics.md"})
         for (const auto& metric : metrics_in(file(name)))
             EXPECT_TRUE(known.contains(metric)) << name << " has " << metric;
 }

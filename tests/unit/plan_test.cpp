@@ -63,9 +63,9 @@ HostFacts host(std::vector<Listener> listeners = {}) {
 }
 
 TEST(PlanAttach, OnAnEmptyHost) {
-    const auto plan = plan_attach(attach("eth0", {"80:3000", "53:5300/udp"}), {},
-                                  host({listener(Protocol::kTcp, "0.0.0.0", 3000),
-                                        listener(Protocol::kUdp, "::", 5300)}));
+    const auto plan = plan_attach(
+        attach("eth0", {"80:3000", "53:5300/udp"}), {},
+        host({listener(Protocol::kTcp, "0.0.0.0", 3000), listener(Protocol::kUdp, "::", 5300)}));
     ASSERT_TRUE(plan) << plan.error().message;
     EXPECT_THAT(plan->rules, SizeIs(2));
     EXPECT_THAT(plan->added, SizeIs(2));
@@ -88,8 +88,7 @@ TEST(PlanAttach, EveryScopeGetsEveryRule) {
 }
 
 TEST(PlanAttach, TwiceIsSuccess) {
-    const auto plan =
-        plan_attach(attach("eth0", {"80:3000"}), {installed("80:3000", 5)}, host());
+    const auto plan = plan_attach(attach("eth0", {"80:3000"}), {installed("80:3000", 5)}, host());
     ASSERT_TRUE(plan);
     EXPECT_THAT(plan->added, IsEmpty());
     ASSERT_THAT(plan->kept, SizeIs(1));
@@ -187,9 +186,8 @@ TEST(PlanAttach, Warnings) {
     ASSERT_THAT(absent->warnings, SizeIs(1));
     EXPECT_THAT(absent->warnings[0].message, HasSubstr("nobody listens on tcp port 3000"));
 
-    const auto ephemeral =
-        plan_attach(attach("eth0", {"80:40000"}), {},
-                    host({listener(Protocol::kTcp, "::", 40000)}));
+    const auto ephemeral = plan_attach(attach("eth0", {"80:40000"}), {},
+                                       host({listener(Protocol::kTcp, "::", 40000)}));
     ASSERT_TRUE(ephemeral);
     ASSERT_THAT(ephemeral->warnings, SizeIs(1));
     EXPECT_THAT(ephemeral->warnings[0].message, HasSubstr("40000"));
@@ -215,12 +213,11 @@ TEST(SelectRules, ByScopeAndRule) {
                                               installed("80:3000", 3, kWlan0),
                                               installed("82:3002", 4, 0)};
     const auto ids = [&](std::vector<Scope> scopes, std::vector<Rule> wanted) {
-        const auto selected = select_rules({std::move(scopes), std::move(wanted)}, existing,
-                                           host().interfaces);
+        const auto selected =
+            select_rules({std::move(scopes), std::move(wanted)}, existing, host().interfaces);
         EXPECT_TRUE(selected) << selected.error().message;
         std::vector<std::uint16_t> found;
-        for (const auto& rule : *selected)
-            found.push_back(rule.id);
+        for (const auto& rule : *selected) found.push_back(rule.id);
         return found;
     };
     using testing::ElementsAre;
@@ -243,10 +240,9 @@ TEST(SelectRules, OneThatIsNotThere) {
 }
 
 TEST(TargetListeners, AreThoseThePacketsReach) {
-    const std::vector<Listener> all{listener(Protocol::kTcp, "0.0.0.0", 3000),
-                                    listener(Protocol::kTcp, "192.0.2.9", 3000),
-                                    listener(Protocol::kUdp, "0.0.0.0", 3000),
-                                    listener(Protocol::kTcp, "0.0.0.0", 3001)};
+    const std::vector<Listener> all{
+        listener(Protocol::kTcp, "0.0.0.0", 3000), listener(Protocol::kTcp, "192.0.2.9", 3000),
+        listener(Protocol::kUdp, "0.0.0.0", 3000), listener(Protocol::kTcp, "0.0.0.0", 3001)};
     EXPECT_THAT(target_listeners(installed("80:3000", 1), all), SizeIs(2));
     EXPECT_THAT(target_listeners(installed("192.0.2.1:80:3000", 1), all), SizeIs(1));
     EXPECT_THAT(target_listeners(installed("80-81:3000-3001", 1), all), SizeIs(3));

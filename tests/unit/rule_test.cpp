@@ -19,8 +19,7 @@ TEST_P(RuleText, IsReadAndPrinted) {
     auto rules = parse_rules(GetParam().text);
     ASSERT_TRUE(rules) << rules.error().message;
     std::vector<std::string> printed;
-    for (const Rule& rule : *rules)
-        printed.push_back(rule.to_string());
+    for (const Rule& rule : *rules) printed.push_back(rule.to_string());
     EXPECT_EQ(printed, GetParam().printed);
     for (const Rule& rule : *rules) {
         auto again = parse_rules(rule.to_string());

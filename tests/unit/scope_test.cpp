@@ -80,17 +80,16 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"80", "scope \"80\": this is a rule", "interface name"},
         Bad{"80:3000", "this is a rule", ""}, Bad{"service:nginx", "this is a rule", "unit:NAME"},
         Bad{"cgroup:web.slice", "not absolute", "cgroup:/web.slice"},
-        Bad{"cgroup:", "not absolute", ""}, Bad{"cgroup:a\n", "not absolute", "cgroup:/a\\n"}, Bad{"/a/../b", "\"..\"", ""},
-        Bad{"unit:", "not the name of a systemd unit", "unit:nginx"},
+        Bad{"cgroup:", "not absolute", ""}, Bad{"cgroup:a\n", "not absolute", "cgroup:/a\\n"},
+        Bad{"/a/../b", "\"..\"", ""}, Bad{"unit:", "not the name of a systemd unit", "unit:nginx"},
         Bad{"unit:a/b", "not the name of a systemd unit", ""},
         Bad{"unit:backup.timer", "has no processes", ".service"},
         Bad{"user:", "not a user's name", "user:deploy"}, Bad{"user:../x", "not a user's name", ""},
-        Bad{"user:a b", "not a user's name", ""},
-        Bad{"container:", "container", "docker ps"}, Bad{"container:-x", "container", ""},
-        Bad{"container:a/b", "container", ""}, Bad{"pid:", "not a process id", "pid:N"},
-        Bad{"pid:0", "not a process id", ""}, Bad{"pid:-1", "not a process id", ""},
-        Bad{"pid:012", "not a process id", ""}, Bad{"pid:12x", "not a process id", ""},
-        Bad{"pid:4194305", "not a process id", "4194304"}));
+        Bad{"user:a b", "not a user's name", ""}, Bad{"container:", "container", "docker ps"},
+        Bad{"container:-x", "container", ""}, Bad{"container:a/b", "container", ""},
+        Bad{"pid:", "not a process id", "pid:N"}, Bad{"pid:0", "not a process id", ""},
+        Bad{"pid:-1", "not a process id", ""}, Bad{"pid:012", "not a process id", ""},
+        Bad{"pid:12x", "not a process id", ""}, Bad{"pid:4194305", "not a process id", "4194304"}));
 
 // systemd's limit is on the whole name, with the suffix that was left unsaid.
 TEST(Scope, LengthOfAUnit) {
@@ -103,8 +102,7 @@ TEST(Scope, LengthOfAUnit) {
 TEST(Scope, KnowsWhatIsACgroup) {
     for (const char* text : {"/a", "unit:a", "container:a", "user:a", "pid:1"})
         EXPECT_TRUE(parse_scope(text)->is_cgroup()) << text;
-    for (const char* text : {"eth0", "any"})
-        EXPECT_FALSE(parse_scope(text)->is_cgroup()) << text;
+    for (const char* text : {"eth0", "any"}) EXPECT_FALSE(parse_scope(text)->is_cgroup()) << text;
 }
 
 TEST(Scope, IsToldFromARule) {

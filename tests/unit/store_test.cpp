@@ -147,9 +147,8 @@ TEST_F(StoreTest, ReadersShareAndLeaveTheStoreToOthers) {
     static_cast<void>(open());
     const Store first = open(Access::kRead);
     const Store second = open(Access::kRead);
-    const auto outer = first.undisturbed([&]() -> Result<int> {
-        return second.undisturbed([&]() -> Result<int> { return 1; });
-    });
+    const auto outer = first.undisturbed(
+        [&]() -> Result<int> { return second.undisturbed([&]() -> Result<int> { return 1; }); });
     ASSERT_TRUE(outer);
     static_cast<void>(open()); // would wait for a reader that had it locked
 }
@@ -200,8 +199,7 @@ TEST_F(StoreTest, D14_CommandsQueue) {
     });
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     const auto begin = std::chrono::steady_clock::now();
-    for (int i = 0; i < 20; i++)
-        static_cast<void>(open());
+    for (int i = 0; i < 20; i++) static_cast<void>(open());
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
     done = true;
     busy.join();
@@ -216,7 +214,8 @@ TEST(StoreNames, AreReadAsTheyAreWritten) {
     EXPECT_TRUE(parse_tc_name(tc_name(4026531840, 17), tc));
     EXPECT_EQ(tc.netns, 4026531840);
     EXPECT_EQ(tc.ifindex, 17);
-    for (const char* other : {"", "netns-", "netns-1x", "netns--1", "tc-1-2", "netns-1-2", "netns-01"})
+    for (const char* other :
+         {"", "netns-", "netns-1x", "netns--1", "tc-1-2", "netns-1-2", "netns-01"})
         EXPECT_FALSE(parse_instance_name(other, netns)) << other;
     for (const char* other : {"", "tc-", "tc-1", "tc-1-", "tc--2", "tc-1-2x", "netns-1", "tc-1-2-3",
                               "tc-01-2", "tc-1-02"})

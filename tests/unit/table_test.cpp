@@ -24,8 +24,7 @@ InstalledRule rule(std::string_view text, std::uint16_t id = 0, unsigned ifindex
 std::vector<std::uint16_t> set_of(const bp_table_side& side, std::uint16_t slot) {
     const auto& set = side.sets[slot & BP_SLOT_SET];
     std::vector<std::uint16_t> ids;
-    for (int i = 0; i < BP_SET_SIZE && set[i] != 0; ++i)
-        ids.push_back(set[i]);
+    for (int i = 0; i < BP_SET_SIZE && set[i] != 0; ++i) ids.push_back(set[i]);
     return ids;
 }
 
@@ -56,8 +55,9 @@ TEST(TableSide, Ranges) {
 
 // Address before interface before neither; among equals, as they came.
 TEST(TableSide, TheMostSpecialRuleFirst) {
-    const auto side = build_side({rule("80:3000", 1), rule("80:3000", 2, 4),
-                                  rule("192.0.2.1:80:3001", 3), rule("[2001:db8::1]:80:3002", 4, 4)});
+    const auto side =
+        build_side({rule("80:3000", 1), rule("80:3000", 2, 4), rule("192.0.2.1:80:3001", 3),
+                    rule("[2001:db8::1]:80:3002", 4, 4)});
     ASSERT_TRUE(side);
     EXPECT_THAT(set_of(**side, (*side)->ports[BP_TCP][80]), testing::ElementsAre(4, 3, 2, 1));
 }
@@ -107,8 +107,7 @@ TEST(TableSide, TheOldTarget) {
 
 TEST(TableSide, TooManyRulesForOnePort) {
     std::vector<InstalledRule> rules;
-    for (std::uint16_t i = 1; i <= BP_SET_SIZE; ++i)
-        rules.push_back(rule("80:3000", i, i));
+    for (std::uint16_t i = 1; i <= BP_SET_SIZE; ++i) rules.push_back(rule("80:3000", i, i));
     EXPECT_TRUE(build_side(rules));
     rules.push_back(rule("80:3000", 100, 100));
     const auto side = build_side(rules);

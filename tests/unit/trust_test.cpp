@@ -66,7 +66,7 @@ TEST_F(Trust, A2_NamesAreMadePrintable) {
               "nginx: worker \\ \xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\x8c");
     EXPECT_EQ(printable(kEvil), "\\xffA\\x1b[31m\\x0ax");
     EXPECT_EQ(printable(std::string_view("\0\t\x7f", 3)), "\\x00\\x09\\x7f");
-    EXPECT_EQ(printable("\xc2\x9b"), "\\xc2\\x9b"); // CSI of eight bits
+    EXPECT_EQ(printable("\xc2\x9b"), "\\xc2\\x9b");          // CSI of eight bits
     EXPECT_EQ(printable("\xe2\x80\xae"), "\\xe2\\x80\\xae"); // right to left from here
     for (const char* invalid : {"\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82"})
         EXPECT_EQ(printable(invalid).find_first_of("\xc3\xc0\xed\xf4\xe2"), std::string::npos);
@@ -80,8 +80,8 @@ TEST_F(Trust, A2_JsonIsWrittenWhateverItsStringsAre) {
 }
 
 TEST_F(Trust, A2_ProcessesAndEvents) {
-    const auto process =
-        parse_process_status(std::string("Name:\t\xff\x1b[31m\nPid:\t7\nPPid:\t1\nUid:\t1\t1\t1\t1\n"));
+    const auto process = parse_process_status(
+        std::string("Name:\t\xff\x1b[31m\nPid:\t7\nPPid:\t1\nUid:\t1\t1\t1\t1\n"));
     ASSERT_TRUE(process);
     EXPECT_EQ(process->comm, "\\xff\\x1b[31m");
     bp_event event{};

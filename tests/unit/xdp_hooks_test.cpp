@@ -48,10 +48,10 @@ TEST(XdpHooks, AnyLeavesOutWhatCanNot) {
 }
 
 TEST(XdpHooks, GenericWhenOneRuleAllowsIt) {
-    auto wanted = wanted_xdp({installed(2, BP_ENGINE_XDP),
-                              installed(2, BP_ENGINE_XDP, BP_RULE_XDP_GENERIC),
-                              installed(3, BP_ENGINE_XDP)},
-                             kDevices);
+    auto wanted =
+        wanted_xdp({installed(2, BP_ENGINE_XDP), installed(2, BP_ENGINE_XDP, BP_RULE_XDP_GENERIC),
+                    installed(3, BP_ENGINE_XDP)},
+                   kDevices);
     EXPECT_EQ(wanted[2].mode, BP_XDP_GENERIC);
     EXPECT_EQ(wanted[3].mode, BP_XDP_NATIVE);
 }

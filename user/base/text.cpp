@@ -14,8 +14,11 @@ namespace {
 std::size_t decode(std::string_view text, std::uint32_t& value) {
     const auto byte = [&](std::size_t at) { return static_cast<std::uint8_t>(text[at]); };
     const std::uint8_t first = byte(0);
-    const std::size_t length = first < 0x80 ? 1 : first >> 5 == 0x6 ? 2 : first >> 4 == 0xe ? 3
-                             : first >> 3 == 0x1e ? 4 : 0;
+    const std::size_t length = first < 0x80         ? 1
+                               : first >> 5 == 0x6  ? 2
+                               : first >> 4 == 0xe  ? 3
+                               : first >> 3 == 0x1e ? 4
+                                                    : 0;
     if (length == 0 || length > text.size()) return 0;
     value = length == 1 ? first : first & (0x7fU >> length);
     for (std::size_t i = 1; i < length; i++) {
@@ -32,9 +35,8 @@ bool is_shown(std::uint32_t value) {
         {0x00, 0x1f},     {0x7f, 0x9f},     // controls
         {0x200b, 0x200f}, {0x2028, 0x202e}, // without width, separators, directions
         {0x2060, 0x206f}, {0xfeff, 0xfeff}, {0xfff9, 0xfffb}};
-    return std::ranges::none_of(kHidden, [&](const auto& range) {
-        return value >= range.first && value <= range.second;
-    });
+    return std::ranges::none_of(
+        kHidden, [&](const auto& range) { return value >= range.first && value <= range.second; });
 }
 
 } // namespace

@@ -32,7 +32,7 @@ struct AttachOptions {
     std::string sockname = "target";
     bool no_local = false, forwarded = false, vlan = false, exclusive = false;
     bool explain = false; // say what would be done and why, and do nothing
-    std::string owner;   // who may bind the target ports; empty: anybody
+    std::string owner;    // who may bind the target ports; empty: anybody
     bool reserve = false;
     AttachRequest request;
     GuardRequest guard;
@@ -40,22 +40,20 @@ struct AttachOptions {
 };
 
 // `done`: "attached", or "would be attached" where nothing is changed.
-void print_plan(std::ostream& out, const Plan& plan, const HostFacts& facts,
-                const HookKind& hook, std::string_view done) {
+void print_plan(std::ostream& out, const Plan& plan, const HostFacts& facts, const HookKind& hook,
+                std::string_view done) {
     auto text = [&](const InstalledRule& rule) {
         return placed(rule, facts.interfaces).to_string();
     };
     for (const auto& rule : plan.kept) fmt::print(out, "{}: attached already\n", text(rule));
     for (const auto& [before, after] : plan.replaced)
-        fmt::print(out, "{}: {}, replaces {} ({})\n", text(after), done,
-                   before.rule.to_string(),
-                   before.engine == after.engine
-                       ? engine_name(after.engine)
-                       : fmt::format("{}, now {}", engine_name(before.engine),
-                                     engine_name(after.engine)));
+        fmt::print(
+            out, "{}: {}, replaces {} ({})\n", text(after), done, before.rule.to_string(),
+            before.engine == after.engine
+                ? engine_name(after.engine)
+                : fmt::format("{}, now {}", engine_name(before.engine), engine_name(after.engine)));
     for (const auto& rule : plan.added)
-        fmt::print(out, "{}: {} ({}, {})\n", text(rule), done, engine_name(rule.engine),
-                   hook.name);
+        fmt::print(out, "{}: {} ({}, {})\n", text(rule), done, engine_name(rule.engine), hook.name);
     for (const auto& note : kept_addresses(plan, facts)) fmt::print(out, "note: {}\n", note);
 }
 
@@ -149,8 +147,7 @@ Result<void> guard(Store& store, const AttachOptions& options, const Plan& plan,
         if (auto moved = move_guards(store, before.rule, after.rule); !moved) return moved;
         rules.push_back(after.rule);
     }
-    if (auto checked = check_guard(options.guard, rules, facts); !checked)
-        return checked;
+    if (auto checked = check_guard(options.guard, rules, facts); !checked) return checked;
     return add_guards(store, options.guard, rules);
 }
 
@@ -251,19 +248,20 @@ void add_engine_options(CommandLine& command, AttachOptions& options) {
 Command add_attach(CommandLine& app) {
     auto options = std::make_shared<AttachOptions>();
     auto* command = app.add_subcommand("attach", "Redirect listen ports to target ports");
-    command->footer(fmt::format("A scope is an interface, `any`, cgroup:PATH, unit:NAME, "
-                                "container:ID, user:NAME or pid:N;\na rule is {}, on a cgroup also PORT:auto\n"
-                                "Examples:\n  bpfport attach eth0 80:3000\n"
-                                "  bpfport attach eth0 wlan0 80:3000 443:8443/tcp+udp\n"
-                                "  bpfport attach any 192.0.2.1:8000-8010:18000-18010\n"
-                                "  bpfport attach unit:web 80:auto --owner www-data",
-                                kRuleForm));
-    command->add_option("WORDS", options->words, "Scopes and rules")
-        ->type_name("SCOPE... RULE...");
+    command->footer(
+        fmt::format("A scope is an interface, `any`, cgroup:PATH, unit:NAME, "
+                    "container:ID, user:NAME or pid:N;\na rule is {}, on a cgroup also PORT:auto\n"
+                    "Examples:\n  bpfport attach eth0 80:3000\n"
+                    "  bpfport attach eth0 wlan0 80:3000 443:8443/tcp+udp\n"
+                    "  bpfport attach any 192.0.2.1:8000-8010:18000-18010\n"
+                    "  bpfport attach unit:web 80:auto --owner www-data",
+                    kRuleForm));
+    command->add_option("WORDS", options->words, "Scopes and rules")->type_name("SCOPE... RULE...");
     add_rule_flags(*command, *options);
-    command->add_flag("--force", options->request.force,
-                      "Redirect although another program listens on the listen port, or NAT gives it "
-                      "away");
+    command->add_flag(
+        "--force", options->request.force,
+        "Redirect although another program listens on the listen port, or NAT gives it "
+        "away");
     command->add_flag("--replace", options->request.replace,
                       "Change the target of a rule; its connections stay with the old one");
     command->add_flag("--explain", options->explain, "Say what would be done and why; do nothing");

@@ -24,9 +24,9 @@ Result<NetworkView> look_around(const HostFacts& facts, FirewallReading& reading
     auto addresses = interface_addresses();
     if (!addresses) return std::unexpected(addresses.error());
     if (!reading.unreadable.empty())
-        plan.warnings.push_back({"can't tell whether NAT gives a listen port away: " +
-                                     reading.unreadable,
-                                 "install nftables, or run as root"});
+        plan.warnings.push_back(
+            {"can't tell whether NAT gives a listen port away: " + reading.unreadable,
+             "install nftables, or run as root"});
     return NetworkView{facts.interfaces, std::move(*addresses), std::move(reading.firewall),
                        ipsec_policies()};
 }

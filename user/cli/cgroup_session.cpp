@@ -118,10 +118,8 @@ Result<void> guard_and_apply(Store& store, const GuardRequest& guard, std::vecto
                              const HostFacts& facts) {
     for (auto& planned : all) {
         std::vector<Rule> rules;
-        for (const auto& rule : planned.plan.added)
-            rules.push_back(rule.rule);
-        for (const auto& rule : planned.plan.kept)
-            rules.push_back(rule.rule);
+        for (const auto& rule : planned.plan.added) rules.push_back(rule.rule);
+        for (const auto& rule : planned.plan.kept) rules.push_back(rule.rule);
         for (const auto& [before, after] : planned.plan.replaced) {
             if (auto moved = move_guards(store, before.rule, after.rule); !moved) return moved;
             rules.push_back(after.rule);
@@ -140,8 +138,7 @@ Result<std::vector<Rule>> rules_to_detach(const PolicyContent& content, std::uin
     for (const auto& rule : content.rules)
         if (rule.netns_cookie == cookie) here.push_back(rule.rule);
     std::string list;
-    for (const auto& rule : here)
-        list += (list.empty() ? "" : ", ") + rule.to_string();
+    for (const auto& rule : here) list += (list.empty() ? "" : ", ") + rule.to_string();
     if (here.empty())
         return failure(fmt::format("no rule is attached to {} in this network namespace", scope),
                        content.grants.empty() ? "" : "grants are taken back with bpfport revoke");
@@ -173,8 +170,7 @@ Result<std::vector<FoundCgroup>> find_cgroups(const std::vector<Scope>& scopes) 
 
 void print_cgroup(const Session& session, const FoundCgroup& found) {
     const auto kind = found.scope.kind();
-    if (kind == Scope::Kind::kUnit || kind == Scope::Kind::kContainer ||
-        kind == Scope::Kind::kUser)
+    if (kind == Scope::Kind::kUnit || kind == Scope::Kind::kContainer || kind == Scope::Kind::kUser)
         fmt::print(session.out, "{} is cgroup {}\n", found.name, found.cgroup.path);
 }
 
@@ -185,9 +181,10 @@ Result<CgroupEngine> open_cgroup_engine(Store& store, const FoundCgroup& found) 
 Result<std::uint64_t> require_netns_cookie() {
     std::uint64_t cookie = current_netns_cookie();
     if (!cookie)
-        return failure("the programs can't be told which network namespace this is",
-                       "kernel 5.14 says it; an older one says it to a program on the cgroup that "
-                       "bpfport runs in, where another may be for itself alone: bpftool cgroup tree");
+        return failure(
+            "the programs can't be told which network namespace this is",
+            "kernel 5.14 says it; an older one says it to a program on the cgroup that "
+            "bpfport runs in, where another may be for itself alone: bpftool cgroup tree");
     return cookie;
 }
 
@@ -218,13 +215,10 @@ Result<void> attach_to_cgroups(const Session& session, CgroupAttachOptions optio
             (void)reconcile_cgroups(*store); // guards that were made for nothing
             return done;
         }
-    for (const auto& one : *found)
-        print_cgroup(session, one);
-    for (const auto& planned : *all)
-        print_plan(session, planned);
+    for (const auto& one : *found) print_cgroup(session, one);
+    for (const auto& planned : *all) print_plan(session, planned);
     options.explain ? explain(session) : say_who_is_served(session, *all);
-    for (const auto& planned : *all)
-        print_warnings(session, planned.plan.warnings);
+    for (const auto& planned : *all) print_warnings(session, planned.plan.warnings);
     if (!options.explain) warn_of_overflow(session, *store);
     return {};
 }

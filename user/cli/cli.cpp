@@ -76,8 +76,10 @@ Result<bool> ScopesAndRules::on_cgroups() const {
 }
 
 int report_fault(std::ostream& err, const char* what) {
-    fmt::print(err, "bpfport: {}\nhint: this is a fault of bpfport itself; please report it with the "
-                    "command that was given\n", what);
+    fmt::print(err,
+               "bpfport: {}\nhint: this is a fault of bpfport itself; please report it with the "
+               "command that was given\n",
+               what);
     return static_cast<int>(Fault::kSystem);
 }
 
@@ -97,8 +99,8 @@ int run_command_line(int argc, const char* const* argv, std::ostream& raw_out,
     app.add_option("--state", root, "Where state is kept, a directory in a bpffs")
         ->type_name("DIR");
     const Command commands[] = {
-        add_attach(app),  add_detach(app),   add_status(app), add_stats(app),  add_top(app),
-        add_metrics(app), add_exporter(app), add_ss(app),     add_trace(app),  add_doctor(app),
+        add_attach(app),  add_detach(app),   add_status(app), add_stats(app),   add_top(app),
+        add_metrics(app), add_exporter(app), add_ss(app),     add_trace(app),   add_doctor(app),
         add_grant(app),   add_revoke(app),   add_run(app),    add_oci_hook(app)};
 
     const auto* words_end = std::find(argv, argv + argc, std::string_view("--"));

@@ -52,7 +52,8 @@ class CommandLine {
 
     // Of the outermost only. The exit status when the words were wrong or only asked for help: that
     // is printed then. `unknown` is told the word that is no command, and gives the exit status.
-    using Unknown = std::function<int(const std::string& word, const std::vector<std::string>& known)>;
+    using Unknown =
+        std::function<int(const std::string& word, const std::vector<std::string>& known)>;
     std::optional<int> parse(int argc, const char* const* argv, std::ostream& out,
                              std::ostream& err, const Unknown& unknown);
     [[nodiscard]] bool parsed() const; // whether this subcommand was named

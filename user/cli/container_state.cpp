@@ -38,9 +38,9 @@ Result<ContainerState> parse_container_state(std::string_view text) {
         return usage_error("standard input holds no container state (OCI runtime JSON)",
                            "a container runtime calls this; see docs/cgroup.md");
     if (state.id.size() > kLongestContainerId || printable(state.id) != state.id)
-        return usage_error(fmt::format("container id {:.40}... is no container's",
-                                       printable(state.id)),
-                           "up to 240 characters that can be printed");
+        return usage_error(
+            fmt::format("container id {:.40}... is no container's", printable(state.id)),
+            "up to 240 characters that can be printed");
     if (text_of(json, "status") != "stopped") state.pid = pid_of(json);
     auto annotations = json.find("annotations");
     if (annotations == json.end() || !annotations->is_object()) return state;

@@ -17,7 +17,7 @@ inline constexpr std::size_t kLongestContainerId = 240;
 
 struct ContainerState {
     std::string id;
-    pid_t pid = 0; // 0 once it has stopped
+    pid_t pid = 0;              // 0 once it has stopped
     std::string publish, grant; // annotations bpfport.publish and bpfport.grant
 };
 

@@ -22,8 +22,8 @@ struct DetachOptions {
     std::vector<std::string> words;
     DetachRequest request;
     bool on_cgroups = false;
-    bool all = false;   // of every network namespace
-    bool drain = false; // new connections are left alone; detach when the last has ended
+    bool all = false;     // of every network namespace
+    bool drain = false;   // new connections are left alone; detach when the last has ended
     unsigned timeout = 0; // seconds; 0: none
 };
 
@@ -101,8 +101,8 @@ Result<void> wait_for_drain(const Session& session, const std::set<std::uint16_t
         if (*left != said) fmt::print(session.err, "draining: {} open\n", *left);
         session.err.flush();
         said = *left;
-        if (options.timeout && std::chrono::steady_clock::now() - start >=
-                                   std::chrono::seconds(options.timeout))
+        if (options.timeout &&
+            std::chrono::steady_clock::now() - start >= std::chrono::seconds(options.timeout))
             return failure(fmt::format("{} connections are still open", *left),
                            "the rules take no new ones and go with the next bpfport command "
                            "after the last has ended; detach without --drain cuts them");
@@ -132,8 +132,8 @@ Result<void> read_words(DetachOptions& options) {
         return usage_error("no scope is given",
                            "bpfport detach eth0; bpfport detach --all for everything");
     if (!split->autos.empty())
-        return usage_error(fmt::format("{}: name the rule as status shows it",
-                                       split->autos.front().to_string()));
+        return usage_error(
+            fmt::format("{}: name the rule as status shows it", split->autos.front().to_string()));
     auto on_cgroups = split->on_cgroups();
     if (!on_cgroups) return std::unexpected(on_cgroups.error());
     options.on_cgroups = *on_cgroups;

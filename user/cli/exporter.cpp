@@ -27,8 +27,8 @@
 #include "kernel/confine.hpp"
 #include "kernel/privileges.hpp"
 #include "kernel/process.hpp"
-#include "stats/family_channel.hpp"
 #include "stats/collect.hpp"
+#include "stats/family_channel.hpp"
 
 namespace bpfport {
 
@@ -86,8 +86,8 @@ Result<void> serve(FamilyChannel& channel, const ListenAddress& address) {
 }
 
 // The server's process, from fork to end.
-[[noreturn]] void run_server(FamilyChannel channel, const ListenAddress& address,
-                             const User& user, pid_t collector) {
+[[noreturn]] void run_server(FamilyChannel channel, const ListenAddress& address, const User& user,
+                             pid_t collector) {
     const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
         null < 0 ? close(fd) : dup2(null, fd);
@@ -141,10 +141,11 @@ Result<void> exporter(const Session& session, const ExporterOptions& options) {
     if (!user) return std::unexpected(user.error());
     if (auto able = require_capabilities(kNeededToDrop); !able) return able;
     if (!address->is_loopback())
-        print_warnings(session, {{fmt::format("whoever reaches {} can read the metrics: there is no "
-                                              "password and no TLS",
-                                              address->text()),
-                                  {}}});
+        print_warnings(session,
+                       {{fmt::format("whoever reaches {} can read the metrics: there is no "
+                                     "password and no TLS",
+                                     address->text()),
+                         {}}});
     if (auto entered = enter_session_netns(session); !entered) return entered;
     auto channel = FamilyChannel::make();
     if (!channel) return std::unexpected(channel.error());

@@ -96,10 +96,11 @@ Result<void> revoke(const Session& session, const std::vector<std::string>& type
 Command add_grant(CommandLine& app) {
     auto words = std::make_shared<std::vector<std::string>>();
     auto* command = app.add_subcommand("grant", "Let a cgroup's processes bind low ports");
-    command->footer("Exactly these ports, without CAP_NET_BIND_SERVICE; nothing on disk changes. "
-                    "Examples:\n  bpfport grant unit:web 80 443\n"
-                    "  bpfport grant cgroup:/web.slice 53/tcp+udp\n  bpfport grant user:deploy 80 443\n"
-                    "Holds for sockets made after it.");
+    command->footer(
+        "Exactly these ports, without CAP_NET_BIND_SERVICE; nothing on disk changes. "
+        "Examples:\n  bpfport grant unit:web 80 443\n"
+        "  bpfport grant cgroup:/web.slice 53/tcp+udp\n  bpfport grant user:deploy 80 443\n"
+        "Holds for sockets made after it.");
     command->add_option("WORDS", *words, "Scopes and ports")
         ->type_name("SCOPE... PORT[-PORT][/udp]...");
     return {command, [words](const Session& session) { return grant(session, *words); }};

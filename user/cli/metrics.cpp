@@ -35,8 +35,7 @@ Result<void> write_all(const Fd& file, std::string_view text) {
 // not end in .prom, so that node_exporter does not read it early, and can't have been
 // made before by another user who may write to the directory.
 Result<void> replace_file(const std::filesystem::path& path, std::string_view text) {
-    std::string aside =
-        path.parent_path() / fmt::format(".{}.XXXXXX", path.filename().native());
+    std::string aside = path.parent_path() / fmt::format(".{}.XXXXXX", path.filename().native());
     Fd file(::mkostemp(aside.data(), O_CLOEXEC));
     if (!file) return system_error(fmt::format("create {}", aside));
     auto written = write_all(file, text);
@@ -67,8 +66,8 @@ Result<void> print_metrics(const Session& session, const MetricsOptions& options
     if (!store) return std::unexpected(store.error());
     if (auto entered = enter_session_netns(session); !entered) return entered;
     Metrics metrics;
-    auto added = options.all_netns ? add_every_netns(metrics, *store)
-                                   : collect_netns(metrics, *store);
+    auto added =
+        options.all_netns ? add_every_netns(metrics, *store) : collect_netns(metrics, *store);
     if (added) added = collect_grants(metrics, *store);
     if (!added) return added;
     std::string text = metrics_text(metrics.families());
@@ -88,7 +87,8 @@ Command add_metrics(CommandLine& app) {
         ->type_name("FILE");
     command->add_flag("--all-netns", options->all_netns,
                       "Of every network namespace, told apart by a label netns (its inode)");
-    return {command, [options](const Session& session) { return print_metrics(session, *options); }};
+    return {command,
+            [options](const Session& session) { return print_metrics(session, *options); }};
 }
 
 } // namespace bpfport

@@ -30,9 +30,7 @@ std::vector<std::string> words_of(std::string text) {
     return {std::istream_iterator<std::string>(in), {}};
 }
 
-std::string scope_of(const ContainerState& state) {
-    return "container:" + state.id;
-}
+std::string scope_of(const ContainerState& state) { return "container:" + state.id; }
 
 Result<PolicyContent> plan(const Session& session, const Store& store, const ContainerState& state,
                            const CgroupRef& cgroup) {

@@ -52,8 +52,7 @@ void detach_from_caller(int pipe) {
     (void)!chdir("/");
     prctl(PR_SET_NAME, "bpfport-reaper");
     // A unit that is stopped, a terminal that closes: those end the program, and we outlive it.
-    for (int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE})
-        signal(number, SIG_IGN);
+    for (int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE}) signal(number, SIG_IGN);
     int null = open("/dev/null", O_RDWR);
     for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
         null < 0 ? close(fd) : dup2(null, fd);

@@ -111,8 +111,7 @@ Result<void> enter(const Session& session, RunOptions& options, const Reaper& re
 
 Result<void> execute(const std::vector<std::string>& command) {
     std::vector<char*> argv;
-    for (const auto& word : command)
-        argv.push_back(const_cast<char*>(word.c_str()));
+    for (const auto& word : command) argv.push_back(const_cast<char*>(word.c_str()));
     argv.push_back(nullptr);
     execvp(argv.front(), argv.data());
     auto error = system_error(fmt::format("execute {}", command.front())).error();

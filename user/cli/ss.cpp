@@ -82,8 +82,7 @@ Json to_json(const PortEntry& entry) {
         json["in_force"] = rule->hooked;
         json["target_first"] = rule->rule.rule.target().first;
         json["served_by"] = Json::array();
-        for (const auto& listener : rule->listeners)
-            json["served_by"].push_back(listener.process);
+        for (const auto& listener : rule->listeners) json["served_by"].push_back(listener.process);
         auto counts = counts_of(*rule); // absent: the engine can't tell
         if (counts.packets_in) json["packets_in"] = *counts.packets_in;
         if (counts.packets_out) json["packets_out"] = *counts.packets_out;
@@ -120,8 +119,7 @@ Result<void> ss(const Session& session, const SsOptions& options) {
         std::erase_if(list, [](const auto& entry) { return !entry.rule && entry.notes.empty(); });
     if (options.json) {
         Json json = Json::array();
-        for (const auto& entry : list)
-            json.push_back(to_json(entry));
+        for (const auto& entry : list) json.push_back(to_json(entry));
         fmt::print(session.out, "{}\n", json_text(json, 2));
     } else if (list.empty()) {
         fmt::print(session.out, "nobody listens and nothing is redirected here\n");

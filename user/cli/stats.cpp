@@ -21,7 +21,7 @@ using Json = nlohmann::ordered_json;
 struct StatsOptions {
     bool json = false;
     bool watch = false;
-    double interval = 1;   // seconds
+    double interval = 1;     // seconds
     std::uint64_t count = 0; // 0: without end
 };
 
@@ -74,9 +74,7 @@ std::string text(const std::optional<T>& value, std::string (*form)(std::uint64_
     return value ? form(static_cast<std::uint64_t>(*value)) : "-";
 }
 
-std::string plain(std::uint64_t value) {
-    return std::to_string(value);
-}
+std::string plain(std::uint64_t value) { return std::to_string(value); }
 
 std::string calls_text(const RuleActivity& rule) {
     std::string words;

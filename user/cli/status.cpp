@@ -92,13 +92,11 @@ std::string notes(const RuleStatus& rule, const OtherListeners& others) {
     note(!rule.hooked, "NOT-IN-FORCE");
     note(rule.xdp_gone, "XDP-GONE(tc-serves)");
     note(rule.rule.has(BP_RULE_DRAINING), "draining");
-    note(rule.by_tc,
-         fmt::format("{}:{}", rule.rule.has(BP_RULE_STANDBY) ? "by-tc" : "NOT-SERVED",
-                     why_unsteerable(rule.listeners).word));
+    note(rule.by_tc, fmt::format("{}:{}", rule.rule.has(BP_RULE_STANDBY) ? "by-tc" : "NOT-SERVED",
+                                 why_unsteerable(rule.listeners).word));
     note(rule.rule.has(BP_RULE_TC_FLOWS) && !rule.by_tc, "tc-connections");
     note(!rule.says_target, wants_sockname(rule.rule) ? "SOCKNAME-LISTEN" : "sockname:listen");
-    note(rule.rule.old_target_first != 0,
-         fmt::format("old-target:{}", rule.rule.old_target_first));
+    note(rule.rule.old_target_first != 0, fmt::format("old-target:{}", rule.rule.old_target_first));
     note(!others.keepers.empty(), fmt::format("kept:{}", address_list(others.keepers)));
     note(rule.rule.has(BP_RULE_EXCLUSIVE), "exclusive");
     note(rule.rule.has(BP_RULE_NO_LOCAL), "no-local");

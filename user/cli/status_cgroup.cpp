@@ -18,8 +18,7 @@ using Json = nlohmann::ordered_json;
 
 std::string joined(const std::vector<std::string>& words) {
     std::string text;
-    for (const auto& word : words)
-        text += (text.empty() ? "" : " ") + word;
+    for (const auto& word : words) text += (text.empty() ? "" : " ") + word;
     return text.empty() ? "-" : text;
 }
 
@@ -125,8 +124,7 @@ Json to_json(const CgroupStatus& cgroup) {
     json["run"] = cgroup.run;
     json["processes"] = cgroup.processes;
     json["rules"] = Json::array();
-    for (const auto& rule : cgroup.rules)
-        json["rules"].push_back(to_json(rule));
+    for (const auto& rule : cgroup.rules) json["rules"].push_back(to_json(rule));
     json["grants"] = Json::array();
     for (const auto& grant : cgroup.grants)
         json["grants"].push_back({{"ports", grant.grant.ports.to_string()},
@@ -162,16 +160,16 @@ void print_cgroups(std::ostream& out, const CgroupSnapshot& snapshot) {
                    "command again\n",
                    address);
     for (const auto& address : snapshot.departed)
-        fmt::print(out,
-                   "warning: {} has left this host, connects to it still go to the target port; run "
-                   "the attach command again\n",
-                   address);
+        fmt::print(
+            out,
+            "warning: {} has left this host, connects to it still go to the target port; run "
+            "the attach command again\n",
+            address);
 }
 
 void add_cgroups(Json& json, const CgroupSnapshot& snapshot) {
     json["cgroups"] = Json::array();
-    for (const auto& cgroup : snapshot.cgroups)
-        json["cgroups"].push_back(to_json(cgroup));
+    for (const auto& cgroup : snapshot.cgroups) json["cgroups"].push_back(to_json(cgroup));
     json["guards"] = Json::array();
     for (const auto& [guard, here, in_force] : snapshot.guards)
         json["guards"].push_back({{"port", guard.port},

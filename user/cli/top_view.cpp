@@ -18,16 +18,14 @@ std::string count_text(double value) {
     return fmt::format("{:.0f}M", value / 1e6);
 }
 
-std::string bytes_text(double value) {
-    return human_bytes(static_cast<std::uint64_t>(value));
-}
+std::string bytes_text(double value) { return human_bytes(static_cast<std::uint64_t>(value)); }
 
 // A column is text or a number; what is unknown is "-" and sorts last.
 struct Column {
     const char* name;
     std::size_t width;
-    std::string (*text)(const RuleActivity&);              // of a text column, else null
-    std::optional<double> (*number)(const RuleActivity&);  // of a number column
+    std::string (*text)(const RuleActivity&);             // of a text column, else null
+    std::optional<double> (*number)(const RuleActivity&); // of a number column
     std::string (*form)(double);
 };
 
@@ -100,13 +98,9 @@ void sort_rules(std::vector<RuleActivity>& rules, const Column& column, bool rev
 
 } // namespace
 
-void TopView::sort_by_next() {
-    sort_ = (sort_ + 1) % kColumns.size();
-}
+void TopView::sort_by_next() { sort_ = (sort_ + 1) % kColumns.size(); }
 
-void TopView::sort_by_previous() {
-    sort_ = (sort_ + kColumns.size() - 1) % kColumns.size();
-}
+void TopView::sort_by_previous() { sort_ = (sort_ + kColumns.size() - 1) % kColumns.size(); }
 
 void TopView::scroll(int rows) {
     auto up = static_cast<std::size_t>(-rows);
@@ -116,9 +110,7 @@ void TopView::scroll(int rows) {
         first_row_ += static_cast<std::size_t>(rows);
 }
 
-std::string TopView::sorted_by() const {
-    return kColumns[sort_].name;
-}
+std::string TopView::sorted_by() const { return kColumns[sort_].name; }
 
 std::vector<std::string> TopView::lines(std::vector<RuleActivity> rules, std::size_t width,
                                         std::size_t height) {
@@ -132,8 +124,8 @@ std::vector<std::string> TopView::lines(std::vector<RuleActivity> rules, std::si
         return std::string(kColumns[i].name) + (i == sort_ ? "*" : "");
     }));
     for (std::size_t row = first_row_; row < first_row_ + rows; row++)
-        all.push_back(line(columns, width,
-                           [&](std::size_t i) { return cell(kColumns[i], rules[row]); }));
+        all.push_back(
+            line(columns, width, [&](std::size_t i) { return cell(kColumns[i], rules[row]); }));
     return all;
 }
 

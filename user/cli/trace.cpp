@@ -35,8 +35,7 @@ void end_on_signals() {
     ended = 0;
     struct sigaction action {};
     action.sa_handler = [](int) { ended = 1; };
-    for (int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE})
-        sigaction(number, &action, nullptr);
+    for (int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) sigaction(number, &action, nullptr);
 }
 
 std::int64_t wall_offset() {

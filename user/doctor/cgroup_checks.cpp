@@ -31,7 +31,8 @@ void check_rule(const CgroupStatus& cgroup, const CgroupRuleStatus& rule, const 
             "let the others use the target port");
     if (rule.overflow)
         add(Severity::kWarning,
-            "there are more claimed ports than the kernel's map holds: connects of other programs to "
+            "there are more claimed ports than the kernel's map holds: connects of other programs "
+            "to "
             "some of this rule's listen ports are not redirected",
             "use smaller ranges, or --no-local for those that only the cgroup itself needs");
     if (rule.rule.has(BP_POLICY_NO_LOCAL)) return;
@@ -61,8 +62,7 @@ void check_cgroup(const CgroupStatus& cgroup, const HostFacts& facts, Findings& 
 } // namespace
 
 void check_cgroups(const CgroupSnapshot& snapshot, const HostFacts& facts, Findings& findings) {
-    for (const auto& cgroup : snapshot.cgroups)
-        check_cgroup(cgroup, facts, findings);
+    for (const auto& cgroup : snapshot.cgroups) check_cgroup(cgroup, facts, findings);
     if (!snapshot.neighbours_in_force)
         findings.push_back({Severity::kBroken, "root cgroup",
                             "not in force: connects of other programs to cgroups' listen ports "

@@ -14,15 +14,12 @@ namespace bpfport {
 namespace {
 
 bool is_exporter(const ProcessArguments& arguments) {
-    return !arguments.empty() &&
-           std::filesystem::path(arguments.front()).filename() == "bpfport" &&
+    return !arguments.empty() && std::filesystem::path(arguments.front()).filename() == "bpfport" &&
            std::ranges::find(arguments, "exporter") != arguments.end();
 }
 
 // The collector forks the server, so the parent of a server is an exporter too.
-bool is_server(const Process& process) {
-    return is_exporter(process_arguments(process.parent));
-}
+bool is_server(const Process& process) { return is_exporter(process_arguments(process.parent)); }
 
 } // namespace
 

@@ -60,19 +60,19 @@ void check_nat_of_listen(const RuleStatus& rule, const NetworkFacts& facts, Find
         auto severity = !claim.nat.certain ? Severity::kNote
                         : claim.first      ? Severity::kBroken
                                            : Severity::kWarning;
-        findings.push_back({severity, subject_of(rule),
-                            claim.nat.certain ? claim.to_string()
-                                              : "it may be that " + claim.to_string(),
-                            "take one of the two out"});
+        findings.push_back(
+            {severity, subject_of(rule),
+             claim.nat.certain ? claim.to_string() : "it may be that " + claim.to_string(),
+             "take one of the two out"});
     }
 }
 
 void check_nat_of_target(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
     for (const auto& claim : target_claims(as_served(rule), facts.host.listeners, facts.network))
-        findings.push_back({claim.nat.certain ? Severity::kBroken : Severity::kNote,
-                            subject_of(rule),
-                            (claim.nat.certain ? "" : "it may be that ") + claim.to_string(),
-                            "take a target port that is not published, or publish the listen port"});
+        findings.push_back(
+            {claim.nat.certain ? Severity::kBroken : Severity::kNote, subject_of(rule),
+             (claim.nat.certain ? "" : "it may be that ") + claim.to_string(),
+             "take a target port that is not published, or publish the listen port"});
 }
 
 } // namespace

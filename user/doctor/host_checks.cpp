@@ -37,9 +37,7 @@ Fd load(bpf_prog_type type, int attach_type, int value) {
     return Fd(bpf_prog_load(type, "bp_doctor", "GPL", instructions.code, 2, &options));
 }
 
-bool has_map(bpf_map_type type) {
-    return libbpf_probe_bpf_map_type(type, nullptr) == 1;
-}
+bool has_map(bpf_map_type type) { return libbpf_probe_bpf_map_type(type, nullptr) == 1; }
 
 void add(Findings& findings, bool there, const std::string& yes, const std::string& no,
          const std::string& remedy, Severity severity = Severity::kNote) {
@@ -113,11 +111,12 @@ void check_mounts(const std::filesystem::path& root, Findings& findings) {
     if (statfs(mount.c_str(), &status) == 0 && status.f_type == BPF_FS_MAGIC)
         findings.push_back({Severity::kOk, "bpffs", fmt::format("on {}", mount.native()), {}});
     else
-        findings.push_back(
-            {Severity::kWarning, "bpffs", fmt::format("not mounted on {}", mount.native()),
-             fmt::format("mount -t bpf -o mode=0700 bpf {} (attach does it by itself, outside of containers and "
-                         "`ip netns exec`)",
-                         mount.native())});
+        findings.push_back({Severity::kWarning, "bpffs",
+                            fmt::format("not mounted on {}", mount.native()),
+                            fmt::format("mount -t bpf -o mode=0700 bpf {} (attach does it by "
+                                        "itself, outside of containers and "
+                                        "`ip netns exec`)",
+                                        mount.native())});
     if (auto cgroups = cgroup_mount())
         findings.push_back({Severity::kOk, "cgroup2", fmt::format("on {}", cgroups->native()), {}});
     else

@@ -46,13 +46,14 @@ void check_objects(Findings& findings) {
     try_sklookup_object(trial);
     try_cgroup_objects(trial);
     if (!fine.empty())
-        findings.push_back({Severity::kOk, "programs",
+        findings.push_back({Severity::kOk,
+                            "programs",
                             fmt::format("the kernel takes {}", fmt::join(fine, ", ")),
                             {}});
     for (std::size_t i = 0; i < refused.size(); i++) {
         const Error error = refused[i].error();
-        findings.push_back({severity_of(refused[i], no_tc && i < of_tc), "programs",
-                            error.message, error.hint});
+        findings.push_back(
+            {severity_of(refused[i], no_tc && i < of_tc), "programs", error.message, error.hint});
     }
 }
 

@@ -9,8 +9,8 @@
 
 #include "bpfport/meta.h"
 #include "engine/place.hpp"
-#include "engine/sklookup_engine.hpp"
 #include "engine/signed_rules.hpp"
+#include "engine/sklookup_engine.hpp"
 #include "engine/sockname.hpp"
 #include "engine/theft.hpp"
 #include "rule/conflict.hpp"
@@ -34,14 +34,10 @@ bool serves_v4(const Socket& socket) {
            (socket.local.is_any() && !socket.v6only.value_or(false));
 }
 
-bool serves_v6(const Socket& socket) {
-    return socket.ipv6 && !socket.local.is_v4();
-}
+bool serves_v6(const Socket& socket) { return socket.ipv6 && !socket.local.is_v4(); }
 
 // Whether remote clients, whose packets are for an address of an interface, reach it.
-bool reaches_remote(const Socket& socket) {
-    return !socket.local.is_loopback();
-}
+bool reaches_remote(const Socket& socket) { return !socket.local.is_loopback(); }
 
 void check_listeners(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
     if (rule.rule.has(BP_RULE_FORWARDED)) return; // the target may be on another host
@@ -148,8 +144,8 @@ void check_place(const RuleStatus& rule, const NetworkFacts& facts, Findings& fi
         add(findings, Severity::kBroken, rule, fmt::format("{} is down", interface->name),
             fmt::format("ip link set {} up", interface->name));
     const auto& addresses = facts.network.addresses;
-    bool addressed = addresses.end() != std::ranges::find(addresses, interface->ifindex,
-                                                          &InterfaceAddress::ifindex);
+    bool addressed = addresses.end() !=
+                     std::ranges::find(addresses, interface->ifindex, &InterfaceAddress::ifindex);
     bool by_others = interface->kind == "vrf" || // whose ports have the addresses
                      addressed_master(*interface, facts.host.interfaces);
     if (!addressed && !by_others && !rule.rule.has(BP_RULE_FORWARDED))

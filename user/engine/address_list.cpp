@@ -32,8 +32,8 @@ Result<std::size_t> update(const Fd& map, std::span<const Address> keys,
 std::vector<Address> keys_of(const Fd& map) {
     std::vector<Address> keys;
     Address key;
-    for (const void* at = nullptr;
-         bpf_map_get_next_key(map.get(), at, key.bytes.data()) == 0; at = keys.back().bytes.data())
+    for (const void* at = nullptr; bpf_map_get_next_key(map.get(), at, key.bytes.data()) == 0;
+         at = keys.back().bytes.data())
         keys.push_back(key);
     return keys;
 }
@@ -46,8 +46,8 @@ std::map<Address, std::uint32_t> address_owners(std::span<const InterfaceAddress
     std::map<std::uint32_t, std::uint32_t> owners; // of an interface's addresses
     for (const auto& interface : interfaces) {
         bool no_ones = interface.is_loopback() || interface.kind == "dummy";
-        bool has_rules = std::ranges::find(rules, interface.ifindex, &InstalledRule::ifindex) !=
-                         rules.end();
+        bool has_rules =
+            std::ranges::find(rules, interface.ifindex, &InstalledRule::ifindex) != rules.end();
         owners[interface.ifindex] = no_ones && !has_rules ? 0 : interface.ifindex;
     }
     std::map<Address, std::uint32_t> list;

@@ -134,8 +134,7 @@ Result<void> CgroupEngine::make(PolicyContent& content) {
 
 Result<void> CgroupEngine::upgrade() {
     std::vector<HookSpec> hooks;
-    for (const auto& hook : kCgroupHooks)
-        hooks.push_back({hook.program, hook.type});
+    for (const auto& hook : kCgroupHooks) hooks.push_back({hook.program, hook.type});
     BP_TRY(upgrade_programs(*store_, attachment_->path(), hooks, &load_cgroup_object),
            cgroup_.path);
     auto meta = attachment_->meta();

@@ -100,8 +100,7 @@ template <typename Skeleton> Result<Attempt<Skeleton>> attempt(auto prepare) {
         if (!object) return std::unexpected(object.error());
         constexpr bool knows = requires { (*object)->rodata->bp_mptcp; };
         if constexpr (knows) (*object)->rodata->bp_mptcp = mptcp;
-        if (auto prepared = prepare(**object); !prepared)
-            return std::unexpected(prepared.error());
+        if (auto prepared = prepare(**object); !prepared) return std::unexpected(prepared.error());
         auto loaded = object->load();
         if (loaded || loaded.error().code == EPERM || !knows || !mptcp)
             return Attempt<Skeleton>{std::move(*object), std::move(loaded)};
@@ -160,9 +159,7 @@ bool kernel_can_grant() {
     return can;
 }
 
-bool kernel_can_say_why() {
-    return has_helper(BPF_FUNC_set_retval);
-}
+bool kernel_can_say_why() { return has_helper(BPF_FUNC_set_retval); }
 
 Result<void> load_host_maps(const fs::path& into) {
     auto skeleton = load<cgroup_bpf>([](cgroup_bpf& s) -> Result<void> {

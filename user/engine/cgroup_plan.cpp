@@ -167,8 +167,7 @@ Result<CgroupPlan> plan_cgroup_attach(const CgroupRequest& request, const NamedP
         if (auto placed = place(rule, request, plan); !placed)
             return std::unexpected(placed.error());
     std::vector<PolicyRule> changed = plan.added;
-    for (const auto& [before, after] : plan.replaced)
-        changed.push_back(after);
+    for (const auto& [before, after] : plan.replaced) changed.push_back(after);
     for (const auto& rule : changed) {
         if (!request.force) {
             if (auto checked = check_theft(rule, facts); !checked)

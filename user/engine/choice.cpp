@@ -51,12 +51,14 @@ std::string why_not_sklookup(const InstalledRule& rule, const EngineHost& host) 
     if (rule.has(BP_RULE_FORWARDED)) return "--forwarded: what this host forwards meets no socket";
     if (rule.has(BP_RULE_VLAN)) return "--vlan: sockets see tagged frames on the VLAN device";
     if (rule.has(BP_RULE_NO_LOCAL)) return "--no-local: sockets don't tell who is local";
-    if (rule.has(BP_RULE_EXCLUSIVE)) return "--exclusive: direct clients are refused packet by packet";
+    if (rule.has(BP_RULE_EXCLUSIVE))
+        return "--exclusive: direct clients are refused packet by packet";
     if (rule.on_absent == BP_ABSENT_DROP) return "--on-absent drop: a socket can only be refused";
     if (!host.sklookup.usable) return host.sklookup.why_not;
     if (!rule.ifindex) return {};
     if (!host.sklookup.has_ifindex)
-        return "this kernel does not tell the interface to sk_lookup programs (5.17), so only `any` "
+        return "this kernel does not tell the interface to sk_lookup programs (5.17), so only "
+               "`any` "
                "can be served";
     auto interface = std::ranges::find(host.interfaces, rule.ifindex, &Interface::ifindex);
     if (interface != host.interfaces.end() && interface->master) {
@@ -75,8 +77,8 @@ Result<ChosenEngine> choose_auto(const InstalledRule& rule, const EngineHost& ho
     auto why_not = udp ? "udp: with sklookup each answer would have to be changed anyway"
                        : why_not_sklookup(rule, host);
     if (why_not.empty() && !rule.has(BP_RULE_SOCKNAME_LISTEN) && !host.sklookup.why_not.empty())
-        why_not = "getsockname() of its connections would say the listen port: " +
-                  host.sklookup.why_not;
+        why_not =
+            "getsockname() of its connections would say the listen port: " + host.sklookup.why_not;
     if (!why_not.empty()) return ChosenEngine{BP_ENGINE_TC, 0, "not sklookup: " + why_not};
     return ChosenEngine{BP_ENGINE_SKLOOKUP, BP_RULE_STANDBY,
                         "tcp to a program on this host; tc stands by for one that uses "
@@ -95,9 +97,9 @@ Result<ChosenEngine> choose(EngineChoice wanted, const InstalledRule& rule,
     case EngineChoice::kSklookup: {
         auto why_not = why_not_sklookup(rule, host);
         if (!why_not.empty())
-            return failure(fmt::format("engine sklookup can't serve {}: {}",
-                                       rule.rule.to_string(), why_not),
-                           "--engine tc serves it");
+            return failure(
+                fmt::format("engine sklookup can't serve {}: {}", rule.rule.to_string(), why_not),
+                "--engine tc serves it");
         ChosenEngine chosen{BP_ENGINE_SKLOOKUP, 0, "asked for"};
         if (!host.sklookup.why_not.empty() && !rule.has(BP_RULE_SOCKNAME_LISTEN))
             chosen.why += "; getsockname() of its connections will say the listen port: " +

@@ -16,7 +16,7 @@ namespace bpfport {
 
 enum class EngineChoice : std::uint8_t { kAuto, kTc, kXdp, kSklookup };
 
-std::vector<std::string> engine_choices();               // the words for --engine
+std::vector<std::string> engine_choices();                 // the words for --engine
 EngineChoice parse_engine_choice(const std::string& word); // one of these words
 
 // What the choice depends on besides the rule.

@@ -13,9 +13,10 @@
 namespace bpfport {
 
 struct OpenConnections {
-    std::map<std::uint16_t, unsigned> by_rule;       // rule id -> connections on record
-    std::map<std::uint16_t, unsigned> steered;       // of those, on the listen port themselves
-    std::map<std::uint16_t, unsigned> on_old_target; // of those, redirected, not on the rule's target
+    std::map<std::uint16_t, unsigned> by_rule; // rule id -> connections on record
+    std::map<std::uint16_t, unsigned> steered; // of those, on the listen port themselves
+    std::map<std::uint16_t, unsigned>
+        on_old_target; // of those, redirected, not on the rule's target
 
     // Those whose packets are rewritten: they end when the rule does.
     [[nodiscard]] unsigned count_by_tc(std::uint16_t rule) const;

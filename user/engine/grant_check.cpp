@@ -29,11 +29,11 @@ Result<void> check_pair(const PolicyAt& below, const PolicyAt& above, unsigned l
             if (target >= low_ports || !grants(below.content, port, rule.protocol()) ||
                 grants(below.content, target, rule.protocol()))
                 continue;
-            return failure(fmt::format("port {} is granted to {}, and {} on {} would make port {} "
-                                       "of it, which is not",
-                                       port, below.scope, rule.to_string(), above.scope, target),
-                           fmt::format("grant {} as well, or use a target from {} on", target,
-                                       low_ports));
+            return failure(
+                fmt::format("port {} is granted to {}, and {} on {} would make port {} "
+                            "of it, which is not",
+                            port, below.scope, rule.to_string(), above.scope, target),
+                fmt::format("grant {} as well, or use a target from {} on", target, low_ports));
         }
     }
     return {};

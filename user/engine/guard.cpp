@@ -26,9 +26,7 @@ namespace bpfport {
 
 namespace {
 
-std::uint8_t raw(Protocol protocol) {
-    return protocol == Protocol::kTcp ? BP_TCP : BP_UDP;
-}
+std::uint8_t raw(Protocol protocol) { return protocol == Protocol::kTcp ? BP_TCP : BP_UDP; }
 
 bp_guard_key key_of(std::uint64_t cookie, std::uint16_t port, Protocol protocol) {
     bp_guard_key key{};

@@ -49,7 +49,7 @@ Fd bound_socket(int family, std::uint16_t port) {
         ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only));
     }
     return ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0 ? std::move(fd)
-                                                                                     : Fd();
+                                                                                    : Fd();
 }
 
 // Whether the kernel lists such sockets (6.8).
@@ -99,7 +99,8 @@ Result<void> check_holders(const Owner& owner, const std::vector<Rule>& rules) {
         if (target.first == target.last) query.local_port = target.first;
         auto found = sockets(query);
         if (!found) return std::unexpected(found.error());
-        std::erase_if(*found, [&](const Socket& socket) { return !target.contains(socket.local_port); });
+        std::erase_if(*found,
+                      [&](const Socket& socket) { return !target.contains(socket.local_port); });
         for (const auto& socket : *found)
             if (socket.inode && !may_hold(owner, socket))
                 return failure(fmt::format("port {} is not {}'s: {}", socket.local_port,

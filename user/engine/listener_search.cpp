@@ -57,8 +57,8 @@ std::string why_refused(const Refusal& refusal) {
 Result<ListenerSearch> ListenerSearch::begin(Fd find, Fd listeners, Fd groups) {
     ListenerSearch search(std::move(find), std::move(listeners));
     bp_listener_key key{}, next{};
-    for (const void* at = nullptr;
-         bpf_map_get_next_key(search.listeners_.get(), at, &next) == 0; at = &key) {
+    for (const void* at = nullptr; bpf_map_get_next_key(search.listeners_.get(), at, &next) == 0;
+         at = &key) {
         key = next;
         if (auto known = search.cookie(key)) search.known_.insert(known);
     }

@@ -29,10 +29,10 @@ std::set<std::uint16_t> ports_to_judge(PortRange listen, const Firewall& firewal
 
 // Replies of this host's own sockets are on record, whatever their port was meanwhile.
 bool ends_here(const NatTarget& to, const NetworkView& view) {
-    return to.this_host || (to.address && (to.address->is_loopback() ||
-                                           std::ranges::find(view.addresses, *to.address,
-                                                             &InterfaceAddress::address) !=
-                                               view.addresses.end()));
+    return to.this_host ||
+           (to.address && (to.address->is_loopback() ||
+                           std::ranges::find(view.addresses, *to.address,
+                                             &InterfaceAddress::address) != view.addresses.end()));
 }
 
 // Each way by which clients of one family come: the interfaces of the rule, and this host itself.
@@ -66,17 +66,19 @@ std::vector<Address> asked_addresses(const InstalledRule& rule, unsigned ifindex
 
 std::string NatClaim::to_string() const {
     if (first)
-        return fmt::format("clients of port {} go where NAT sends them, and never come to this rule "
-                           "({})",
-                           port, nat.text);
+        return fmt::format(
+            "clients of port {} go where NAT sends them, and never come to this rule "
+            "({})",
+            port, nat.text);
     return fmt::format("NAT gives port {} away, but this rule comes first ({})", port, nat.text);
 }
 
 std::string TargetClaim::to_string() const {
     return fmt::format("target port {} is published by NAT ({}): {}", port, nat.text,
-                       steered ? "no program listens there, so clients are refused"
-                               : "clients from outside go where it says, and the replies leave with "
-                                 "the wrong port");
+                       steered
+                           ? "no program listens there, so clients are refused"
+                           : "clients from outside go where it says, and the replies leave with "
+                             "the wrong port");
 }
 
 std::vector<TargetClaim> target_claims(const InstalledRule& rule,
@@ -148,8 +150,7 @@ Result<void> check_target_nat(const std::vector<InstalledRule>& fresh,
 }
 
 std::vector<Warning> nat_warnings(const std::vector<InstalledRule>& rules,
-                                  const std::vector<Listener>& listeners,
-                                  const NetworkView& view) {
+                                  const std::vector<Listener>& listeners, const NetworkView& view) {
     std::vector<Warning> found;
     auto warn = [&](const NatRule& nat, const std::string& text, const char* hint) {
         found.push_back({(nat.certain ? "" : "it may be that ") + text, hint});

@@ -90,8 +90,7 @@ Wanted wanted_of(const std::vector<CgroupAttachment>& attachments) {
         wanted.clients = true;
         wanted.cookies.insert(key.netns_cookie);
         set_port(wanted.ports, key.proto, key.port);
-        for (const auto& claim : claimants)
-            set_port(wanted.ports, key.proto, claim.target);
+        for (const auto& claim : claimants) set_port(wanted.ports, key.proto, claim.target);
         if (claimants.size() == 1) wanted.claims.emplace(key, claimants.front());
     }
     return wanted;

@@ -61,9 +61,8 @@ bool is_hidden_by(const IpsecPolicy& policy, const InstalledRule& rule, const Ne
     if (!policy.covers(rule.rule.listen()) && !policy.covers(rule.rule.target())) return false;
     if (rule.has(BP_RULE_FORWARDED)) return true;
     auto own = asked_addresses(rule, 0, !policy.from.address.is_v4(), view);
-    return std::ranges::any_of(own, [&](const Address& one) {
-        return !one.is_loopback() && policy.from.contains(one);
-    });
+    return std::ranges::any_of(
+        own, [&](const Address& one) { return !one.is_loopback() && policy.from.contains(one); });
 }
 
 void warn_of_ipsec(const InstalledRule& rule, const NetworkView& view,

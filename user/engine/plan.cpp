@@ -17,8 +17,8 @@ namespace bpfport {
 namespace {
 
 Result<void> add_listeners(Protocol protocol, std::vector<Listener>& out) {
-    auto list = sockets({protocol, protocol == Protocol::kTcp ? 1U << TCP_LISTEN : 1U << TCP_CLOSE,
-                         std::nullopt});
+    auto list = sockets(
+        {protocol, protocol == Protocol::kTcp ? 1U << TCP_LISTEN : 1U << TCP_CLOSE, std::nullopt});
     if (!list) return std::unexpected(list.error());
     for (const auto& socket : *list) out.push_back({socket, {}});
     return {};
@@ -76,10 +76,9 @@ Result<void> check_theft(const std::vector<InstalledRule>& added, const HostFact
     for (const auto& rule : added)
         for (const auto& listener : facts.listeners)
             if (takes_from(rule, listener.socket))
-                return failure(
-                    fmt::format("port {} is taken: {}", listener.socket.local_port,
-                                listener.to_string()),
-                    theft_remedy(listener.socket));
+                return failure(fmt::format("port {} is taken: {}", listener.socket.local_port,
+                                           listener.to_string()),
+                               theft_remedy(listener.socket));
     return {};
 }
 
@@ -89,10 +88,10 @@ std::vector<Warning> absent_warnings(const std::vector<InstalledRule>& added,
     for (const auto& rule : added) {
         if (rule.has(BP_RULE_FORWARDED)) continue;
         if (target_listeners(rule, facts.listeners).empty())
-            found.push_back({fmt::format("nobody listens on {} port {} yet",
-                                         to_string(rule.rule.protocol()),
-                                         rule.rule.target().to_string()),
-                             {}});
+            found.push_back(
+                {fmt::format("nobody listens on {} port {} yet", to_string(rule.rule.protocol()),
+                             rule.rule.target().to_string()),
+                 {}});
     }
     return found;
 }

@@ -49,7 +49,7 @@ Result<HostFacts> host_facts(Owners owners = Owners::kName);
 struct Plan {
     std::vector<InstalledRule> rules; // all that will be in force
     std::vector<InstalledRule> added;
-    std::vector<InstalledRule> kept;  // asked for and there already
+    std::vector<InstalledRule> kept;                               // asked for and there already
     std::vector<std::pair<InstalledRule, InstalledRule>> replaced; // before, after
     std::vector<std::string> reasons; // "engine tc: it serves ...", each engine once
     std::vector<Warning> warnings;

@@ -35,9 +35,7 @@ constexpr HookSpec kNeighbourHooks[] = {
 constexpr HookSpec kGuardHooks[] = {{"g_bind4", BPF_CGROUP_INET4_BIND},
                                     {"g_bind6", BPF_CGROUP_INET6_BIND}};
 
-std::string link_name(const HookSpec& hook) {
-    return fmt::format("link_{}", hook.program);
-}
+std::string link_name(const HookSpec& hook) { return fmt::format("link_{}", hook.program); }
 
 Result<void> make(Store& store, const RootPrograms& programs) {
     auto root = root_cgroup();
@@ -105,7 +103,8 @@ Result<void> ensure_host(Store& store) {
     if (!there) return staging->publish(kHostDirectory);
     // Made by a version that had no such maps; its programs are replaced by the same command.
     for (const auto& pin : missing)
-        if (rename((staging->path() / pin).c_str(), (store.path(kHostDirectory) / pin).c_str()) != 0)
+        if (rename((staging->path() / pin).c_str(), (store.path(kHostDirectory) / pin).c_str()) !=
+            0)
             return system_error(fmt::format("add map {} to host/", pin));
     return {};
 }

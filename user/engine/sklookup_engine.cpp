@@ -27,7 +27,8 @@ Result<void> attach_link(const Fd& program, const Fd& target, bpf_attach_type ty
     if (!link) {
         bool full = errno == E2BIG || errno == ENOSPC;
         return system_error("attach", errno,
-                            full ? "64 programs are attached there already, the kernel's limit" : "");
+                            full ? "64 programs are attached there already, the kernel's limit"
+                                 : "");
     }
     return pin(link, pin_path);
 }
@@ -95,14 +96,14 @@ Result<void> SklookupEngine::make(const Instance& instance) {
     SklookupConfig config{current_netns_cookie(), support.has_ifindex};
     if (auto loaded = load_sklookup_object(staging->path(), instance.path(), config); !loaded)
         return loaded;
-    bp_sklookup_meta meta{BP_ABI, support.has_ifindex, sklookup_object_build(),
-                          config.netns_cookie, cgroup->id};
+    bp_sklookup_meta meta{BP_ABI, support.has_ifindex, sklookup_object_build(), config.netns_cookie,
+                          cgroup->id};
     BP_TRY(pin_meta(staging->path(), &meta, sizeof(meta)), "describe the attachment");
     auto listen = open_pin(staging->path() / pins::kListen);
     if (!listen) return std::unexpected(listen.error());
-    BP_TRY(attach_link(*listen, *cgroup_fd, BPF_CGROUP_SOCK_OPS,
-                       staging->path() / pins::kListenLink),
-           "notice listeners (sockops on the root cgroup)");
+    BP_TRY(
+        attach_link(*listen, *cgroup_fd, BPF_CGROUP_SOCK_OPS, staging->path() / pins::kListenLink),
+        "notice listeners (sockops on the root cgroup)");
     auto lookup = open_pin(staging->path() / pins::kLookup);
     if (!lookup) return std::unexpected(lookup.error());
     BP_TRY(attach_link(*lookup, *netns_fd, BPF_SK_LOOKUP, staging->path() / pins::kLookupLink),
@@ -118,8 +119,8 @@ Result<void> SklookupEngine::upgrade(const Instance& instance) {
     if (!staging) return std::unexpected(staging.error());
     auto meta = attachment->meta();
     SklookupConfig config{meta.netns_cookie, meta.has_ifindex != 0};
-    if (auto loaded = load_sklookup_object(staging->path(), instance.path(), config,
-                                           attachment->path());
+    if (auto loaded =
+            load_sklookup_object(staging->path(), instance.path(), config, attachment->path());
         !loaded)
         return loaded;
     // The look-up first: it knows what the other program writes into the maps.

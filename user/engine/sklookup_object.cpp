@@ -107,8 +107,7 @@ Result<void> load_sklookup_object(const fs::path& directory, const fs::path& ins
     auto host = instance.parent_path() / kHostDirectory; // beside it in the store
     BP_TRY(use_pinned((*object)->maps.bp_told, host / pins::kTold), "load sklookup programs");
     bpf_map* steered = (*object)->maps.bp_steered;
-    if (!keep.empty())
-        BP_TRY(use_pinned(steered, keep / pins::kSteered), "load sklookup programs");
+    if (!keep.empty()) BP_TRY(use_pinned(steered, keep / pins::kSteered), "load sklookup programs");
     if (auto loaded = object->load(); !loaded) return std::unexpected(loaded.error().error());
     if (auto pinned = pin_programs(**object, directory); !pinned) return pinned;
     if (!keep.empty()) return {};

@@ -14,7 +14,8 @@ namespace bpfport {
 // What this host can do, found by doing it. The default value: nothing.
 struct SklookupSupport {
     bool usable = false;
-    std::string why_not = "not looked for"; // usable: why not its getsockname(2) (sockname.hpp), or empty
+    std::string why_not =
+        "not looked for";     // usable: why not its getsockname(2) (sockname.hpp), or empty
     bool has_ifindex = false; // rules may be limited to an interface (5.17+)
 };
 SklookupSupport probe_sklookup();

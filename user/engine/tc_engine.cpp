@@ -70,8 +70,8 @@ Result<void> TcEngine::upgrade() {
     auto direct_write = stage_programs(staging->path(), *instance_);
     if (!direct_write) return std::unexpected(direct_write.error());
     for (const auto& attachment : attachments(*store_, netns_)) {
-        auto interface = std::ranges::find(interfaces_, attachment.name().ifindex,
-                                           &Interface::ifindex);
+        auto interface =
+            std::ranges::find(interfaces_, attachment.name().ifindex, &Interface::ifindex);
         if (interface == interfaces_.end()) continue;
         for (Direction direction : {Direction::kEgress, Direction::kIngress}) {
             auto program =

@@ -61,8 +61,8 @@ class TcEngine {
     Result<void> make_instance(const FlowSizes& sizes);
     Result<void> upgrade();
     Result<void> hook(const Interface& interface, bp_hook kind);
-    [[nodiscard]] std::vector<const Interface*> missing_hooks(
-        const std::vector<InstalledRule>& rules) const;
+    [[nodiscard]] std::vector<const Interface*>
+    missing_hooks(const std::vector<InstalledRule>& rules) const;
     Result<void> make_hooks(const std::vector<InstalledRule>& rules, HookChoice choice);
     Result<void> unhook(const Attachment& attachment);
     Result<void> prepare(const std::vector<InstalledRule>& rules, const TcOptions& options);

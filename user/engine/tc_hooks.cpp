@@ -25,8 +25,7 @@ bool wants_tc(const InstalledRule& rule) {
 }
 
 bool wants_loopback(const InstalledRule& rule) {
-    return rule.ifindex == kLoopback || !rule.has(BP_RULE_NO_LOCAL) ||
-           rule.has(BP_RULE_EXCLUSIVE);
+    return rule.ifindex == kLoopback || !rule.has(BP_RULE_NO_LOCAL) || rule.has(BP_RULE_EXCLUSIVE);
 }
 
 } // namespace
@@ -78,8 +77,8 @@ Result<void> TcEngine::hook(const Interface& interface, bp_hook kind) {
         }
         auto link = attach_tcx(*program, interface.ifindex, direction);
         if (!link) return context(interface.name, link.error());
-        BP_TRY(pin(*link, staging->path() / (direction == Direction::kIngress ? pins::kLinkIn
-                                                                              : pins::kLinkOut)),
+        BP_TRY(pin(*link, staging->path() /
+                              (direction == Direction::kIngress ? pins::kLinkIn : pins::kLinkOut)),
                interface.name);
     }
     return tcx ? staging->publish(name) : Result<void>{};
@@ -95,8 +94,8 @@ Result<void> TcEngine::unhook(const Attachment& attachment) {
 // filter it doesn't wait.
 constexpr std::size_t kManyHooks = 32;
 
-std::vector<const Interface*> TcEngine::missing_hooks(
-    const std::vector<InstalledRule>& rules) const {
+std::vector<const Interface*>
+TcEngine::missing_hooks(const std::vector<InstalledRule>& rules) const {
     auto needed = needed_hooks(rules, interfaces_);
     for (const auto& attachment : attachments(*store_, netns_))
         if (attachment.alive()) needed.erase(attachment.name().ifindex);

@@ -52,8 +52,7 @@ Result<void> load(const fs::path& directory, const TcLoad& what, std::uint16_t m
         {programs.bp_tc_out, pins::kTcOut, LinkLayer::kEthernet},
         {programs.bp_tc_in_l3, pins::kTcInL3, LinkLayer::kNone},
         {programs.bp_tc_out_l3, pins::kTcOutL3, LinkLayer::kNone}};
-    for (auto [program, name, layer] : all)
-        bpf_program__set_autoload(program, layer == what.layer);
+    for (auto [program, name, layer] : all) bpf_program__set_autoload(program, layer == what.layer);
     if (auto loaded = object->load(); !loaded) return std::unexpected(loaded.error().error());
     for (auto [program, name, layer] : all) {
         if (layer != what.layer) continue;

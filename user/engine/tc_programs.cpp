@@ -49,8 +49,8 @@ Result<void> load_missing_programs(Store& store, const Instance& instance, LinkL
     auto staging = store.stage();
     if (!staging) return std::unexpected(staging.error());
     TcObject choice = instance.meta().direct_write ? TcObject::kDirect : TcObject::kHelper;
-    auto loaded = load_tc_object(
-        staging->path(), {.layer = layer, .keep_maps = instance.path(), .choice = choice});
+    auto loaded = load_tc_object(staging->path(),
+                                 {.layer = layer, .keep_maps = instance.path(), .choice = choice});
     if (!loaded) return std::unexpected(loaded.error());
     return move(staging->path(), instance.path(), layer);
 }

@@ -22,7 +22,8 @@ struct OtherListeners {
 };
 OtherListeners listeners_beside(const InstalledRule& rule, const std::vector<Listener>& listeners);
 
-std::string keeper_text(const Listener& keeper); // "dnsmasq (pid 9) listens on 127.0.0.53:53 and ..."
+std::string
+keeper_text(const Listener& keeper); // "dnsmasq (pid 9) listens on 127.0.0.53:53 and ..."
 // "nginx (pid 8) listens on 0.0.0.0:80, but new clients go to 3000"
 std::string hidden_text(const InstalledRule& rule, const Listener& hidden);
 

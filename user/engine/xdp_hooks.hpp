@@ -46,8 +46,7 @@ class XdpHooks {
 
   private:
     Result<void> make(const Attachment& attachment, const Interface& interface, bp_xdp_mode mode);
-    Result<void> attach(const Attachment& attachment, const Interface& interface,
-                        bp_xdp_mode mode);
+    Result<void> attach(const Attachment& attachment, const Interface& interface, bp_xdp_mode mode);
     Result<void> update(const Attachment& attachment, const Interface& interface);
     Result<void> remove(const Attachment& attachment);
     Result<void> list(unsigned ifindex); // as one that runs XDP

@@ -29,8 +29,7 @@ bool ends_chain(FirewallAction action) {
 class Walk {
   public:
     Walk(const Firewall& firewall, const Arrival& arrival) : arrival_(arrival) {
-        for (const auto& chain : firewall)
-            chains_.emplace(name_of(chain, chain.name), &chain);
+        for (const auto& chain : firewall) chains_.emplace(name_of(chain, chain.name), &chain);
     }
 
     Outcome through(const FirewallChain& chain, unsigned depth = 0);

@@ -34,8 +34,7 @@ class RuleReader {
   public:
     RuleReader(const Json& rule, const Elements& elements)
         : family_(text_of(rule, "family")), table_(text_of(rule, "table")), elements_(elements) {
-        for (const auto& expression : rule.value("expr", Json::array()))
-            read(expression);
+        for (const auto& expression : rule.value("expr", Json::array())) read(expression);
     }
 
     std::vector<FirewallRule> take() && {
@@ -129,8 +128,7 @@ class RuleReader {
         const Json& list = right.is_object() && right.contains("set") ? right["set"] : right;
         std::vector<Json> result;
         if (!list.is_array()) return {list};
-        for (const auto& one : list)
-            result.push_back(plain(one));
+        for (const auto& one : list) result.push_back(plain(one));
         return result;
     }
 

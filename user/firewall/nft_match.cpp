@@ -66,8 +66,7 @@ void match_payload(FirewallRule& rule, const Json& payload, const std::vector<Js
         rule.never = true;
     if (protocol == "ip" || protocol == "ip6") {
         rule.ipv6 = protocol == "ip6";
-        if (field == "protocol" || field == "nexthdr")
-            return match_protocol(rule, values, negated);
+        if (field == "protocol" || field == "nexthdr") return match_protocol(rule, values, negated);
         if (field == "daddr") return match_destination(rule, values, negated);
     }
     if (field != "dport") {

@@ -16,8 +16,7 @@ using Json = nlohmann::json;
 std::string joined(const Json& list, std::string_view between) {
     std::string text;
     if (!list.is_array()) return nft_text(list);
-    for (const auto& one : list)
-        text += (text.empty() ? "" : std::string(between)) + nft_text(one);
+    for (const auto& one : list) text += (text.empty() ? "" : std::string(between)) + nft_text(one);
     return text;
 }
 

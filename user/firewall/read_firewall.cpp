@@ -75,8 +75,8 @@ FirewallReading read_firewall() {
             });
             append(firewall, std::move(*native));
         } else if (json || firewall.empty()) {
-            reading.unreadable = fmt::format("there are {} nftables tables, and {}", tables,
-                                             native.error().message);
+            reading.unreadable =
+                fmt::format("there are {} nftables tables, and {}", tables, native.error().message);
         }
     }
     if (has_legacy_tables()) {

@@ -58,8 +58,7 @@ Result<ProgramInfo> program_info(const Fd& program) {
     if (bpf_obj_get_info_by_fd(program.get(), &raw, &size) != 0)
         return system_error("read program info");
     ProgramInfo info{raw.id, raw.name, {}, raw.run_cnt, raw.run_time_ns};
-    for (unsigned byte : raw.tag)
-        info.tag += fmt::format("{:02x}", byte);
+    for (unsigned byte : raw.tag) info.tag += fmt::format("{:02x}", byte);
     return info;
 }
 

@@ -40,8 +40,9 @@ Result<void> ensure_bpffs(const std::filesystem::path& mount_point) {
                        "`ip netns exec` and containers hide the host's; run bpfport outside, "
                        "with --netns NAME");
     if (mount("bpf", mount_point.c_str(), "bpf", 0, "mode=0700") != 0)
-        return system_error(fmt::format("mount bpffs on {}", mount_point.native()), errno,
-                            fmt::format("as root: mount -t bpf -o mode=0700 bpf {}", mount_point.native()));
+        return system_error(
+            fmt::format("mount bpffs on {}", mount_point.native()), errno,
+            fmt::format("as root: mount -t bpf -o mode=0700 bpf {}", mount_point.native()));
     return {};
 }
 

@@ -71,9 +71,7 @@ Result<CgroupRef> cgroup_of_process(pid_t pid) {
     return cgroup;
 }
 
-Result<CgroupRef> root_cgroup() {
-    return open_cgroup("/");
-}
+Result<CgroupRef> root_cgroup() { return open_cgroup("/"); }
 
 Result<Fd> open_directory(const CgroupRef& cgroup) {
     Fd fd(open(cgroup.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -89,8 +87,7 @@ std::vector<pid_t> processes_in(const fs::path& directory) {
     std::vector<pid_t> pids;
     auto add = [&](const fs::path& folder) {
         std::istringstream list(read_file(folder / "cgroup.procs"));
-        for (pid_t pid = 0; list >> pid;)
-            pids.push_back(pid);
+        for (pid_t pid = 0; list >> pid;) pids.push_back(pid);
     };
     add(directory);
     walk_directories(directory, [&](const fs::path& below) {

@@ -84,14 +84,15 @@ Result<CgroupRef> find_user(const fs::path& mount, const Scope& scope) {
     auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), uid);
     if (error != std::errc{} || end != name.data() + name.size()) {
         const passwd* user = getpwnam(name.c_str());
-        if (!user) return usage_error(fmt::format("no user {:?}", name), "getent passwd lists them");
+        if (!user)
+            return usage_error(fmt::format("no user {:?}", name), "getent passwd lists them");
         uid = user->pw_uid;
     }
     auto paths = unit_cgroups(mount, fmt::format("user-{}.slice", uid));
     if (paths.empty())
-        return failure(fmt::format("user {} runs nothing: there is no cgroup user-{}.slice", name,
-                                   uid),
-                       fmt::format("loginctl enable-linger {} makes it, and keeps it", name));
+        return failure(
+            fmt::format("user {} runs nothing: there is no cgroup user-{}.slice", name, uid),
+            fmt::format("loginctl enable-linger {} makes it, and keeps it", name));
     return only(paths, scope);
 }
 
@@ -123,9 +124,10 @@ Result<CgroupRef> find_container(const fs::path& mount, const Scope& scope) {
         if (auto by_id = container_cgroups(mount, note->id); !by_id.empty())
             return only(by_id, scope);
     }
-    return failure(fmt::format("no running container {} of root's", scope.name()),
-                   "give its name or id as docker ps or podman ps shows it; a rootless one is named "
-                   "by pid:N of a process in it, or by cgroup:PATH");
+    return failure(
+        fmt::format("no running container {} of root's", scope.name()),
+        "give its name or id as docker ps or podman ps shows it; a rootless one is named "
+        "by pid:N of a process in it, or by cgroup:PATH");
 }
 
 // Not the root, which would be every process's.

@@ -93,8 +93,6 @@ Result<void> forbid_new_privileges() {
     return {};
 }
 
-void close_inherited() {
-    syscall(SYS_close_range, 3U, ~0U, 0U);
-}
+void close_inherited() { syscall(SYS_close_range, 3U, ~0U, 0U); }
 
 } // namespace bpfport

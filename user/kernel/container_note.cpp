@@ -112,8 +112,7 @@ Note docker_note(const fs::path& root, std::string_view name) {
 }
 
 Note podman_note(const fs::path& root, std::string_view name) {
-    auto list =
-        read_json(root, "var/lib/containers/storage/overlay-containers/containers.json");
+    auto list = read_json(root, "var/lib/containers/storage/overlay-containers/containers.json");
     if (!list.is_array()) return std::nullopt;
     std::vector<std::string> begun;
     for (const auto& container : list) {

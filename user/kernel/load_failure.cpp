@@ -43,10 +43,10 @@ std::vector<std::string_view> verifier_lines(std::string_view log) {
         log.remove_prefix(std::min(end + 1, log.size()));
     }
     // Statistics come last.
-    while (!lines.empty() && (lines.back().starts_with("processed ") ||
-                              lines.back().starts_with("verification time ") ||
-                              lines.back().starts_with("stack depth ") ||
-                              lines.back().starts_with("libbpf: ")))
+    while (!lines.empty() &&
+           (lines.back().starts_with("processed ") ||
+            lines.back().starts_with("verification time ") ||
+            lines.back().starts_with("stack depth ") || lines.back().starts_with("libbpf: ")))
         lines.pop_back();
     return lines;
 }
@@ -73,9 +73,9 @@ std::string last_lines(const std::vector<std::string_view>& lines) {
 }
 
 bool says_feature(std::string_view reason) {
-    constexpr std::string_view kWords[] = {"unknown func ", "invalid func ", "cannot use helper",
-                                           "calling kernel function ", "kernel function call ",
-                                           "unknown opcode "};
+    constexpr std::string_view kWords[] = {"unknown func ",         "invalid func ",
+                                           "cannot use helper",     "calling kernel function ",
+                                           "kernel function call ", "unknown opcode "};
     return std::ranges::any_of(kWords, [&](auto word) { return reason.find(word) != reason.npos; });
 }
 
@@ -144,7 +144,8 @@ LoadFailure explain_load(std::string_view object, int code, std::string_view log
 Error LoadFailure::error() const {
     std::string message = fmt::format("object {}: ", object);
     if (!part.empty()) message += part + ": ";
-    message += fmt::format("{}: {}", refused_by(refusal), reason.empty() ? error_text(code) : reason);
+    message +=
+        fmt::format("{}: {}", refused_by(refusal), reason.empty() ? error_text(code) : reason);
     std::string_view rest = detail;
     while (!rest.empty()) { // indented, so that the error stays one thing to the eye
         const auto line = rest.substr(0, rest.find('\n'));
@@ -164,9 +165,10 @@ std::string LoadFailure::remedy() const {
                       "clang (cmake -DBPF_CLANG=PATH), or report this with `bpfport doctor`";
     case Refusal::kPrivilege: {
         auto missing = capability_hint(kAttachCapabilities);
-        return missing.empty() ? "all capabilities are there: kernel lockdown, a security module, a "
-                                 "seccomp filter or a memory lock limit forbids bpf(2) here"
-                               : missing;
+        return missing.empty()
+                   ? "all capabilities are there: kernel lockdown, a security module, a "
+                     "seccomp filter or a memory lock limit forbids bpf(2) here"
+                   : missing;
     }
     case Refusal::kMemory:
         return "free memory, raise memory.max of this control group, or ask for smaller tables "

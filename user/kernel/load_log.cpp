@@ -31,17 +31,11 @@ int append(libbpf_print_level level, const char* format, va_list args) {
 
 } // namespace
 
-LoadLog::LoadLog() : previous_(libbpf_set_print(&append)) {
-    kept().clear();
-}
+LoadLog::LoadLog() : previous_(libbpf_set_print(&append)) { kept().clear(); }
 
-LoadLog::~LoadLog() {
-    libbpf_set_print(previous_);
-}
+LoadLog::~LoadLog() { libbpf_set_print(previous_); }
 
-std::string_view LoadLog::text() {
-    return kept();
-}
+std::string_view LoadLog::text() { return kept(); }
 
 std::string LoadLog::kernel_message() {
     constexpr std::string_view before = "Kernel error message: ";

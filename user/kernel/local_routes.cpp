@@ -17,8 +17,7 @@ namespace bpfport {
 namespace {
 
 std::optional<LocalPrefix> parse(const nlmsghdr* message) {
-    if (message->nlmsg_type != RTM_NEWROUTE ||
-        mnl_nlmsg_get_payload_len(message) < sizeof(rtmsg))
+    if (message->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(message) < sizeof(rtmsg))
         return std::nullopt;
     auto* route = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(message));
     bool v4 = route->rtm_family == AF_INET;

@@ -101,9 +101,7 @@ bool is(const nlmsghdr* message, std::uint16_t type, std::size_t header) {
     return message->nlmsg_type == type && mnl_nlmsg_get_payload_len(message) >= header;
 }
 
-char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 // Levenshtein: the fewest letters to change, add or drop; ETH0 for eth0 is no slip at all.
 std::size_t distance(std::string_view a, std::string_view b) {
@@ -122,12 +120,8 @@ std::size_t distance(std::string_view a, std::string_view b) {
 
 } // namespace
 
-bool Interface::is_loopback() const {
-    return flags & IFF_LOOPBACK;
-}
-bool Interface::is_up() const {
-    return flags & IFF_UP;
-}
+bool Interface::is_loopback() const { return flags & IFF_LOOPBACK; }
+bool Interface::is_up() const { return flags & IFF_UP; }
 bool Interface::has_ethernet_header() const {
     return type == ARPHRD_ETHER || type == ARPHRD_LOOPBACK;
 }
@@ -167,8 +161,7 @@ Result<Interface> find_interface(std::string_view name) {
     auto found = std::ranges::find(*all, name, &Interface::name);
     if (found != all->end()) return *found;
     std::vector<std::string> names;
-    for (const Interface& one : *all)
-        names.push_back(one.name);
+    for (const Interface& one : *all) names.push_back(one.name);
     auto error = failure(fmt::format("no interface {:?} in this network namespace", name),
                          suggest_name(name, names));
     error.error().code = ENODEV;

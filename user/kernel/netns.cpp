@@ -43,8 +43,7 @@ bool is_digits(std::string_view text) {
 
 std::vector<std::string> named_namespaces() {
     std::vector<std::string> names;
-    for (const auto& path : entries_of(kNamedDirectory))
-        names.push_back(path.filename());
+    for (const auto& path : entries_of(kNamedDirectory)) names.push_back(path.filename());
     return names;
 }
 
@@ -68,9 +67,7 @@ Result<Fd> open_path(const std::string& path) {
     return fd;
 }
 
-bool is_netns(const Fd& fd) {
-    return ::ioctl(fd.get(), NS_GET_NSTYPE) == CLONE_NEWNET;
-}
+bool is_netns(const Fd& fd) { return ::ioctl(fd.get(), NS_GET_NSTYPE) == CLONE_NEWNET; }
 
 // The handle, if the path is still of the namespace looked for by the time it is open.
 Fd open_if(const std::string& path, std::uint64_t inode) {
@@ -153,9 +150,7 @@ Result<Fd> open_netns(const NetnsRef& ref) {
     return fd;
 }
 
-Result<Fd> open_current_netns() {
-    return open_path(kCurrent);
-}
+Result<Fd> open_current_netns() { return open_path(kCurrent); }
 
 Result<void> enter_netns(const Fd& netns) {
     if (::setns(netns.get(), CLONE_NEWNET) < 0)

@@ -30,8 +30,8 @@ Result<void> set_capabilities(std::span<const cap_value_t> kept) {
     CapabilityState state(cap_init(), cap_free);
     for (cap_value_t value : kept) {
         cap_flag_value_t flag = CAP_CLEAR;
-        if (!CAP_IS_SUPPORTED(value) ||
-            cap_get_flag(had.get(), value, CAP_PERMITTED, &flag) != 0 || flag != CAP_SET)
+        if (!CAP_IS_SUPPORTED(value) || cap_get_flag(had.get(), value, CAP_PERMITTED, &flag) != 0 ||
+            flag != CAP_SET)
             continue;
         for (cap_flag_t set : {CAP_PERMITTED, CAP_EFFECTIVE})
             cap_set_flag(state.get(), set, 1, &value, CAP_SET);

@@ -58,8 +58,7 @@ std::vector<pid_t> all_processes() {
 ProcessArguments process_arguments(pid_t pid) {
     std::ifstream file(fmt::format("/proc/{}/cmdline", pid));
     ProcessArguments arguments;
-    for (std::string word; std::getline(file, word, '\0');)
-        arguments.push_back(std::move(word));
+    for (std::string word; std::getline(file, word, '\0');) arguments.push_back(std::move(word));
     return arguments;
 }
 

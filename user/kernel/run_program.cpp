@@ -59,8 +59,7 @@ Result<std::string> run_program(const std::vector<std::string>& argv) {
     actions.discard(STDIN_FILENO);
     actions.discard(STDERR_FILENO);
     std::vector<char*> words;
-    for (const auto& word : argv)
-        words.push_back(const_cast<char*>(word.c_str()));
+    for (const auto& word : argv) words.push_back(const_cast<char*>(word.c_str()));
     words.push_back(nullptr);
     pid_t child = 0;
     if (int error =

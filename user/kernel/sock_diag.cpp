@@ -145,8 +145,7 @@ Result<std::vector<Socket>> sockets(const SocketQuery& query) {
     if (!found) return std::unexpected(found.error());
     std::vector<Socket> result;
     result.reserve(found->size());
-    for (const StoredSocket& one : *found)
-        result.push_back(one.socket);
+    for (const StoredSocket& one : *found) result.push_back(one.socket);
     return result;
 }
 

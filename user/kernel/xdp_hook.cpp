@@ -58,10 +58,10 @@ Result<void> check_free(const Interface& interface) {
     LIBBPF_OPTS(bpf_xdp_query_opts, found);
     int index = static_cast<int>(interface.ifindex);
     if (bpf_xdp_query(index, 0, &found) != 0) return {};
-    std::uint32_t id = found.prog_id        ? found.prog_id
-                       : found.drv_prog_id  ? found.drv_prog_id
-                       : found.skb_prog_id  ? found.skb_prog_id
-                                            : found.hw_prog_id;
+    std::uint32_t id = found.prog_id       ? found.prog_id
+                       : found.drv_prog_id ? found.drv_prog_id
+                       : found.skb_prog_id ? found.skb_prog_id
+                                           : found.hw_prog_id;
     if (!id) return {};
     std::string name = "a program";
     Fd program(bpf_prog_get_fd_by_id(id));
@@ -96,11 +96,13 @@ struct Advice {
 
 // Drivers word their reasons differently; these words are in most of them.
 constexpr Advice kAdvice[] = {
-    {"native mode", "--engine tc does the same on any device; before Linux 6.9 --xdp-mode generic does "
-                    "too, after the kernel has made an skb of each packet"},
+    {"native mode",
+     "--engine tc does the same on any device; before Linux 6.9 --xdp-mode generic does "
+     "too, after the kernel has made an skb of each packet"},
     {"MTU", "lower it (ip link set dev {0} mtu 1500), or use --engine tc"},
-    {"queue", "XDP needs queues of its own: change their numbers with ethtool -L {0}, for a virtual "
-              "machine in its configuration, or use --engine tc"},
+    {"queue",
+     "XDP needs queues of its own: change their numbers with ethtool -L {0}, for a virtual "
+     "machine in its configuration, or use --engine tc"},
     {"LRO", "ethtool -K {0} lro off, or use --engine tc"},
     {"GRO_HW", "the host merges packets for this guest: ethtool -K {0} rx-gro-hw off lro off, or "
                "guest_tso4=off,guest_tso6=off,guest_ufo=off,guest_csum=off for the virtual "

@@ -40,8 +40,7 @@ std::optional<PortList> parse_port_list(std::string_view text) {
 
 std::string to_string(const PortList& ports) {
     std::vector<std::string> items;
-    for (PortRange range : ports)
-        items.push_back(range.to_string());
+    for (PortRange range : ports) items.push_back(range.to_string());
     return fmt::format("{}", fmt::join(items, ","));
 }
 

@@ -9,9 +9,7 @@ namespace bpfport {
 
 namespace {
 
-std::string form_hint() {
-    return fmt::format("write {}, such as 80:3000", kRuleForm);
-}
+std::string form_hint() { return fmt::format("write {}, such as 80:3000", kRuleForm); }
 
 bool is_digits(std::string_view text) {
     return !text.empty() && text.find_first_not_of("0123456789") == text.npos;
@@ -147,9 +145,7 @@ std::string length_hint(PortRange listen, PortRange target) {
 
 } // namespace
 
-std::string_view to_string(Protocol protocol) {
-    return protocol == Protocol::kTcp ? "tcp" : "udp";
-}
+std::string_view to_string(Protocol protocol) { return protocol == Protocol::kTcp ? "tcp" : "udp"; }
 
 Result<Rule> Rule::make(std::optional<Address> local, PortRange listen, PortRange target,
                         Protocol protocol) {

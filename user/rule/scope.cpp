@@ -84,7 +84,8 @@ Result<std::string> parse_unit(std::string_view name) {
     constexpr std::array kWithoutCgroup{".timer", ".target", ".path", ".device", ".automount"};
     constexpr std::size_t kMaxLength = 255;
     auto ends = [&](const char* suffix) { return name.ends_with(suffix); };
-    auto whole = fmt::format("{}{}", name, std::ranges::any_of(kWithCgroup, ends) ? "" : ".service");
+    auto whole =
+        fmt::format("{}{}", name, std::ranges::any_of(kWithCgroup, ends) ? "" : ".service");
     if (name.empty() || whole.size() > kMaxLength || name.front() == '.' ||
         !has_only(name, ":-_.\\@"))
         return usage_error(fmt::format("{:?} is not the name of a systemd unit", name),

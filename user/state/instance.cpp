@@ -27,8 +27,7 @@ Result<Instance> Instance::open(const Store& store, std::uint64_t netns, Store::
 
 Result<Fd> Instance::open_pin(const char* name) const { return bpfport::open_pin(path_ / name); }
 
-Result<void> pin_meta(const std::filesystem::path& directory, const void* value,
-                      std::size_t size) {
+Result<void> pin_meta(const std::filesystem::path& directory, const void* value, std::size_t size) {
     Fd map(bpf_map_create(BPF_MAP_TYPE_ARRAY, "bp_meta", sizeof(std::uint32_t),
                           static_cast<std::uint32_t>(size), 1, nullptr));
     if (!map) return system_error("create map bp_meta");

@@ -27,9 +27,7 @@ std::uint8_t raw_protocol(Protocol protocol) {
     return protocol == Protocol::kTcp ? BP_TCP : BP_UDP;
 }
 
-Protocol protocol_of(std::uint8_t raw) {
-    return raw == BP_TCP ? Protocol::kTcp : Protocol::kUdp;
-}
+Protocol protocol_of(std::uint8_t raw) { return raw == BP_TCP ? Protocol::kTcp : Protocol::kUdp; }
 
 // The lowest places that nobody has, for those without one.
 template <typename T>
@@ -37,13 +35,11 @@ Result<std::vector<std::uint32_t>> give_places(std::vector<T>& things, unsigned 
                                                const char* what) {
     std::set<unsigned> taken;
     std::vector<std::uint32_t> given;
-    for (const auto& thing : things)
-        taken.insert(thing.place);
+    for (const auto& thing : things) taken.insert(thing.place);
     unsigned next = 0;
     for (auto& thing : things) {
         if (thing.place != kNoPlace) continue;
-        while (taken.contains(next))
-            next++;
+        while (taken.contains(next)) next++;
         if (next >= room) return failure(fmt::format("more than {} {} for one cgroup", room, what));
         thing.place = next;
         taken.insert(next);
@@ -138,9 +134,7 @@ bool PolicyContent::has_local_clients() const {
         rules, [](const PolicyRule& rule) { return !rule.has(BP_POLICY_NO_LOCAL); });
 }
 
-void Policy::Unmap::operator()(bp_policy* policy) const {
-    munmap(policy, mapped_size());
-}
+void Policy::Unmap::operator()(bp_policy* policy) const { munmap(policy, mapped_size()); }
 
 Result<Policy> Policy::open(const Fd& map, bool writable) {
     int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
@@ -166,8 +160,7 @@ Result<std::vector<std::uint32_t>> Policy::replace(PolicyContent& content, std::
     if (!fresh) return fresh;
     auto granted = give_places(content.grants, BP_POLICY_GRANTS, "grants");
     if (!granted) return granted;
-    for (std::uint32_t place : *granted)
-        fresh->push_back(BP_POLICY_RULES + place);
+    for (std::uint32_t place : *granted) fresh->push_back(BP_POLICY_RULES + place);
 
     wait_for_readers(); // of the spare side, since the flip before
     std::uint32_t spare = (policy_->active & 1) ^ 1;

@@ -7,9 +7,7 @@
 
 namespace bpfport {
 
-void PortBits::Unmap::operator()(bp_ports* ports) const {
-    munmap(ports, sizeof(bp_ports));
-}
+void PortBits::Unmap::operator()(bp_ports* ports) const { munmap(ports, sizeof(bp_ports)); }
 
 Result<PortBits> PortBits::open(const Fd& map) {
     void* memory =

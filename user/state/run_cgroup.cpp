@@ -35,9 +35,7 @@ bool is_abandoned(const fs::path& directory) {
 
 } // namespace
 
-std::string run_cgroup_name(pid_t pid) {
-    return fmt::format("{}{}", kPrefix, pid);
-}
+std::string run_cgroup_name(pid_t pid) { return fmt::format("{}{}", kPrefix, pid); }
 
 void remove_abandoned_run_cgroups() {
     auto mount = cgroup_mount();

@@ -8,8 +8,8 @@
 #include <fmt/format.h>
 
 #include "kernel/bpf.hpp"
-#include "state/unreadable.hpp"
 #include "state/instance.hpp"
+#include "state/unreadable.hpp"
 
 namespace bpfport {
 

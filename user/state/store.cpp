@@ -151,9 +151,7 @@ Result<void> Store::remove(const std::string& name) {
     return remove_pins(aside);
 }
 
-std::string instance_name(std::uint64_t netns) {
-    return fmt::format("netns-{}", netns);
-}
+std::string instance_name(std::uint64_t netns) { return fmt::format("netns-{}", netns); }
 
 std::string tc_name(std::uint64_t netns, unsigned ifindex) {
     return fmt::format("tc-{}-{}", netns, ifindex);

@@ -75,9 +75,7 @@ Result<void> lock_store(const Fd& directory, int how) {
     return {};
 }
 
-void unlock_store(const Fd& directory) {
-    flock(directory.get(), LOCK_UN);
-}
+void unlock_store(const Fd& directory) { flock(directory.get(), LOCK_UN); }
 
 Stamp store_stamp(const Fd& directory) {
     struct stat status {};

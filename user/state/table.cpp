@@ -176,8 +176,8 @@ Result<void> Table::number(std::vector<InstalledRule>& rules) {
         if (rule.id) continue;
         for (unsigned tries = 0; !rule.id; tries++) {
             if (tries == BP_MAX_RULES)
-                return failure(fmt::format("more than {} rules in one network namespace",
-                                           BP_MAX_RULES - 1));
+                return failure(
+                    fmt::format("more than {} rules in one network namespace", BP_MAX_RULES - 1));
             next = next % (BP_MAX_RULES - 1) + 1;
             if (taken.insert(static_cast<std::uint16_t>(next)).second)
                 rule.id = static_cast<std::uint16_t>(next);

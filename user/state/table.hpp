@@ -19,11 +19,11 @@ namespace bpfport {
 struct InstalledRule {
     std::uint16_t id = 0; // 0: not in the table yet
     Rule rule;
-    unsigned ifindex = 0;                // 0: every interface
-    std::uint32_t engine = 0;            // enum bp_engine
-    std::uint16_t flags = 0;             // BP_RULE_NO_LOCAL ... BP_RULE_EXCLUSIVE
-    std::uint8_t on_absent = 0;          // enum bp_on_absent
-    std::uint16_t old_target_first = 0;  // see bp_rule
+    unsigned ifindex = 0;               // 0: every interface
+    std::uint32_t engine = 0;           // enum bp_engine
+    std::uint16_t flags = 0;            // BP_RULE_NO_LOCAL ... BP_RULE_EXCLUSIVE
+    std::uint8_t on_absent = 0;         // enum bp_on_absent
+    std::uint16_t old_target_first = 0; // see bp_rule
 
     [[nodiscard]] bool has(std::uint16_t flag) const { return (flags & flag) != 0; }
 };

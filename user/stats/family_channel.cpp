@@ -19,8 +19,8 @@ constexpr char kReady = 'r';
 constexpr char kError = 'e';
 constexpr char kCollect = 'c';
 constexpr char kFamilies = 'f';
-constexpr std::size_t kWordsLimit = 4096;            // of the server's words
-constexpr std::size_t kFamiliesLimit = 64UL << 20;   // 511 rules take less than one MB
+constexpr std::size_t kWordsLimit = 4096;          // of the server's words
+constexpr std::size_t kFamiliesLimit = 64UL << 20; // 511 rules take less than one MB
 
 Result<void> send_all(int fd, const char* bytes, std::size_t size) {
     while (size > 0) {
@@ -69,8 +69,7 @@ std::string encode(const Families& families) {
             for (const auto& label : metric.label) labels.push_back({label.name, label.value});
             series.push_back({value_of(family, metric), std::move(labels)});
         }
-        all.push_back(
-            {family.name, family.help, static_cast<int>(family.type), std::move(series)});
+        all.push_back({family.name, family.help, static_cast<int>(family.type), std::move(series)});
     }
     std::string bytes;
     json::to_cbor(all, nlohmann::detail::output_adapter<char>(bytes));
@@ -132,9 +131,7 @@ Result<std::optional<FamilyChannel::Message>> FamilyChannel::receive(std::size_t
     return message;
 }
 
-Result<void> FamilyChannel::ready(const std::string& words) {
-    return send({kReady, words});
-}
+Result<void> FamilyChannel::ready(const std::string& words) { return send({kReady, words}); }
 
 Result<void> FamilyChannel::give_up(const Error& error) {
     return send({kError, error.message + "\n" + error.hint});
@@ -151,7 +148,8 @@ Result<Families> FamilyChannel::ask() {
 
 void FamilyChannel::wait_for_end() {
     pollfd wait{socket_.get(), POLLRDHUP, 0};
-    while (::poll(&wait, 1, -1) < 0 || !(wait.revents & (POLLHUP | POLLRDHUP | POLLERR))) {}
+    while (::poll(&wait, 1, -1) < 0 || !(wait.revents & (POLLHUP | POLLRDHUP | POLLERR))) {
+    }
 }
 
 Result<std::string> FamilyChannel::wait_until_ready() {

@@ -69,15 +69,11 @@ constexpr FamilyInfo kAll[] = {
 };
 static_assert(std::size(kAll) == kFamilies);
 
-double number(auto value) {
-    return static_cast<double>(value);
-}
+double number(auto value) { return static_cast<double>(value); }
 
 } // namespace
 
-std::span<const FamilyInfo> Metrics::all() {
-    return kAll;
-}
+std::span<const FamilyInfo> Metrics::all() { return kAll; }
 
 Metrics::Metrics() : series_(kFamilies) {
     sample(kBuildInfo, 1, {{"version", BPFPORT_VERSION}});

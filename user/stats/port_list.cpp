@@ -33,9 +33,7 @@ std::string who(const Listener& listener) {
     return listener.process.empty() ? "an unknown process" : listener.process;
 }
 
-bool on_cgroup(const InstalledRule& rule) {
-    return rule.engine == BP_ENGINE_CGROUP;
-}
+bool on_cgroup(const InstalledRule& rule) { return rule.engine == BP_ENGINE_CGROUP; }
 
 // Of a cgroup's rule, only from local clients.
 bool hides(const InstalledRule& rule, const Socket& socket) {

@@ -32,8 +32,7 @@ Result<std::vector<std::uint64_t>> sum_cpus(const Fd& map, std::uint32_t key, st
     static const int cpus = libbpf_num_possible_cpus();
     if (cpus < 1) return system_error("count CPUs", -cpus);
     std::vector<std::uint64_t> all(words * static_cast<std::size_t>(cpus)), sum(words);
-    if (bpf_map_lookup_elem(map.get(), &key, all.data()) != 0)
-        return system_error("read counters");
+    if (bpf_map_lookup_elem(map.get(), &key, all.data()) != 0) return system_error("read counters");
     for (std::size_t i = 0; i < all.size(); i++) sum[i % words] += all[i];
     return sum;
 }
@@ -194,8 +193,10 @@ Result<std::optional<Snapshot>> read_snapshot(const Store& store, std::uint64_t 
     auto open = open_connections(*instance);
     auto rules = instance->table().rules();
     for (const auto& rule : rules) {
-        RuleStatus status{rule, scope_name(rule.ifindex, facts.interfaces), {}, {}, {}, {}, true,
-                          rule.engine == BP_ENGINE_XDP && !xdp_runs_for(rule, snapshot)};
+        RuleStatus status{rule, scope_name(rule.ifindex, facts.interfaces),
+                          {},   {},
+                          {},   {},
+                          true, rule.engine == BP_ENGINE_XDP && !xdp_runs_for(rule, snapshot)};
         status.by_tc = served_by_tc(instance->table(), rule);
         status.says_target = !rule.has(BP_RULE_SOCKNAME_LISTEN) || status.by_tc;
         if (wants_sockname(rule) && !status.by_tc)
@@ -215,8 +216,7 @@ Result<std::optional<Snapshot>> read_snapshot(const Store& store, std::uint64_t 
     for (unsigned ifindex : needed_hooks(rules, facts.interfaces))
         if (!is_hooked(snapshot, ifindex))
             snapshot.unhooked.push_back(scope_name(ifindex, facts.interfaces));
-    if (auto read = read_counters(*instance, snapshot); !read)
-        return std::unexpected(read.error());
+    if (auto read = read_counters(*instance, snapshot); !read) return std::unexpected(read.error());
     if (auto read = read_flows(*instance, snapshot); !read) return std::unexpected(read.error());
     read_programs(*instance, snapshot);
     return snapshot;

@@ -39,10 +39,11 @@ struct RuleStatus {
     std::optional<unsigned> open_connections; // TCP; absent when the kernel can't tell
     std::vector<CallCount> calls;             // cgroup engine; guarded ports of any engine
     std::vector<Listener> listeners;          // of the target
-    bool hooked = true; // its interface's hooks are in place
-    bool xdp_gone = false; // engine xdp, but no XDP program runs: tc does its work
+    bool hooked = true;                       // its interface's hooks are in place
+    bool xdp_gone = false;   // engine xdp, but no XDP program runs: tc does its work
     bool says_target = true; // getsockname(2) of its tcp connections, else the listen port
-    bool by_tc = false; // sklookup: a listener that can't be steered to; tc serves it, if it stands by
+    bool by_tc =
+        false; // sklookup: a listener that can't be steered to; tc serves it, if it stands by
     std::string why{}; // of sklookup and of what keeps a tcp rule from it; empty: nothing to say
 };
 

@@ -30,13 +30,9 @@ std::string comm_of(const bp_event& event) {
     return printable({event.comm, strnlen(event.comm, sizeof(event.comm))});
 }
 
-Address address_of(const __u8 (&bytes)[16]) {
-    return Address::from_v6(bytes);
-}
+Address address_of(const __u8 (&bytes)[16]) { return Address::from_v6(bytes); }
 
-bool is_unknown(const Address& address) {
-    return address == Address{};
-}
+bool is_unknown(const Address& address) { return address == Address{}; }
 
 // A system call, of which the address is the one that was given: :: is one, too.
 bool is_call(const bp_event& event) {
@@ -129,8 +125,7 @@ bool EventFilter::wants(const bp_event& event) const {
 
 Result<void> check_labels(const std::vector<std::string>& labels) {
     std::vector<std::string> known(std::begin(kLabels), std::end(kLabels));
-    for (unsigned i = 0; i < BP_OUTCOME_COUNT; i++)
-        known.emplace_back(outcome_label(i));
+    for (unsigned i = 0; i < BP_OUTCOME_COUNT; i++) known.emplace_back(outcome_label(i));
     for (const auto& label : labels)
         if (std::ranges::find(known, label) == known.end())
             return usage_error(fmt::format("no event or outcome is called {}", label),
@@ -145,9 +140,7 @@ std::string event_line(const bp_event& event, const EventNames& names) {
         line += fmt::format(" -> {}", ntohs(event.target_port));
     line += " " + what_text(event);
     if (event.pid)
-        line += fmt::format(" {} (pid {}, uid {})",
-                            comm_of(event),
-                            event.pid, event.uid);
+        line += fmt::format(" {} (pid {}, uid {})", comm_of(event), event.pid, event.uid);
     if (const auto* rule = rule_of(event, names))
         line += fmt::format(" rule {} on {}", rule->rule.to_string(),
                             scope_name(rule->ifindex, names.interfaces));

@@ -36,11 +36,9 @@ unsigned get16(std::span<const std::uint8_t> bytes, std::size_t at) {
 
 // The ones' complement sum that Internet checksums are made of, folded.
 unsigned ones_sum(std::span<const std::uint8_t> bytes, unsigned sum = 0) {
-    for (std::size_t i = 0; i + 1 < bytes.size(); i += 2)
-        sum += get16(bytes, i);
+    for (std::size_t i = 0; i + 1 < bytes.size(); i += 2) sum += get16(bytes, i);
     if (bytes.size() % 2) sum += static_cast<unsigned>(bytes.back() << 8);
-    while (sum >> 16)
-        sum = (sum & 0xffff) + (sum >> 16);
+    while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
     return sum;
 }
 

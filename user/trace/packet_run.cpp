@@ -130,7 +130,7 @@ Result<PacketDecision> run_packet(Tracer& tracer, const Interface& interface, co
                                        view.destination_port);
         if (decision.rule) target = decision.rule->rule.target_of(view.destination_port);
         auto map = tracer.instance()->open_pin(*view.protocol == Protocol::kTcp ? pins::kHints
-                                                                               : pins::kUdpFlows);
+                                                                                : pins::kUdpFlows);
         if (!map) return std::unexpected(map.error());
         guard.emplace(std::move(*map), key_of(view, outgoing, target));
         decision.flow_known = guard->known();

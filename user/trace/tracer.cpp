@@ -27,9 +27,7 @@ struct Tracer::Reader {
     }
 };
 
-void Tracer::Free::operator()(ring_buffer* ring) const {
-    ring_buffer__free(ring);
-}
+void Tracer::Free::operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
 
 std::uint64_t monotonic_ns() {
     timespec now{};
@@ -105,15 +103,13 @@ Result<Tracer> Tracer::open_all(const Store& store) {
 }
 
 Tracer::~Tracer() {
-    for (auto& source : sources_)
-        source.lease_until(0);
+    for (auto& source : sources_) source.lease_until(0);
 }
 
 void Tracer::renew() {
     auto end =
         monotonic_ns() + static_cast<std::uint64_t>(std::chrono::nanoseconds(kLease).count());
-    for (auto& source : sources_)
-        source.lease_until(end);
+    for (auto& source : sources_) source.lease_until(end);
 }
 
 Result<void> Tracer::poll(std::chrono::milliseconds patience, const Visit& visit) {
@@ -135,13 +131,10 @@ Result<void> Tracer::read(const Visit& visit) {
 
 std::uint64_t Tracer::lost() const {
     std::uint64_t sum = 0;
-    for (const auto& source : sources_)
-        sum += source.lost();
+    for (const auto& source : sources_) sum += source.lost();
     return sum;
 }
 
-bool Tracer::attached() const {
-    return std::ranges::any_of(sources_, &EventSource::attached);
-}
+bool Tracer::attached() const { return std::ranges::any_of(sources_, &EventSource::attached); }
 
 } // namespace bpfport

@@ -5,7 +5,8 @@
 #include "tc.bpf.c"
 #undef bp_tc_in
 
-SEC("tc") int bp_tc_in(struct __sk_buff *skb) {
-    const __u8 *data = (const __u8 *)(long)skb->data;
+SEC("tc") int bp_tc_in(struct __sk_buff* skb)
+{
+    const __u8* data = (const __u8*)(long)skb->data;
     return data[100];
 }

@@ -5,7 +5,7 @@
 #include <bpf/bpf_helpers.h>
 
 #ifdef REFUSE_HELPER
-static long (*bp_no_such_helper)(void) = (void *)9999;
+static long (*bp_no_such_helper)(void) = (void*)9999;
 #endif
 #ifdef REFUSE_KFUNC
 extern int bp_no_such_kfunc(void) __attribute__((section(".ksyms")));
@@ -27,11 +27,12 @@ struct {
 #endif
 } bp_map SEC(".maps");
 
-SEC("tc") int bp_refusal(struct __sk_buff *skb) {
+SEC("tc") int bp_refusal(struct __sk_buff* skb)
+{
     __u32 key = 0;
     int result = bpf_map_lookup_elem(&bp_map, &key) != 0;
 #ifdef REFUSE_PACKET
-    result += ((const __u8 *)(long)skb->data)[100];
+    result += ((const __u8*)(long)skb->data)[100];
 #endif
 #ifdef REFUSE_HELPER
     result += bp_no_such_helper();
