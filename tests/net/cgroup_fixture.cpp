@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-#include "cgroup_fixture.hpp"
+#include "net/cgroup_fixture.hpp"
 
 #include <fcntl.h>
 #include <sched.h>

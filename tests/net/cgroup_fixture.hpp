@@ -11,11 +11,11 @@
 #include <string>
 #include <vector>
 
-#include "fixture.hpp"
 #include "harness/cgroup.hpp"
 #include "harness/guardian.hpp"
 #include "harness/in_cgroup.hpp"
 #include "harness/sweep.hpp"
+#include "net/fixture.hpp"
 
 namespace bpfport::test {
 
