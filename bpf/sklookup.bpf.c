@@ -15,6 +15,7 @@
 #include "lib/count.h"
 #include "lib/flows.h"
 #include "lib/listeners.h"
+#include "lib/may_serve.h"
 #include "lib/rules.h"
 #include "lib/steer.h"
 #include "lib/steered.h"
@@ -105,64 +106,27 @@ static __always_inline void local_address(const struct bpf_sock_ops* ctx, __u8* 
     READ_ADDRESS(address, ctx, local_ip6);
 }
 
-/* The sign of a difference, which no compiler makes a branch of. */
-static __always_inline __u64 negative(__u64 difference)
+struct listener_search {
+    struct bpf_sock_ops* ctx;
+    struct bp_listener_key* key;
+    int error;
+};
+
+static long keep_listener_in_slot(__u32 slot, struct listener_search* search)
 {
-    asm volatile("" : "+r"(difference));
-    return difference >> 63;
-}
-
-/* 0 when the rule gives a listener on this target port and address something. Without a branch: the
- * verifier follows each one of every rule. */
-static __always_inline __u64 not_served(const struct bp_rule* rule, __u16 port,
-                                        const struct bp_listener_key* listener)
-{
-    const __u64* own = (const __u64*)rule->address;
-    const __u32* bound = (const __u32*)listener->address;
-    __u64 has_address = (rule->flags / BP_RULE_ADDRESS) & 1;
-    __u64 offset = (__u64)port - rule->target_first;
-    __u64 span = (__u64)rule->listen_last - rule->listen_first;
-    __u64 differs = (own[0] ^ (bound[0] | (__u64)bound[1] << 32)) |
-                    (own[1] ^ (bound[2] | (__u64)bound[3] << 32));
-
-    return negative((__u64)rule->listen_first - 1) | negative(offset) | negative(span - offset) |
-           (rule->engine ^ BP_ENGINE_SKLOOKUP) | (rule->proto ^ BP_TCP) | (differs & -has_address);
-}
-
-/* Whether a rule gives the listener anything: its target is the port, and its own address, when it
- * has one, is the listener's. Others can't take up places in the map. */
-GLOBAL int bp_may_serve(const struct bp_listener_key* listener)
-{
-    const struct bp_table_side* side = rules_side();
-    __u64 served = 0;
-    __u16 port;
-
-    if (!listener) return 0;
-    if (!(rules_slot(side, BP_TCP, listener->port) & BP_SLOT_STEERED)) return 0;
-    if (address_is_unspecified(listener->address)) return 1;
-    port = bpf_ntohs(listener->port);
-    /* To the end: verifiers before 6.7 refuse the loop that clang makes of an early return, whose
-     * last instruction falls through to its first ("back-edge"). */
-    for (__u32 id = 1; id < BP_MAX_RULES; id++) {
-        __u64 miss = not_served(&side->rules[id], port, listener);
-
-        served |= 1 ^ (negative(miss) | negative(-miss));
-    }
-    return served != 0;
+    search->key->slot = slot;
+    search->error = bpf_sock_hash_update(search->ctx, &bp_listeners, search->key, BPF_NOEXIST);
+    return search->error == -BP_EEXIST ? LOOP_GO_ON : LOOP_END;
 }
 
 static __always_inline int keep_listener(struct bpf_sock_ops* ctx, struct bpf_sock* sk,
                                          struct bp_listener_key* key)
 {
-    int error = 0;
+    struct listener_search search = {.ctx = ctx, .key = key};
 
-    for (__u32 slot = 0; slot < BP_LISTENER_SLOTS; slot++) {
-        key->slot = slot;
-        error = bpf_sock_hash_update(ctx, &bp_listeners, key, BPF_NOEXIST);
-        if (error != -BP_EEXIST) break;
-    }
-    if (!error) group_join(key, READ(sk, bound_dev_if));
-    return error;
+    LOOP(BP_LISTENER_SLOTS, keep_listener_in_slot, &search);
+    if (!search.error) group_join(key, READ(sk, bound_dev_if));
+    return search.error;
 }
 
 /* listen(2) has not returned yet: the first client is served. */

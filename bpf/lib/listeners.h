@@ -8,6 +8,7 @@
 #define BPFPORT_LIB_LISTENERS_H
 
 #include "bpfport/listener.h"
+#include "lib/loop.h"
 #include "lib/packet.h"
 #include "lib/rules.h"
 
@@ -69,41 +70,56 @@ static __always_inline void bound_address(const struct bpf_sock* sk, __u8* addre
     READ_ADDRESS(address, sk, src_ip6);
 }
 
+struct slot_search {
+    struct bpf_sock* sk; /* to be kept */
+    struct bp_listener_key* key;
+    __u32 end;
+    __u32 device;
+    int result;
+};
+
+static long keep_in_slot(__u32 slot, struct slot_search* search)
+{
+    search->key->slot = slot;
+    search->result = bpf_map_update_elem(&bp_listeners, search->key, search->sk, BPF_NOEXIST);
+    return search->result == -BP_EEXIST ? LOOP_GO_ON : LOOP_END;
+}
+
 /* Into the first free slot, which is left in key->slot. The error has 32 bits: kernels before 6.4 leave
  * the sign out of the others. */
 static __always_inline int keep_found(struct bpf_sock* sk, struct bp_listener_key* key)
 {
-    int error = 0;
+    struct slot_search search = {.sk = sk, .key = key};
 
-    for (__u32 slot = 0; slot < BP_LISTENER_SLOTS; slot++) {
-        key->slot = slot;
-        error = bpf_map_update_elem(&bp_listeners, key, sk, BPF_NOEXIST);
-        if (error != -BP_EEXIST) break;
-    }
-    if (!error) group_join(key, READ(sk, bound_dev_if));
-    return error;
+    LOOP(BP_LISTENER_SLOTS, keep_in_slot, &search);
+    if (!search.result) group_join(key, READ(sk, bound_dev_if));
+    return search.result;
+}
+
+static long slot_lives(__u32 slot, struct slot_search* search)
+{
+    struct bpf_sock* sk;
+    __u32 bound;
+
+    if (slot >= search->end) return LOOP_END;
+    search->key->slot = slot;
+    sk = bpf_map_lookup_elem(&bp_listeners, search->key);
+    if (!sk) return LOOP_GO_ON;
+    bound = READ(sk, bound_dev_if);
+    bpf_sk_release(sk);
+    search->result = bound == search->device;
+    return search->result ? LOOP_END : LOOP_GO_ON;
 }
 
 /* Whether any member of the group that is bound to that device, or, 0, to none, is left. */
 static __always_inline bool group_lives(struct bp_listener_key* group, __u32 device)
 {
-    __u32 end;
+    struct slot_search search = {.key = group, .device = device};
 
     group->slot = 0;
-    end = group_read(group) & GROUP_END;
-    for (__u32 slot = 0; slot < BP_LISTENER_SLOTS; slot++) {
-        struct bpf_sock* sk;
-        __u32 bound;
-
-        if (slot >= end) break;
-        group->slot = slot;
-        sk = bpf_map_lookup_elem(&bp_listeners, group);
-        if (!sk) continue;
-        bound = READ(sk, bound_dev_if);
-        bpf_sk_release(sk);
-        if (bound == device) return true;
-    }
-    return false;
+    search.end = group_read(group) & GROUP_END;
+    LOOP(BP_LISTENER_SLOTS, slot_lives, &search);
+    return search.result;
 }
 
 /* -- listeners that can't be steered to: tc serves them, where it stands by -- */

@@ -8,6 +8,7 @@
 #include "lib/count.h"
 #include "lib/flows.h"
 #include "lib/listeners.h"
+#include "lib/loop.h"
 
 enum steered {
     STEERED,
@@ -45,6 +46,28 @@ GLOBAL int bp_steer_to_member(struct bpf_sk_lookup* ctx, __u32 ifindex,
     return device ? MEMBER_BOUND : MEMBER_UNBOUND;
 }
 
+/* One search of a group's slots. */
+struct group_search {
+    struct bpf_sk_lookup* ctx;
+    struct bp_listener_key key;
+    __u32 ifindex;
+    __u32 known; /* group_read() */
+    __u32 steered;
+};
+
+static long steer_to_slot(__u32 slot, struct group_search* search)
+{
+    int member;
+
+    if (slot >= (search->known & GROUP_END)) return LOOP_END;
+    search->key.slot = slot;
+    member =
+        bp_steer_to_member(search->ctx, search->ifindex, &search->key, search->steered == STEERED);
+    if (member == MEMBER_REFUSED) return LOOP_GO_ON;
+    search->steered = STEERED;
+    return member == MEMBER_BOUND || search->known < GROUP_BOUND ? LOOP_END : LOOP_GO_ON;
+}
+
 /* Gives the packet to a socket bound to group->address: as the kernel would, to one bound to the
  * packet's device before one bound to none. Any member stands for its whole group, among which the
  * kernel then chooses as it always does. Returns enum steered. It takes a pointer (5.13),
@@ -52,26 +75,14 @@ GLOBAL int bp_steer_to_member(struct bpf_sk_lookup* ctx, __u32 ifindex,
 GLOBAL int bp_steer_to(struct bpf_sk_lookup* ctx, __u32 ifindex,
                        const struct bp_listener_key* group)
 {
-    struct bp_listener_key key;
-    enum steered steered = NOBODY;
-    __u32 known, end;
+    struct group_search search = {.ctx = ctx, .ifindex = ifindex, .steered = NOBODY};
 
     if (!group) return NOBODY;
-    key = *group;
-    key.slot = 0;
-    known = group_read(&key);
-    end = known & GROUP_END;
-    for (__u32 slot = 0; slot < BP_LISTENER_SLOTS; slot++) {
-        int member;
-
-        if (slot >= end) break;
-        key.slot = slot;
-        member = bp_steer_to_member(ctx, ifindex, &key, steered == STEERED);
-        if (member == MEMBER_REFUSED) continue;
-        steered = STEERED;
-        if (member == MEMBER_BOUND || known < GROUP_BOUND) break;
-    }
-    return steered;
+    search.key = *group;
+    search.key.slot = 0;
+    search.known = group_read(&search.key);
+    LOOP(BP_LISTENER_SLOTS, steer_to_slot, &search);
+    return search.steered;
 }
 
 /* As the kernel would on the target port: the address itself, then the family's wildcard, then, for

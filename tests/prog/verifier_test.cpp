@@ -73,6 +73,7 @@ struct Shipped {
     const char* name;
     unsigned since[2]; // the kernel that loads it
     void (*prepare)(bpf_object*, bool mptcp);
+    const char* variant = ""; // of the object's constants
 };
 
 void nothing(bpf_object*, bool) {}
@@ -94,7 +95,11 @@ const Shipped kShipped[] = {
      }},
     {"sklookup",
      {5, 15},
-     [](bpf_object* object, bool) { set(object, "bp_has_ifindex", kernel_at_least(5, 17)); }},
+     [](bpf_object* object, bool) {
+         set(object, "bp_has_ifindex", kernel_at_least(5, 17));
+         set(object, "bp_has_loop", kernel_at_least(5, 17));
+     }},
+    {"sklookup", {5, 15}, nothing, "before_5_17"},
     {"cgroup",
      {5, 10},
      [](bpf_object* object, bool mptcp) {
@@ -133,7 +138,10 @@ std::vector<std::string> compilers() {
 std::string test_name(const testing::TestParamInfo<Compiled>& info) {
     std::string name = info.param.directory;
     std::ranges::replace(name, '-', '_');
-    return name.empty() ? info.param.shipped.name : name + "_" + info.param.shipped.name;
+    const Shipped& shipped = info.param.shipped;
+    for (const std::string_view part : {shipped.name, shipped.variant})
+        if (!part.empty()) name += (name.empty() ? "" : "_") + std::string(part);
+    return name;
 }
 
 class Verifier : public testing::TestWithParam<Compiled> {
@@ -205,10 +213,10 @@ TEST_P(Verifier, Accepts) {
     utsname kernel{};
     ::uname(&kernel);
     const auto& [directory, shipped] = GetParam();
-    const std::string object = directory.empty() ? shipped.name : directory + " " + shipped.name;
-    fmt::print("{:<24} {:>7} {:>7} {:>7} {:>7}  {}\n",
-               fmt::format("{}, Linux {}", object, kernel.release), "walked", "states", "xlated",
-               "jited", "stack");
+    fmt::print(
+        "{:<24} {:>7} {:>7} {:>7} {:>7}  {}\n",
+        fmt::format("{} {} {}, Linux {}", directory, shipped.name, shipped.variant, kernel.release),
+        "walked", "states", "xlated", "jited", "stack");
     print_statistics();
 }
 

@@ -55,6 +55,8 @@ Result<Object<sklookup_bpf>> open(const SklookupConfig& config) {
     if (!object) return object;
     (*object)->rodata->bp_netns_cookie = config.netns_cookie;
     (*object)->rodata->bp_has_ifindex = config.has_ifindex;
+    (*object)->rodata->bp_has_loop =
+        libbpf_probe_bpf_helper(BPF_PROG_TYPE_SK_LOOKUP, BPF_FUNC_loop, nullptr) == 1;
     (*object)->rodata->bp_tick_shift = tick_shift();
     return object;
 }
