@@ -23,7 +23,7 @@ enum policy_count { COUNT_BIND, COUNT_CONNECT, COUNT_DATAGRAM };
 
 static __always_inline const struct bp_policy_side* policy_side(void)
 {
-    return &bp_policy.side[*(volatile __u32*)&bp_policy.active & 1];
+    return &bp_policy.side[*(volatile __u32*)&bp_policy.flips & 1];
 }
 
 static __always_inline void policy_count(__u32 place, enum policy_count what)

@@ -25,7 +25,7 @@ struct {
 
 static __always_inline const struct bp_table_side* rules_side(void)
 {
-    return &bp_table.side[*(volatile __u32*)&bp_table.active & 1];
+    return &bp_table.side[*(volatile __u32*)&bp_table.flips & 1];
 }
 
 /* A port as an index. Verifiers before 6.14 don't know that a swap to 16 bits is bounded. */

@@ -53,7 +53,7 @@ struct bp_policy_side {
 };
 
 struct bp_policy {
-    __u32 active; /* 0 or 1: the side in force */
+    __u32 flips; /* changes so far; the last bit is the side in force */
     __u32 reserved;
     __u64 cgroup; /* id, for events */
     struct bp_policy_side side[2];

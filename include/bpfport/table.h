@@ -4,7 +4,7 @@
  *
  * It is one global variable (a memory-mapped array map), so a program reaches it without a helper
  * call, and the unmatched packet costs two loads. It has two sides: the loader writes the side that
- * is not in use and then flips `active` with one store, so any change, of one rule or of a hundred,
+ * is not in use and then counts `flips` up with one store, so any change, of one rule or of a hundred,
  * happens at once for every packet and a killed loader leaves the old side in force.
  *
  * Ports are in host byte order here, since ranges need arithmetic; addresses are in network order,
@@ -85,7 +85,7 @@ struct bp_table_side {
 };
 
 struct bp_table {
-    __u32 active;          /* 0 or 1: the side in force */
+    __u32 flips;           /* changes so far; the last bit is the side in force */
     __u32 last_id;         /* the rule id given out last; for the loader */
     struct bp_watch watch; /* whether anybody wants events (event.h) */
     struct bp_table_side side[2];

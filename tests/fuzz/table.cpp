@@ -37,7 +37,7 @@ void require_valid(const InstalledRule& rule) {
 
 void fuzz_raw(Memory& memory, Bytes input) {
     Table table = std::move(*Table::open(memory.fd, true));
-    auto& rules = memory.raw->side[memory.raw->active & 1].rules;
+    auto& rules = memory.raw->side[memory.raw->flips & 1].rules;
     std::memset(rules, 0, sizeof rules);
     std::memcpy(&rules[1], input.data(), std::min(input.size(), sizeof rules - sizeof rules[0]));
     auto found = table.rules();

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "state/policy.hpp"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstring>
@@ -14,6 +17,11 @@
 namespace bpfport {
 
 namespace {
+
+std::size_t mapped_size() {
+    auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    return (sizeof(bp_policy) + page - 1) / page * page;
+}
 
 std::uint8_t raw_protocol(Protocol protocol) {
     return protocol == Protocol::kTcp ? BP_TCP : BP_UDP;
@@ -126,16 +134,18 @@ bool PolicyContent::has_local_clients() const {
         rules, [](const PolicyRule& rule) { return !rule.has(BP_POLICY_NO_LOCAL); });
 }
 
+void Policy::Unmap::operator()(bp_policy* policy) const { munmap(policy, mapped_size()); }
+
 Result<Policy> Policy::open(const Fd& map, bool writable) {
-    auto policy = Mapped<bp_policy>::open(map, writable ? Mapping::kWritable : Mapping::kReadOnly,
-                                          "the policy");
-    if (!policy) return std::unexpected(policy.error());
-    return Policy(std::move(*policy));
+    int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    void* memory = mmap(nullptr, mapped_size(), protection, MAP_SHARED, map.get(), 0);
+    if (memory == MAP_FAILED) return system_error("map the policy");
+    return Policy(static_cast<bp_policy*>(memory));
 }
 
 PolicyContent Policy::content() const {
     const auto& side =
-        policy_->side[std::atomic_ref(policy_->active).load(std::memory_order_acquire) & 1];
+        policy_->side[std::atomic_ref(policy_->flips).load(std::memory_order_acquire) & 1];
     PolicyContent content;
     for (unsigned place = 0; place < BP_POLICY_RULES; place++)
         if (auto rule = from_raw(place, side.rules[place])) content.rules.push_back(*rule);
@@ -152,11 +162,10 @@ Result<std::vector<std::uint32_t>> Policy::replace(PolicyContent& content, std::
     if (!granted) return granted;
     for (std::uint32_t place : *granted) fresh->push_back(BP_POLICY_RULES + place);
 
-    wait_for_readers(); // of the spare side, since the flip before
-    std::uint32_t spare = (policy_->active & 1) ^ 1;
-    policy_->side[spare] = build_side(content);
+    const std::uint32_t flips = policy_->flips;
+    policy_->side[spare_side(flips)] = build_side(content);
     policy_->cgroup = cgroup;
-    std::atomic_ref(policy_->active).store(spare, std::memory_order_release);
+    std::atomic_ref(policy_->flips).store(flips + 1, std::memory_order_release);
     return fresh;
 }
 

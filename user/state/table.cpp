@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "state/table.hpp"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -18,6 +21,11 @@ namespace bpfport {
 namespace {
 
 using RuleSet = std::array<std::uint16_t, BP_SET_SIZE>;
+
+std::size_t mapped_size() {
+    auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    return (sizeof(bp_table) + page - 1) / page * page;
+}
 
 bp_rule to_raw(const InstalledRule& rule) {
     bp_rule raw{};
@@ -136,32 +144,17 @@ Result<std::unique_ptr<bp_table_side>> build_side(const std::vector<InstalledRul
     return side;
 }
 
-std::uint16_t find_in_side(const bp_table_side& side, const ArrivingPacket& packet) {
-    constexpr unsigned kLoopback = 1; // LOOPBACK_IFINDEX
-    const bool on_lo = packet.ifindex == kLoopback;
-    const unsigned owner = !on_lo ? packet.ifindex : packet.local.is_loopback() ? 0 : packet.owner;
-    const auto slot = side.ports[packet.protocol == Protocol::kTcp ? BP_TCP : BP_UDP][packet.port];
-    for (std::uint16_t id : side.sets[slot & BP_SLOT_SET]) {
-        if (!id) break;
-        const bp_rule& rule = side.rules[id];
-        if ((rule.flags & BP_RULE_ADDRESS) && Address::from_v6(rule.address) != packet.local)
-            continue;
-        if (rule.ifindex == packet.ifindex) return id;
-        if (on_lo && (rule.flags & BP_RULE_NO_LOCAL)) continue;
-        if (!rule.ifindex || !owner || rule.ifindex == owner) return id;
-    }
-    return 0;
-}
+void Table::Unmap::operator()(bp_table* table) const { munmap(table, mapped_size()); }
 
 Result<Table> Table::open(const Fd& map, bool writable) {
-    auto table = Mapped<bp_table>::open(map, writable ? Mapping::kWritable : Mapping::kReadOnly,
-                                        "the rule table");
-    if (!table) return std::unexpected(table.error());
-    return Table(std::move(*table));
+    int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    void* memory = mmap(nullptr, mapped_size(), protection, MAP_SHARED, map.get(), 0);
+    if (memory == MAP_FAILED) return system_error("map the rule table");
+    return Table(static_cast<bp_table*>(memory));
 }
 
 const bp_table_side& Table::active() const {
-    return table_->side[std::atomic_ref(table_->active).load(std::memory_order_acquire) & 1];
+    return table_->side[std::atomic_ref(table_->flips).load(std::memory_order_acquire) & 1];
 }
 
 std::vector<InstalledRule> Table::rules() const {
@@ -170,10 +163,6 @@ std::vector<InstalledRule> Table::rules() const {
     for (std::uint16_t id = 1; id < BP_MAX_RULES; id++)
         if (auto rule = from_raw(id, side.rules[id])) rules.push_back(*rule);
     return rules;
-}
-
-std::uint16_t Table::find(const ArrivingPacket& packet) const {
-    return find_in_side(active(), packet);
 }
 
 Result<void> Table::number(std::vector<InstalledRule>& rules) {
@@ -202,10 +191,9 @@ Result<void> Table::replace(const std::vector<InstalledRule>& rules) {
     auto side = build_side(rules);
     if (!side) return std::unexpected(side.error());
 
-    wait_for_readers(); // of the spare side, since the flip before
-    std::uint32_t spare = (table_->active & 1) ^ 1;
-    std::memcpy(&table_->side[spare], side->get(), sizeof(bp_table_side));
-    std::atomic_ref(table_->active).store(spare, std::memory_order_release);
+    const std::uint32_t flips = table_->flips;
+    std::memcpy(&table_->side[spare_side(flips)], side->get(), sizeof(bp_table_side));
+    std::atomic_ref(table_->flips).store(flips + 1, std::memory_order_release);
     return {};
 }
 
