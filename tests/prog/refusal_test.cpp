@@ -2,10 +2,10 @@
 // Each way in which a kernel refuses an object, by doing it: LoadFailure tells them apart.
 #include <sys/capability.h>
 
+#include <future>
 #include <memory>
 
 #include "harness/environment.hpp"
-#include "kernel/bpf.hpp"
 #include "kernel/object.hpp"
 #include "refusal_helper.skel.h"
 #include "refusal_kfunc.skel.h"
@@ -21,13 +21,14 @@ namespace {
 using testing::HasSubstr;
 
 template <typename Skeleton> LoadFailure failure_of() {
-    silence_libbpf();
     auto object = Object<Skeleton>::open();
     if (!object) throw std::runtime_error(object.error().message);
     auto loaded = object->load();
     if (loaded) throw std::runtime_error("it was loaded");
     return loaded.error();
 }
+
+template <typename Skeleton> std::string reason_of() { return failure_of<Skeleton>().reason; }
 
 // No effective capabilities while it lives.
 class Unprivileged {
@@ -60,6 +61,18 @@ TEST(Refusal, AnUnsafeProgram) {
     EXPECT_THAT(error.hint, HasSubstr(failure.compiler));
     EXPECT_THAT(error.hint, HasSubstr("another clang"));
     EXPECT_THAT(error.hint, HasSubstr("Linux "));
+}
+
+// Two objects are loaded at once by two threads; neither log has the other's words.
+TEST(Refusal, EachThreadHasALogOfItsOwn) {
+    REQUIRE_ROOT();
+    auto unsafe = std::async(std::launch::async, [] {
+        for (int i = 0; i < 30; i++)
+            EXPECT_EQ(reason_of<refusal_packet_bpf>().find("9999"), std::string::npos) << i;
+    });
+    for (int i = 0; i < 30; i++)
+        EXPECT_THAT(reason_of<refusal_helper_bpf>(), HasSubstr("9999")) << i;
+    unsafe.get();
 }
 
 TEST(Refusal, AHelperThatTheKernelLacks) {

@@ -78,10 +78,8 @@ Result<void> start_drain(TcEngine& engine, const std::set<std::uint16_t>& ids) {
 Result<unsigned> drain_step(const Session& session, const std::set<std::uint16_t>& ids) {
     auto store = open_for_change(session);
     if (!store) return std::unexpected(store.error());
-    auto engine = TcEngine::open(*store);
+    auto engine = open_engine(*store); // removes what has drained
     if (!engine) return std::unexpected(engine.error());
-    if (auto finished = finish_drains(*engine); !finished)
-        return context("finish drains", finished.error());
     if (std::ranges::none_of(engine->rules(),
                              [&](const auto& rule) { return ids.contains(rule.id); }))
         return 0U;
@@ -155,7 +153,7 @@ Result<void> detach(const Session& session, DetachOptions& options) {
         if (!store) return std::unexpected(store.error());
         if (options.all)
             if (auto detached = detach_cgroup_rules_here(*store); !detached) return detached;
-        auto engine = TcEngine::open(*store);
+        auto engine = open_engine(*store);
         if (!engine) return std::unexpected(engine.error());
         auto facts = interfaces();
         if (!facts) return std::unexpected(facts.error());

@@ -7,8 +7,6 @@
 #include <bpf/bpf.h>
 #include <fmt/format.h>
 
-#include "kernel/map.hpp"
-
 namespace bpfport {
 
 namespace {
@@ -29,6 +27,15 @@ Result<std::size_t> update(const Fd& map, std::span<const Address> keys,
         return system_error("note addresses", -error);
     }
     return done;
+}
+
+std::vector<Address> keys_of(const Fd& map) {
+    std::vector<Address> keys;
+    Address key;
+    for (const void* at = nullptr; bpf_map_get_next_key(map.get(), at, key.bytes.data()) == 0;
+         at = keys.back().bytes.data())
+        keys.push_back(key);
+    return keys;
 }
 
 } // namespace
@@ -63,7 +70,7 @@ Result<std::vector<Warning>> write_addresses(const Fd& map,
     auto done = update(map, keys, values);
     if (!done) return std::unexpected(done.error());
     bool removed = false;
-    for (const auto& address : keys_of<Address>(map)) {
+    for (const auto& address : keys_of(map)) {
         if (owners.contains(address)) continue;
         bpf_map_delete_elem(map.get(), address.bytes.data());
         removed = true;

@@ -8,7 +8,8 @@
 #include <vector>
 
 #include "base/error.hpp"
-#include "facts/host_facts.hpp"
+#include "engine/sklookup_object.hpp"
+#include "kernel/netlink.hpp"
 #include "state/table.hpp"
 
 namespace bpfport {

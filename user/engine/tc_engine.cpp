@@ -2,7 +2,10 @@
 #include "engine/tc_engine.hpp"
 
 #include <algorithm>
+#include <future>
 
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <fmt/format.h>
 
 #include "bpfport/counters.h"
@@ -10,17 +13,24 @@
 #include "engine/sklookup_engine.hpp"
 #include "engine/tc_programs.hpp"
 #include "kernel/bpf.hpp"
-#include "kernel/map.hpp"
 #include "kernel/netns.hpp"
-#include "state/unreadable.hpp"
 
 namespace bpfport {
+
+namespace {
+
+Result<void> clear_counters(const Fd& map, std::uint32_t id) {
+    std::vector<bp_counters> zero(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+    if (bpf_map_update_elem(map.get(), &id, zero.data(), BPF_EXIST) != 0)
+        return system_error("clear counters");
+    return {};
+}
+
+} // namespace
 
 Result<TcEngine> TcEngine::open(Store& store) {
     auto netns = current_netns_inode();
     if (!netns) return std::unexpected(netns.error());
-    if (auto readable = refuse_unreadable(store, *netns); !readable)
-        return std::unexpected(readable.error());
     TcEngine engine(store, *netns);
     auto list = interfaces();
     if (!list) return std::unexpected(list.error());
@@ -49,7 +59,7 @@ Result<void> TcEngine::make_instance(const FlowSizes& sizes) {
     if (!loaded) return std::unexpected(loaded.error());
     bp_netns_meta meta{BP_ABI, loaded->direct_write, tc_object_build(), current_netns_cookie(),
                        netns_};
-    BP_TRY(staging->directory().describe(meta), "describe the instance");
+    BP_TRY(pin_meta(staging->path(), &meta, sizeof(meta)), "describe the instance");
     if (auto published = staging->publish(instance_name(netns_)); !published) return published;
     return open_instance();
 }
@@ -76,7 +86,9 @@ Result<void> TcEngine::upgrade() {
     bp_netns_meta meta = instance_->meta();
     meta.build = tc_object_build();
     meta.direct_write = *direct_write;
-    BP_TRY(instance_->directory().describe_anew(meta), "upgrade");
+    auto map = instance_->open_pin(pins::kMeta);
+    if (!map) return std::unexpected(map.error());
+    BP_TRY(write_struct(*map, meta, "meta"), "upgrade");
     return open_instance();
 }
 
@@ -97,18 +109,28 @@ Result<void> TcEngine::prepare(const std::vector<InstalledRule>& rules, const Tc
     } else if (instance_->meta().build != tc_object_build()) {
         BP_TRY(upgrade(), "set up this network namespace");
     }
-    if (auto made = make_hooks(rules, options.hook); !made) return made;
+    if (!any_sklookup(rules)) return prepare_hooks(rules, options.hook);
+    // Hooks wait for the kernel, sklookup's programs for the verifier: each tcx link takes a grace
+    // period of RCU. Neither is used before the rules are published.
+    auto hooks = std::async(std::launch::async, [&] { return prepare_hooks(rules, options.hook); });
+    auto attached = SklookupEngine(*store_, netns_).attach(*instance_);
+    if (auto made = hooks.get(); !made) return made;
+    BP_TRY(std::move(attached), "engine sklookup");
+    return prepare_sklookup(rules);
+}
+
+Result<void> TcEngine::prepare_hooks(const std::vector<InstalledRule>& rules, HookChoice choice) {
+    if (auto made = make_hooks(rules, choice); !made) return made;
     auto xdp = xdp_hooks().make(rules);
     if (!xdp) return std::unexpected(xdp.error());
     warnings_ = std::move(*xdp);
-    return any_sklookup(rules) ? prepare_sklookup(rules) : Result<void>{};
+    return {};
 }
 
 // A rule that asks for sklookup and nothing else is refused where a listener is that it can't serve
 // now; one that comes later is reported by status.
 Result<void> TcEngine::prepare_sklookup(const std::vector<InstalledRule>& rules) {
     SklookupEngine sklookup(*store_, netns_);
-    BP_TRY(sklookup.attach(*instance_), "engine sklookup");
     std::ranges::move(sklookup.tell_names(rules), std::back_inserter(warnings_));
     auto refused = sklookup.find_listeners(*instance_, rules);
     if (!refused) return context("engine sklookup", refused.error());
@@ -149,7 +171,7 @@ Result<void> TcEngine::publish(std::vector<InstalledRule>& rules) {
     auto counters = instance_->open_pin(pins::kCounters);
     if (!counters) return std::unexpected(counters.error());
     for (const auto& rule : rules)
-        if (!old.contains(rule.id)) BP_TRY(clear_cpus<bp_counters>(*counters, rule.id), "new rule");
+        if (!old.contains(rule.id)) BP_TRY(clear_counters(*counters, rule.id), "new rule");
     return instance_->table().replace(rules);
 }
 

@@ -66,6 +66,7 @@ class TcEngine {
     Result<void> make_hooks(const std::vector<InstalledRule>& rules, HookChoice choice);
     Result<void> unhook(const Attachment& attachment);
     Result<void> prepare(const std::vector<InstalledRule>& rules, const TcOptions& options);
+    Result<void> prepare_hooks(const std::vector<InstalledRule>& rules, HookChoice choice);
     Result<void> prepare_sklookup(const std::vector<InstalledRule>& rules);
     void note_tc_flows(std::vector<InstalledRule>& rules) const;
     Result<void> publish(std::vector<InstalledRule>& rules);

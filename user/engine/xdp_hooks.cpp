@@ -10,7 +10,6 @@
 #include "engine/xdp_object.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/bpffs.hpp"
-#include "kernel/map.hpp"
 
 namespace bpfport {
 
@@ -85,7 +84,10 @@ std::set<unsigned> XdpHooks::listed() {
     std::set<unsigned> all;
     auto devices = instance_.open_pin(pins::kXdpDevices);
     if (!devices) return all;
-    for (unsigned ifindex : keys_of<unsigned>(*devices)) all.insert(ifindex);
+    unsigned ifindex = 0;
+    for (const void* previous = nullptr;
+         bpf_map_get_next_key(devices->get(), previous, &ifindex) == 0; previous = &ifindex)
+        all.insert(ifindex);
     return all;
 }
 

@@ -6,11 +6,9 @@
 #include <string>
 #include <string_view>
 
-#include <bpf/libbpf.h>
-
 namespace bpfport {
 
-// Listens while it lives; one at a time.
+// Keeps what libbpf says in this thread while it lives, one at a time; other threads have their own.
 class LoadLog {
   public:
     LoadLog();
@@ -22,9 +20,6 @@ class LoadLog {
     [[nodiscard]] static std::string_view text();
     // "Underlying driver does not support XDP in native mode"; empty when the kernel gave none.
     [[nodiscard]] static std::string kernel_message();
-
-  private:
-    libbpf_print_fn_t previous_;
 };
 
 } // namespace bpfport
