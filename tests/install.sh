@@ -17,9 +17,10 @@ sort >"$root/expected" <<LIST
 /usr/share/bpfport/oci/README.md 644
 /usr/share/bpfport/oci/bpfport.json 644
 /usr/share/bpfport/prometheus/bpfport.rules.yml 644
+/usr/share/doc/bpfport/CHANGELOG.md 644
 /usr/share/doc/bpfport/LICENSE 644
 /usr/share/doc/bpfport/README.md 644
-$(printf '/usr/share/doc/bpfport/%s 644\n' docs/*.md)
+$(printf '/usr/share/doc/bpfport/%s 644\n' docs/*.md docs/*.svg)
 LIST
 (cd "$root" && find usr ! -type d -printf '/%p %m\n' | sort) >"$root/found"
 diff -u "$root/expected" "$root/found" || {

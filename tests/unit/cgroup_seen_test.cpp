@@ -43,7 +43,7 @@ GuardStatus make_guard(std::uint16_t port, std::uint8_t kind, std::uint64_t deni
 
 std::string text_of(const CgroupSnapshot& snapshot) {
     Metrics metrics;
-    metrics.add_cgroup_rules(snapshot);
+    metrics.add(View{{}, snapshot, {}});
     metrics.add_grants(snapshot);
     return metrics_text(metrics.families());
 }

@@ -25,10 +25,11 @@ struct Outcome {
     std::string err;
 };
 
-Outcome run(std::vector<const char*> words) {
+Outcome run(std::vector<const char*> words, const std::string& input = {}) {
     words.insert(words.begin(), "bpfport");
+    std::istringstream in(input);
     std::ostringstream out, err;
-    const int status = run_command_line(static_cast<int>(words.size()), words.data(), out, err);
+    const int status = run_command_line(static_cast<int>(words.size()), words.data(), in, out, err);
     return {status, out.str(), err.str()};
 }
 
@@ -46,6 +47,14 @@ TEST(CommandLine, Version) {
     const Outcome version = run({"--version"});
     EXPECT_EQ(version.status, 0);
     EXPECT_THAT(version.out, testing::MatchesRegex("[0-9]+\\.[0-9]+\\.[0-9]+\n"));
+}
+
+TEST(CommandLine, StandardInputIsTheSessions) {
+    EXPECT_EQ(run({"oci-hook"}, R"({"id": "one", "pid": 1, "annotations": {}})").status, 0);
+    const Outcome wrong = run({"oci-hook"}, "nonsense");
+    EXPECT_EQ(wrong.status, 2);
+    EXPECT_THAT(wrong.err, HasSubstr("state"));
+    EXPECT_THAT(run({"oci-hook"}, std::string((1U << 20U) + 1, ' ')).err, HasSubstr("1 MB"));
 }
 
 struct Mistake {

@@ -30,7 +30,7 @@ RuleStatus make_rule(const std::string& text, std::uint32_t engine, std::uint16_
 
 std::string text_of(const Snapshot& snapshot, const Metrics::Labels& place = {}) {
     Metrics metrics;
-    metrics.add(snapshot, place);
+    metrics.add(View{snapshot, {}, {}}, place);
     return metrics_text(metrics.families());
 }
 
@@ -94,7 +94,7 @@ TEST(FamilyChannel, CarriesEverything) {
     Snapshot snapshot;
     snapshot.rules = {make_rule("80:3000", BP_ENGINE_TC), make_rule("[::1]:81:3001", BP_ENGINE_TC)};
     Metrics metrics;
-    metrics.add(snapshot);
+    metrics.add(View{snapshot, {}, {}});
     auto decoded = decode(encode(metrics.families()));
     ASSERT_TRUE(decoded);
     EXPECT_EQ(metrics_text(*decoded), metrics_text(metrics.families()));
@@ -112,7 +112,8 @@ TEST(FamilyChannel, CarriesEverything) {
 Sample sample(std::vector<RuleStatus> rules, int second) {
     Snapshot snapshot;
     snapshot.rules = std::move(rules);
-    return {snapshot, std::chrono::steady_clock::time_point(std::chrono::seconds(second))};
+    return {View{snapshot, {}, {}},
+            std::chrono::steady_clock::time_point(std::chrono::seconds(second))};
 }
 
 TEST(Rates, AreDifferencesByTime) {

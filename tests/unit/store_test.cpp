@@ -222,5 +222,30 @@ TEST(StoreNames, AreReadAsTheyAreWritten) {
         EXPECT_FALSE(parse_tc_name(other, tc)) << other;
 }
 
+// One number has one name, of every kind: another one would be a second directory of the same thing.
+TEST(DirectoryNames, AreReadAsTheyAreWritten) {
+    std::uint64_t id = 0;
+    TcName tc;
+    EXPECT_TRUE(parse_cgroup_attachment_name(cgroup_attachment_name(12), id));
+    EXPECT_EQ(id, 12U);
+    EXPECT_TRUE(parse_sklookup_name(sklookup_name(0), id));
+    EXPECT_TRUE(parse_instance_name(instance_name(4026531840), id));
+    EXPECT_EQ(id, 4026531840U);
+    ASSERT_TRUE(parse_tc_name(tc_name(7, 1), tc));
+    EXPECT_EQ(tc.netns, 7U);
+    EXPECT_EQ(tc.ifindex, 1U);
+    for (const char* wrong :
+         {"012", "+1", "-1", " 1", "1 ", "0x1", "", "1a", "99999999999999999999"}) {
+        const std::string number = wrong;
+        EXPECT_FALSE(parse_cgroup_attachment_name("cgroup-" + number, id)) << wrong;
+        EXPECT_FALSE(parse_sklookup_name("sklookup-" + number, id)) << wrong;
+        EXPECT_FALSE(parse_instance_name("netns-" + number, id)) << wrong;
+        EXPECT_FALSE(parse_tc_name("tc-" + number + "-1", tc)) << wrong;
+        EXPECT_FALSE(parse_tc_name("tc-1-" + number, tc)) << wrong;
+    }
+    EXPECT_FALSE(parse_tc_name("tc-1", tc));
+    EXPECT_FALSE(parse_instance_name("netns", id));
+}
+
 } // namespace
 } // namespace bpfport

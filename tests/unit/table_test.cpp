@@ -39,6 +39,34 @@ TEST(TableSide, PortsOfARule) {
     EXPECT_EQ(std::ranges::count_if(ports, [](auto slot) { return slot != 0; }), 2);
 }
 
+// As bpf/lib/rules.h does, which prog_tests run: whose rules clients on lo take, and who is left out.
+TEST(TableSide, TheRuleOfAPacket) {
+    constexpr unsigned kLo = 1, kEth0 = 2, kEth1 = 3;
+    const auto side =
+        build_side({rule("80:3000", 1, kEth0), rule("80:3001", 2, kEth1),
+                    rule("10.1.0.2:80:3002", 3), rule("81:3000", 4, 0, BP_RULE_NO_LOCAL),
+                    rule("82:3000", 5, kLo, BP_RULE_NO_LOCAL), rule("83:3000/udp", 6)});
+    ASSERT_TRUE(side);
+    const auto address = [](const char* text) { return *parse_address(text); };
+    const auto find = [&](std::uint16_t port, unsigned ifindex, const char* local,
+                          unsigned owner = 0, Protocol protocol = Protocol::kTcp) {
+        return find_in_side(**side, {protocol, port, address(local), ifindex, owner});
+    };
+    EXPECT_EQ(find(80, kEth0, "10.1.0.1"), 1);
+    EXPECT_EQ(find(80, kEth1, "10.1.0.1"), 2);
+    EXPECT_EQ(find(80, 4, "10.1.0.1"), 0) << "another interface has no rule";
+    EXPECT_EQ(find(80, kEth0, "10.1.0.2"), 3) << "a rule of this address comes first";
+    EXPECT_EQ(find(80, kLo, "10.1.0.1", kEth0), 1) << "the interface that has the address";
+    EXPECT_EQ(find(80, kLo, "10.2.0.1", kEth1), 2);
+    EXPECT_EQ(find(80, kLo, "127.0.0.1", kEth1), 1) << "every interface's";
+    EXPECT_EQ(find(81, kEth0, "10.1.0.1"), 4);
+    EXPECT_EQ(find(81, kLo, "10.1.0.1", kEth0), 0) << "--no-local";
+    EXPECT_EQ(find(82, kLo, "127.0.0.1"), 5) << "of lo itself";
+    EXPECT_EQ(find(83, kEth0, "10.1.0.1"), 0);
+    EXPECT_EQ(find(83, kEth0, "10.1.0.1", 0, Protocol::kUdp), 6);
+    EXPECT_EQ(find(3000, kEth0, "10.1.0.1"), 0) << "a target is no listen port";
+}
+
 TEST(TableSide, Ranges) {
     const auto side = build_side({rule("8000-8002:18000-18002/udp", 1)});
     ASSERT_TRUE(side);

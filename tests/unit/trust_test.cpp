@@ -97,8 +97,9 @@ TEST_F(Trust, A2_ProcessesAndEvents) {
 
 TEST_F(Trust, A2_WordsOfTheCommandLine) {
     const char* words[] = {"bpfport", kEvil};
+    std::istringstream in;
     std::ostringstream out, err;
-    EXPECT_EQ(run_command_line(2, words, out, err), 2);
+    EXPECT_EQ(run_command_line(2, words, in, out, err), 2);
     const std::string text = out.str() + err.str();
     EXPECT_THAT(text, HasSubstr("\\xffA\\x1b[31m"));
     EXPECT_EQ(text.find_first_of("\xff\x1b"), std::string::npos);

@@ -12,9 +12,9 @@
 #include "cli/cgroup_session.hpp"
 #include "cli/command.hpp"
 #include "engine/guard.hpp"
-#include "engine/guard_check.hpp"
 #include "engine/plan.hpp"
 #include "engine/signed_rules.hpp"
+#include "engine/sklookup_object.hpp"
 #include "engine/sockname.hpp"
 #include "engine/theft.hpp"
 #include "engine/xdp_hooks.hpp"
@@ -137,23 +137,21 @@ void read_options(AttachOptions& options) {
                                                  : HookChoice::kAuto;
 }
 
-// Guards before rules: what is redirected is never anybody's for the taking.
-Result<void> guard(Store& store, const AttachOptions& options, const Plan& plan,
-                   const HostFacts& facts) {
-    std::vector<Rule> rules;
-    for (const auto& rule : plan.added) rules.push_back(rule.rule);
-    for (const auto& rule : plan.kept) rules.push_back(rule.rule);
+GuardedRules guarded(const Plan& plan) {
+    GuardedRules guarded;
+    for (const auto& rule : plan.added) guarded.rules.push_back(rule.rule);
+    for (const auto& rule : plan.kept) guarded.rules.push_back(rule.rule);
     for (const auto& [before, after] : plan.replaced) {
-        if (auto moved = move_guards(store, before.rule, after.rule); !moved) return moved;
-        rules.push_back(after.rule);
+        guarded.rules.push_back(after.rule);
+        guarded.replaced.emplace_back(before.rule, after.rule);
     }
-    if (auto checked = check_guard(options.guard, rules, facts); !checked) return checked;
-    return add_guards(store, options.guard, rules);
+    return guarded;
 }
 
+// Guards before rules: what is redirected is never anybody's for the taking.
 Result<void> guard_and_apply(Store& store, TcEngine& engine, const AttachOptions& options,
                              const Plan& plan, const HostFacts& facts) {
-    auto done = guard(store, options, plan, facts);
+    auto done = put_guards(store, options.guard, guarded(plan), facts);
     if (done) done = engine.apply(plan.rules, options.tc);
     auto reconciled = reconcile_cgroups(store);
     return done ? reconciled : done;
@@ -174,7 +172,7 @@ Result<void> attach(const Session& session, AttachOptions& options) {
     auto firewall = read_firewall(); // runs programs, so before the lock
     auto store = open_for_change(session);
     if (!store) return std::unexpected(store.error());
-    auto engine = open_engine(*store);
+    auto engine = TcEngine::open(*store);
     if (!engine) return std::unexpected(engine.error());
     auto facts = host_facts();
     if (!facts) return std::unexpected(facts.error());

@@ -4,8 +4,8 @@
 #pragma once
 
 #include "cli/session.hpp"
-#include "engine/network_view.hpp"
 #include "engine/plan.hpp"
+#include "facts/network_view.hpp"
 #include "firewall/read_firewall.hpp"
 
 namespace bpfport {

@@ -7,7 +7,6 @@
 #include <fmt/ostream.h>
 #include <fmt/ranges.h>
 
-#include "engine/guard_check.hpp"
 #include "engine/neighbours.hpp"
 #include "kernel/cgroup_lookup.hpp"
 #include "kernel/netns.hpp"
@@ -116,18 +115,18 @@ PortList ports_of_interfaces(const Store& store) {
 
 Result<void> guard_and_apply(Store& store, const GuardRequest& guard, std::vector<Planned>& all,
                              const HostFacts& facts) {
-    for (auto& planned : all) {
-        std::vector<Rule> rules;
-        for (const auto& rule : planned.plan.added) rules.push_back(rule.rule);
-        for (const auto& rule : planned.plan.kept) rules.push_back(rule.rule);
-        for (const auto& [before, after] : planned.plan.replaced) {
-            if (auto moved = move_guards(store, before.rule, after.rule); !moved) return moved;
-            rules.push_back(after.rule);
+    GuardedRules guarded;
+    for (const auto& [engine, scope, plan] : all) {
+        for (const auto& rule : plan.added) guarded.rules.push_back(rule.rule);
+        for (const auto& rule : plan.kept) guarded.rules.push_back(rule.rule);
+        for (const auto& [before, after] : plan.replaced) {
+            guarded.rules.push_back(after.rule);
+            guarded.replaced.emplace_back(before.rule, after.rule);
         }
-        if (auto checked = check_guard(guard, rules, facts); !checked) return checked;
-        if (auto added = add_guards(store, guard, rules); !added) return added;
-        if (auto applied = planned.engine.apply(planned.plan.content); !applied) return applied;
     }
+    if (auto put = put_guards(store, guard, guarded, facts); !put) return put;
+    for (auto& planned : all)
+        if (auto applied = planned.engine.apply(planned.plan.content); !applied) return applied;
     return {};
 }
 

@@ -83,7 +83,7 @@ int report_fault(std::ostream& err, const char* what) {
     return static_cast<int>(Fault::kSystem);
 }
 
-int run_command_line(int argc, const char* const* argv, std::ostream& raw_out,
+int run_command_line(int argc, const char* const* argv, std::istream& in, std::ostream& raw_out,
                      std::ostream& raw_err) {
     silence_libbpf();
     HeldText held;
@@ -92,7 +92,7 @@ int run_command_line(int argc, const char* const* argv, std::ostream& raw_out,
         "Lets a program be reached on a privileged port without root, proxy or conntrack",
         "bpfport");
     app.set_version_flag("--version", BPFPORT_VERSION);
-    Session session{out, err, {}, kDefaultRoot};
+    Session session{in, out, err, {}, kDefaultRoot};
     std::string root = kDefaultRoot;
     app.add_option("--netns", session.netns, "Network namespace: a name, a path or a process id")
         ->type_name("NAME|PATH|PID");

@@ -78,8 +78,10 @@ Result<void> start_drain(TcEngine& engine, const std::set<std::uint16_t>& ids) {
 Result<unsigned> drain_step(const Session& session, const std::set<std::uint16_t>& ids) {
     auto store = open_for_change(session);
     if (!store) return std::unexpected(store.error());
-    auto engine = open_engine(*store); // removes what has drained
+    auto engine = TcEngine::open(*store);
     if (!engine) return std::unexpected(engine.error());
+    if (auto finished = finish_drains(*engine); !finished)
+        return context("finish drains", finished.error());
     if (std::ranges::none_of(engine->rules(),
                              [&](const auto& rule) { return ids.contains(rule.id); }))
         return 0U;
@@ -153,7 +155,7 @@ Result<void> detach(const Session& session, DetachOptions& options) {
         if (!store) return std::unexpected(store.error());
         if (options.all)
             if (auto detached = detach_cgroup_rules_here(*store); !detached) return detached;
-        auto engine = open_engine(*store);
+        auto engine = TcEngine::open(*store);
         if (!engine) return std::unexpected(engine.error());
         auto facts = interfaces();
         if (!facts) return std::unexpected(facts.error());

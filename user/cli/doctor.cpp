@@ -18,6 +18,7 @@
 #include "firewall/read_firewall.hpp"
 #include "kernel/sysctl.hpp"
 #include "state/unreadable.hpp"
+#include "stats/view.hpp"
 
 namespace bpfport {
 
@@ -58,27 +59,25 @@ Result<Findings> examine(const Session& session, const DoctorOptions& options) {
     if (!unread) return std::unexpected(unread.error());
     for (const auto& entry : *unread)
         findings.push_back({Severity::kWarning, entry, kUnreadableText, kUnreadableHint});
-    auto snapshot = take_snapshot(*store);
-    if (!snapshot) {
-        findings.push_back(
-            {Severity::kBroken, "state", snapshot.error().message, snapshot.error().hint});
-        return findings;
-    }
-    auto cgroups = take_cgroup_snapshot(*store);
-    if (!cgroups) return std::unexpected(cgroups.error());
     auto facts = network_facts();
     if (!facts) return std::unexpected(facts.error());
-    check_cgroups(*cgroups, facts->host, findings);
-    if (!*snapshot) {
-        if (!cgroups->empty()) return findings;
+    auto view = take_view(*store, facts->host);
+    if (!view) {
+        findings.push_back({Severity::kBroken, "state", view.error().message, view.error().hint});
+        return findings;
+    }
+    auto& snapshot = view->interfaces;
+    check_cgroups(view->cgroups, facts->host, findings);
+    if (!snapshot) {
+        if (!view->cgroups.empty()) return findings;
         findings.push_back(
             {Severity::kNote, "rules", "nothing is attached in this network namespace", {}});
         return findings;
     }
-    check_instance(**snapshot, findings);
+    check_instance(*snapshot, findings);
     auto hooks = store->undisturbed([&]() -> Result<Findings> {
         Findings found;
-        check_hooks(*store, **snapshot, *facts, found);
+        check_hooks(*store, *snapshot, *facts, found);
         return found;
     });
     if (!hooks) return std::unexpected(hooks.error());
@@ -89,12 +88,12 @@ Result<Findings> examine(const Session& session, const DoctorOptions& options) {
         findings.push_back({Severity::kNote, "firewall",
                             "can't tell what the firewall does: " + reading.unreadable,
                             "install nftables and run as root; or bpfport doctor --probe"});
-    for (const auto& rule : (*snapshot)->rules) {
+    for (const auto& rule : snapshot->rules) {
         check_rule(rule, *facts, findings);
         check_firewall(rule, *facts, findings);
     }
-    check_unserved(**snapshot, *facts, findings);
-    if (options.probe) probe_rules(**snapshot, *facts, findings);
+    check_unserved(*snapshot, *facts, findings);
+    if (options.probe) probe_rules(*snapshot, *facts, findings);
     return findings;
 }
 

@@ -27,8 +27,8 @@
 #include "kernel/confine.hpp"
 #include "kernel/privileges.hpp"
 #include "kernel/process.hpp"
-#include "stats/collect.hpp"
 #include "stats/family_channel.hpp"
+#include "stats/metrics.hpp"
 
 namespace bpfport {
 
@@ -104,12 +104,14 @@ Result<void> serve(FamilyChannel& channel, const ListenAddress& address) {
 Families collect(const Session& session, std::string& complaint) {
     Metrics metrics;
     auto store = open_for_reading(session);
-    Result<void> done;
-    if (store) done = collect_netns(metrics, *store);
-    if (store && done) done = collect_grants(metrics, *store);
-    if (!store) done = std::unexpected(store.error());
-    metrics.set_up(done.has_value());
-    std::string now = done ? "" : done.error().message;
+    auto view =
+        store ? take_view(*store, Owners::kSkip) : Result<View>(std::unexpected(store.error()));
+    if (view) {
+        metrics.add(*view);
+        metrics.add_grants(view->cgroups);
+    }
+    metrics.set_up(view.has_value());
+    std::string now = view ? "" : view.error().message;
     if (!now.empty() && now != complaint) fmt::print(session.err, "bpfport: collect: {}\n", now);
     session.err.flush();
     complaint = now;

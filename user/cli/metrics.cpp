@@ -11,7 +11,7 @@
 
 #include "cli/command.hpp"
 #include "kernel/netns.hpp"
-#include "stats/collect.hpp"
+#include "stats/metrics.hpp"
 
 namespace bpfport {
 
@@ -46,15 +46,18 @@ Result<void> replace_file(const std::filesystem::path& path, std::string_view te
     return context(path.native(), written.error());
 }
 
-// All that there are, since a cgroup's rule may hold in any; of one without rules come no series.
-Result<void> add_every_netns(Metrics& metrics, const Store& store) {
+// All others that there are, since a cgroup's rule may hold in any; of one without rules come no
+// series.
+Result<void> add_other_netns(Metrics& metrics, const Store& store, std::uint64_t own) {
     for (auto inode : all_netns()) {
         auto netns = find_netns(inode);
-        if (!netns) continue;
+        if (inode == own || !netns) continue;
         auto inside = ScopedNetns::enter(*netns);
         if (!inside) return std::unexpected(inside.error());
         auto label = std::to_string(inode);
-        BP_TRY(collect_netns(metrics, store, {{"netns", label}}), "network namespace " + label);
+        auto view = take_view(store, Owners::kSkip);
+        if (!view) return context("network namespace " + label, view.error());
+        metrics.add(*view, {{"netns", label}});
     }
     return {};
 }
@@ -65,11 +68,16 @@ Result<void> print_metrics(const Session& session, const MetricsOptions& options
     auto store = open_for_reading(session);
     if (!store) return std::unexpected(store.error());
     if (auto entered = enter_session_netns(session); !entered) return entered;
+    auto own = current_netns_inode();
+    if (!own) return std::unexpected(own.error());
+    auto view = take_view(*store, Owners::kSkip);
+    if (!view) return std::unexpected(view.error());
     Metrics metrics;
-    auto added =
-        options.all_netns ? add_every_netns(metrics, *store) : collect_netns(metrics, *store);
-    if (added) added = collect_grants(metrics, *store);
-    if (!added) return added;
+    metrics.add(*view, options.all_netns ? Metrics::Labels{{"netns", std::to_string(*own)}}
+                                         : Metrics::Labels{});
+    if (options.all_netns)
+        if (auto added = add_other_netns(metrics, *store, *own); !added) return added;
+    metrics.add_grants(view->cgroups);
     std::string text = metrics_text(metrics.families());
     if (!options.output.empty()) return replace_file(options.output, text);
     fmt::print(session.out, "{}", text);

@@ -6,7 +6,7 @@
 // A container without them is left alone. What can't be done fails the container's start, with a
 // reason.
 #include <algorithm>
-#include <iostream>
+#include <istream>
 #include <iterator>
 #include <ostream>
 #include <sstream>
@@ -117,18 +117,18 @@ Result<void> end(const Session& session, const ContainerState& state) {
 }
 
 // Annotations are its larger part; JSON takes several times its size to be read.
-Result<std::string> read_state() {
+Result<std::string> read_state(std::istream& in) {
     constexpr std::size_t kMost = std::size_t{1} << 20U;
     std::string input(kMost + 1, '\0');
-    std::cin.read(input.data(), static_cast<std::streamsize>(input.size()));
-    input.resize(static_cast<std::size_t>(std::cin.gcount()));
+    in.read(input.data(), static_cast<std::streamsize>(input.size()));
+    input.resize(static_cast<std::size_t>(in.gcount()));
     if (input.size() > kMost)
         return usage_error("the container's state on standard input has more than 1 MB");
     return input;
 }
 
 Result<void> oci_hook(const Session& session) {
-    auto input = read_state();
+    auto input = read_state(session.in);
     if (!input) return std::unexpected(input.error());
     auto state = parse_container_state(*input);
     if (!state) return std::unexpected(state.error());

@@ -65,8 +65,8 @@ void detach_from_caller(int pipe) {
     fs::path cgroup = read_to_end(3);
     if (cgroup.empty()) _exit(0);
     wait_until_empty(cgroup);
-    std::ostringstream nowhere;
-    Session session{nowhere, nowhere, {}, root};
+    std::stringstream nowhere;
+    Session session{nowhere, nowhere, nowhere, {}, root};
     for (int tries = 0; tries < 3; tries++) {
         auto store = open_for_change(session); // sweeps, which is all there is to do
         if (!store) continue;

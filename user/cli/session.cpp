@@ -35,16 +35,9 @@ Result<Store> open_for_change(const Session& session) {
         print_warnings(session, {{fmt::format("{} {}", entry, kUnreadableText), kUnreadableHint}});
     if (auto swept = sweep(*store); !swept) return std::unexpected(swept.error());
     if (auto swept = sweep_cgroups(*store); !swept) return std::unexpected(swept.error());
+    print_warnings(session, finish_all_drains(*store));
     if (auto done = reconcile_cgroups(*store); !done) return std::unexpected(done.error());
     return store;
-}
-
-Result<TcEngine> open_engine(Store& store) {
-    auto engine = TcEngine::open(store);
-    if (!engine) return engine;
-    if (auto finished = finish_drains(*engine); !finished)
-        return context("finish drains", finished.error());
-    return engine;
 }
 
 Result<Store> open_for_reading(const Session& session) {

@@ -16,6 +16,7 @@
 namespace bpfport {
 
 struct Session {
+    std::istream& in;
     std::ostream& out;
     std::ostream& err;
     std::string netns; // as typed; empty: the current one
@@ -25,12 +26,9 @@ struct Session {
 
 Result<void> enter_session_netns(const Session& session);
 
-// For commands that change things: capabilities checked, bpffs there, store locked, and what is
-// dead swept away.
+// For commands that change things: capabilities checked, bpffs there, store locked, what is dead
+// swept away, and what has drained finished.
 Result<Store> open_for_change(const Session& session);
-
-// The engine of the current netns, with what has drained finished.
-Result<TcEngine> open_engine(Store& store);
 
 // To read: an absent store is an empty one.
 Result<Store> open_for_reading(const Session& session);

@@ -11,9 +11,9 @@
 #include "cli/table.hpp"
 #include "engine/choice.hpp"
 #include "kernel/process.hpp"
-#include "stats/cgroup_rules.hpp"
 #include "stats/counts.hpp"
 #include "stats/port_list.hpp"
+#include "stats/view.hpp"
 
 namespace bpfport {
 
@@ -104,17 +104,12 @@ Result<void> ss(const Session& session, const SsOptions& options) {
     auto store = open_for_reading(session);
     if (!store) return std::unexpected(store.error());
     if (auto entered = enter_session_netns(session); !entered) return entered;
-    auto snapshot = take_snapshot(*store);
-    if (!snapshot) return std::unexpected(snapshot.error());
-    auto cgroups = take_cgroup_snapshot(*store);
-    if (!cgroups) return std::unexpected(cgroups.error());
     auto facts = host_facts();
     if (!facts) return std::unexpected(facts.error());
-    auto rules = rules_here(*cgroups); // the list points into it
-    if (*snapshot)
-        rules.insert(rules.begin(), (*snapshot)->rules.begin(), (*snapshot)->rules.end());
-    add_denials(*cgroups, rules);
-    auto list = port_list(rules, facts->listeners, facts->interfaces);
+    auto view = take_view(*store, std::move(*facts));
+    if (!view) return std::unexpected(view.error());
+    const auto rules = view->rules(); // the list points into it
+    auto list = port_list(rules, view->host.listeners, view->host.interfaces);
     if (options.redirected)
         std::erase_if(list, [](const auto& entry) { return !entry.rule && entry.notes.empty(); });
     if (options.json) {

@@ -58,11 +58,11 @@ void print_json(std::ostream& out, const std::vector<RuleActivity>& rules, const
     json["time"] = std::time(nullptr);
     json["rules"] = Json::array();
     for (const auto& rule : rules) json["rules"].push_back(to_json(rule));
-    if (sample.snapshot && sample.snapshot->netns) {
-        json["netns"] = sample.snapshot->netns;
+    if (const auto& snapshot = sample.view.interfaces) {
+        json["netns"] = snapshot->netns;
         for (unsigned i = 0; i < BP_OUTCOME_COUNT; i++)
-            json["outcomes"][outcome_label(i)] = sample.snapshot->outcomes[i];
-        for (const auto& use : sample.snapshot->flows)
+            json["outcomes"][outcome_label(i)] = snapshot->outcomes[i];
+        for (const auto& use : snapshot->flows)
             json["flows"][use.name] = {
                 {"used", use.used}, {"capacity", use.capacity}, {"stored", use.stored}};
     }

@@ -20,7 +20,7 @@
 #include "firewall/read_firewall.hpp"
 #include "state/hook_loss.hpp"
 #include "stats/counts.hpp"
-#include "stats/snapshot.hpp"
+#include "stats/view.hpp"
 
 namespace bpfport {
 
@@ -51,14 +51,12 @@ std::string address_list(const std::vector<Listener>& listeners) {
 }
 
 // Asked of the packet filters' own programs.
-Result<void> add_nat(const Snapshot& snapshot, std::vector<OtherListeners>& others) {
-    NetworkView network{{}, {}, read_firewall().firewall, {}};
+Result<void> add_nat(const Snapshot& snapshot, const HostFacts& host,
+                     std::vector<OtherListeners>& others) {
+    NetworkView network{host.interfaces, {}, read_firewall().firewall, {}};
     if (network.firewall.empty()) return {};
-    auto list = interfaces();
-    if (!list) return std::unexpected(list.error());
     auto addresses = interface_addresses();
     if (!addresses) return std::unexpected(addresses.error());
-    network.interfaces = std::move(*list);
     network.addresses = std::move(*addresses);
     for (std::size_t i = 0; i < others.size(); i++)
         for (const auto& claim : nat_claims(as_served(snapshot.rules[i]), network))
@@ -66,21 +64,13 @@ Result<void> add_nat(const Snapshot& snapshot, std::vector<OtherListeners>& othe
     return {};
 }
 
-// Of each rule of the snapshot, in order. Processes are named only where there is one to name.
-Result<std::vector<OtherListeners>> other_listeners(const Snapshot& snapshot) {
+// Of each rule of the snapshot, in order.
+Result<std::vector<OtherListeners>> other_listeners(const Snapshot& snapshot,
+                                                    const HostFacts& host) {
     std::vector<OtherListeners> others;
-    for (Owners owners : {Owners::kSkip, Owners::kName}) {
-        auto facts = host_facts(owners);
-        if (!facts) return std::unexpected(facts.error());
-        others.clear();
-        for (const auto& rule : snapshot.rules)
-            others.push_back(listeners_beside(rule.rule, facts->listeners));
-        if (std::ranges::all_of(others, [](const OtherListeners& one) {
-                return one.keepers.empty() && one.hidden.empty();
-            }))
-            break;
-    }
-    if (auto added = add_nat(snapshot, others); !added) return std::unexpected(added.error());
+    for (const auto& rule : snapshot.rules)
+        others.push_back(listeners_beside(rule.rule, host.listeners));
+    if (auto added = add_nat(snapshot, host, others); !added) return std::unexpected(added.error());
     return others;
 }
 
@@ -254,29 +244,27 @@ Result<void> status(const Session& session, const StatusOptions& options) {
     auto store = open_for_reading(session);
     if (!store) return std::unexpected(store.error());
     if (auto entered = enter_session_netns(session); !entered) return entered;
-    auto snapshot = take_snapshot(*store);
-    if (!snapshot) return std::unexpected(snapshot.error());
-    if (*snapshot && !only->scopes.empty())
-        std::erase_if((*snapshot)->rules, [&](const RuleStatus& rule) {
+    auto view = take_view(*store, Owners::kName);
+    if (!view) return std::unexpected(view.error());
+    auto& snapshot = view->interfaces;
+    if (snapshot && !only->scopes.empty())
+        std::erase_if(snapshot->rules, [&](const RuleStatus& rule) {
             return std::ranges::none_of(only->scopes, [&](const Scope& scope) {
                 return scope.kind() == Scope::Kind::kAny ? rule.scope == "any"
                                                          : rule.scope == scope.name();
             });
         });
-    auto others = *snapshot ? other_listeners(**snapshot) : std::vector<OtherListeners>();
+    auto others = snapshot ? other_listeners(*snapshot, view->host) : std::vector<OtherListeners>();
     if (!others) return std::unexpected(others.error());
-    auto cgroups = take_cgroup_snapshot(*store);
-    if (!cgroups) return std::unexpected(cgroups.error());
-    keep_only(*cgroups, only->scopes);
+    keep_only(view->cgroups, only->scopes);
     if (options.json) {
-        print_json(session.out, *snapshot, *others, *cgroups);
+        print_json(session.out, snapshot, *others, view->cgroups);
         return {};
     }
     bool only_cgroups = std::ranges::any_of(only->scopes, &Scope::is_cgroup);
-    if (*snapshot && !only_cgroups) print_table(session.out, **snapshot, *others);
-    print_cgroups(session.out, *cgroups);
-    if (!*snapshot && cgroups->empty())
-        fmt::print(session.out, "nothing is attached in this network namespace\n");
+    if (snapshot && !only_cgroups) print_table(session.out, *snapshot, *others);
+    print_cgroups(session.out, view->cgroups);
+    if (view->empty()) fmt::print(session.out, "nothing is attached in this network namespace\n");
     return {};
 }
 

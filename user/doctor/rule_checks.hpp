@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "doctor/finding.hpp"
-#include "engine/network_view.hpp"
+#include "facts/network_view.hpp"
 #include "stats/snapshot.hpp"
 
 namespace bpfport {

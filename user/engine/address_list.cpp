@@ -7,6 +7,8 @@
 #include <bpf/bpf.h>
 #include <fmt/format.h>
 
+#include "kernel/map.hpp"
+
 namespace bpfport {
 
 namespace {
@@ -27,15 +29,6 @@ Result<std::size_t> update(const Fd& map, std::span<const Address> keys,
         return system_error("note addresses", -error);
     }
     return done;
-}
-
-std::vector<Address> keys_of(const Fd& map) {
-    std::vector<Address> keys;
-    Address key;
-    for (const void* at = nullptr; bpf_map_get_next_key(map.get(), at, key.bytes.data()) == 0;
-         at = keys.back().bytes.data())
-        keys.push_back(key);
-    return keys;
 }
 
 } // namespace
@@ -70,7 +63,7 @@ Result<std::vector<Warning>> write_addresses(const Fd& map,
     auto done = update(map, keys, values);
     if (!done) return std::unexpected(done.error());
     bool removed = false;
-    for (const auto& address : keys_of(map)) {
+    for (const auto& address : keys_of<Address>(map)) {
         if (owners.contains(address)) continue;
         bpf_map_delete_elem(map.get(), address.bytes.data());
         removed = true;

@@ -8,8 +8,6 @@
 #include <ctime>
 #include <functional>
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <fmt/format.h>
 
 #include "bpfport/meta.h"
@@ -20,6 +18,7 @@
 #include "engine/root_hooks.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/bpffs.hpp"
+#include "kernel/map.hpp"
 #include "kernel/sysctl.hpp"
 #include "state/instance.hpp"
 #include "state/unreadable.hpp"
@@ -50,11 +49,8 @@ Result<void> clear_counters(const fs::path& directory, const std::vector<std::ui
     if (places.empty()) return {};
     auto map = open_pin(directory / pins::kCalls);
     if (!map) return std::unexpected(map.error());
-    auto cpus = static_cast<std::size_t>(std::max(1, libbpf_num_possible_cpus()));
-    std::vector<bp_policy_counters> zero(cpus);
     for (std::uint32_t place : places)
-        if (bpf_map_update_elem(map->get(), &place, zero.data(), BPF_ANY) != 0)
-            return system_error("clear counters");
+        BP_TRY(clear_cpus<bp_policy_counters>(*map, place), "new rule or grant");
     return {};
 }
 
@@ -92,8 +88,7 @@ Result<CgroupEngine> CgroupEngine::open(Store& store, CgroupRef cgroup, std::str
     // What all cgroups share would be made to fit those that can be read, and be wrong for others.
     for (const auto& entry : unreadable(store))
         if (std::uint64_t id = 0; parse_cgroup_attachment_name(entry, id))
-            return failure(fmt::format("{} {}", store.path(entry).native(), kUnreadableText),
-                           kUnreadableHint);
+            return Directory(store.path(entry)).other_version();
     CgroupEngine engine(store, std::move(cgroup), std::move(scope), flags);
     if (!store.has(cgroup_attachment_name(engine.cgroup_.id))) return engine;
     if (auto opened = engine.open_attachment(); !opened) return std::unexpected(opened.error());
@@ -118,7 +113,7 @@ Result<void> CgroupEngine::make(PolicyContent& content) {
     if (auto loaded = load_cgroup_object(directory, store_->path(kHostDirectory)); !loaded)
         return loaded;
     auto meta = describe(cgroup_, scope_, flags_);
-    if (auto pinned = pin_meta(directory, &meta, sizeof(meta)); !pinned) return pinned;
+    BP_TRY(staging->directory().describe(meta), cgroup_.path);
     auto map = open_pin(directory / pins::kPolicy);
     if (!map) return std::unexpected(map.error());
     auto policy = Policy::open(*map, true);
@@ -139,9 +134,7 @@ Result<void> CgroupEngine::upgrade() {
            cgroup_.path);
     auto meta = attachment_->meta();
     meta.build = cgroup_object_build();
-    auto map = open_pin(attachment_->path() / pins::kMeta);
-    if (!map) return std::unexpected(map.error());
-    if (auto written = write_struct(*map, meta, "meta"); !written) return written;
+    BP_TRY(attachment_->directory().describe_anew(meta), cgroup_.path);
     return open_attachment();
 }
 

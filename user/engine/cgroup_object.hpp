@@ -9,19 +9,6 @@
 
 namespace bpfport {
 
-namespace pins {
-// host/: what the programs of all cgroups share.
-inline constexpr const char* kHostEvents = "events";     // ring buffer of bp_event
-inline constexpr const char* kHostWatch = "watch";       // bp_watch
-inline constexpr const char* kAsked = "asked";           // in sockets: bp_asked
-inline constexpr const char* kLocals = "local_prefixes"; // by network namespace
-inline constexpr const char* kTold = "told";             // in sockets: their cgroup's rule answers
-// neighbours/ and guard/
-inline constexpr const char* kPorts = "ports"; // bp_ports
-inline constexpr const char* kClaims = "claims";
-inline constexpr const char* kGuards = "guards";
-} // namespace pins
-
 // Allowing a low port from a bind hook (5.12); rules need no more than 5.10.
 bool kernel_can_grant();
 // Saying EACCES instead of EPERM (5.18).

@@ -8,8 +8,7 @@
 #include <vector>
 
 #include "base/error.hpp"
-#include "engine/sklookup_object.hpp"
-#include "kernel/netlink.hpp"
+#include "facts/host_facts.hpp"
 #include "state/table.hpp"
 
 namespace bpfport {

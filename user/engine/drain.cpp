@@ -6,8 +6,12 @@
 #include <algorithm>
 #include <cstring>
 
+#include <fmt/format.h>
+
 #include "bpfport/flow.h"
+#include "kernel/netns.hpp"
 #include "kernel/sock_diag.hpp"
+#include "state/netns_identity.hpp"
 
 namespace bpfport {
 
@@ -45,10 +49,33 @@ unsigned OpenConnections::count_by_tc(std::uint16_t rule) const {
     return count(by_rule) - count(steered);
 }
 
+namespace {
+
+bool waits(const InstalledRule& rule) {
+    return rule.has(BP_RULE_DRAINING | BP_RULE_TC_FLOWS) || rule.old_target_first;
+}
+
+// In its own network namespace. Nothing is done when that is gone: the sweep takes it away.
+Result<void> finish_in(Store& store, std::uint64_t netns) {
+    auto here = current_netns_inode();
+    if (!here) return std::unexpected(here.error());
+    std::optional<ScopedNetns> inside;
+    if (netns != *here) {
+        auto found = find_netns(netns);
+        if (!found) return {};
+        auto entered = ScopedNetns::enter(*found);
+        if (!entered) return std::unexpected(entered.error());
+        inside.emplace(std::move(*entered));
+    }
+    auto engine = TcEngine::open(store);
+    if (!engine) return std::unexpected(engine.error());
+    if (!engine->instance() || !is_of_this_netns(*engine->instance())) return {};
+    return finish_drains(*engine);
+}
+
+} // namespace
+
 Result<void> finish_drains(TcEngine& engine) {
-    auto waits = [](const InstalledRule& rule) {
-        return rule.has(BP_RULE_DRAINING | BP_RULE_TC_FLOWS) || rule.old_target_first;
-    };
     if (!engine.instance() || std::ranges::none_of(engine.rules(), waits)) return {};
     auto open = open_connections(*engine.instance());
     if (!open) return std::unexpected(open.error());
@@ -62,6 +89,21 @@ Result<void> finish_drains(TcEngine& engine) {
             rule.flags &= static_cast<std::uint16_t>(~BP_RULE_TC_FLOWS);
     }
     return engine.apply(std::move(rules));
+}
+
+std::vector<Warning> finish_all_drains(Store& store) {
+    std::vector<Warning> warnings;
+    for (const auto& entry : store.entries()) {
+        std::uint64_t netns = 0;
+        if (!parse_instance_name(entry, netns)) continue;
+        auto instance = Instance::open(store, netns, Store::Access::kRead);
+        if (!instance || std::ranges::none_of(instance->table().rules(), waits)) continue;
+        if (auto finished = finish_in(store, netns); !finished)
+            warnings.push_back({fmt::format("a drain in network namespace {} can't be finished: {}",
+                                            netns, finished.error().message),
+                                finished.error().hint});
+    }
+    return warnings;
 }
 
 } // namespace bpfport

@@ -25,8 +25,10 @@ struct OpenConnections {
 // Of the current netns, which is the instance's.
 Result<OpenConnections> open_connections(const Instance& instance);
 
-// Takes away what has drained: draining rules without connections, old targets without. To be
-// called by every command that changes things, so a killed `detach --drain` is finished by the next.
+// Takes away what has drained: draining rules without connections, old targets without.
 Result<void> finish_drains(TcEngine& engine);
+// In every network namespace, so that a killed `detach --drain` is finished by the next command that
+// changes things, whatever that is about. What can't be finished is a warning.
+std::vector<Warning> finish_all_drains(Store& store);
 
 } // namespace bpfport

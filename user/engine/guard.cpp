@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "engine/guard.hpp"
 
-#include <pwd.h>
-
 #include <algorithm>
-#include <charconv>
 #include <set>
 #include <tuple>
 
@@ -16,6 +13,7 @@
 #include "engine/root_hooks.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/cgroup_lookup.hpp"
+#include "kernel/map.hpp"
 #include "kernel/netns.hpp"
 #include "kernel/process.hpp"
 #include "state/cgroup_attachment.hpp"
@@ -106,30 +104,15 @@ Used used_ports(const Store& store) {
 
 } // namespace
 
-std::string Owner::to_string() const {
-    return user ? fmt::format("user {}", user_name(*user)) : fmt::format("cgroup {}", cgroup.path);
-}
-
-Result<Owner> parse_owner(std::string_view text) {
-    constexpr auto kForm = "an owner is a user (www-data, 33) or a cgroup (cgroup:/web.slice, "
-                           "unit:web, container:ID, user:deploy)";
-    if (text.find(':') != text.npos || text.starts_with('/')) {
-        auto scope = parse_scope(text);
-        if (!scope) return std::unexpected(scope.error());
-        auto cgroup = find_cgroup(*scope);
-        if (!cgroup) return std::unexpected(cgroup.error());
-        return Owner{std::nullopt, *cgroup};
-    }
-    uid_t uid = 0;
-    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), uid);
-    if (error == std::errc{} && end == text.data() + text.size()) return Owner{uid, {}};
-    const passwd* user = getpwnam(std::string(text).c_str());
-    if (!user) return usage_error(fmt::format("no user {:?}", text), kForm);
-    return Owner{user->pw_uid, {}};
-}
-
 std::string Guard::port_text() const {
     return fmt::format("{}{}", port, protocol == Protocol::kUdp ? "/udp" : "");
+}
+
+std::optional<Owner> Guard::owner() const {
+    if (entry.kind == BP_GUARD_USER) return Owner{entry.uid, {}};
+    auto path = entry.kind == BP_GUARD_CGROUP ? path_of_cgroup(entry.cgroup) : std::nullopt;
+    auto cgroup = path ? open_cgroup(*path) : failure("gone");
+    return cgroup ? std::optional(Owner{std::nullopt, *cgroup}) : std::nullopt;
 }
 
 std::string Guard::owner_text() const {
@@ -139,61 +122,100 @@ std::string Guard::owner_text() const {
     return path ? fmt::format("cgroup:{}", *path) : fmt::format("cgroup {} (gone)", entry.cgroup);
 }
 
-Result<void> add_guards(Store& store, const GuardRequest& request, const std::vector<Rule>& rules) {
-    if (request.empty()) return {};
+namespace {
+
+using Entries = std::vector<std::pair<bp_guard_key, bp_guard>>;
+
+// The guards of the targets that change.
+Entries moved_guards(const GuardMaps& maps, const GuardedRules& rules) {
+    Entries moved;
+    const std::uint64_t cookie = current_netns_cookie();
+    for (const auto& [before, after] : rules.replaced)
+        each_port(before.listen(), [&](std::uint16_t port) {
+            bp_guard entry{};
+            auto old = key_of(cookie, before.target_of(port), before.protocol());
+            if (bpf_map_lookup_elem(maps.entries.get(), &old, &entry) != 0) return;
+            entry.denied = 0;
+            moved.emplace_back(key_of(cookie, after.target_of(port), after.protocol()), entry);
+        });
+    return moved;
+}
+
+Result<Entries> requested_guards(const GuardRequest& request, const GuardedRules& rules) {
     auto netns = current_netns_inode();
     if (!netns) return std::unexpected(netns.error());
-    if (auto there = ensure_root_programs(store, kGuardPrograms); !there) return there;
-    auto maps = open_maps(store);
-    if (!maps) return std::unexpected(maps.error());
-    std::uint64_t cookie = current_netns_cookie();
+    const std::uint64_t cookie = current_netns_cookie();
     bp_guard reserved{};
     reserved.netns = *netns;
     reserved.kind = BP_GUARD_RESERVE;
-    Result<void> done;
-    std::vector<std::pair<bp_guard_key, std::optional<bp_guard>>> before;
-    auto put = [&](std::uint16_t port, Protocol protocol, const bp_guard& entry) {
-        if (!done) return;
-        auto key = key_of(cookie, port, protocol);
-        bp_guard known{};
-        bool there = bpf_map_lookup_elem(maps->entries.get(), &key, &known) == 0;
-        before.emplace_back(key, there ? std::optional(known) : std::nullopt);
-        done = write(*maps, key, entry);
-    };
-    for (const auto& rule : rules) {
-        if (request.owner)
-            each_port(rule.target(), [&](std::uint16_t port) {
-                put(port, rule.protocol(), entry_for(*request.owner, *netns));
+    Entries wanted;
+    for (const auto& rule : rules.rules) {
+        auto put = [&](PortRange ports, const bp_guard& entry) {
+            each_port(ports, [&](std::uint16_t port) {
+                wanted.emplace_back(key_of(cookie, port, rule.protocol()), entry);
             });
-        if (request.reserve)
-            each_port(rule.listen(),
-                      [&](std::uint16_t port) { put(port, rule.protocol(), reserved); });
+        };
+        if (request.owner) put(rule.target(), entry_for(*request.owner, *netns));
+        if (request.reserve) put(rule.listen(), reserved);
     }
-    // A socket bound between the first look and the guard's entry.
-    if (done && request.owner) done = check_holders(*request.owner, rules);
+    return wanted;
+}
+
+// On error the entries are as before. `check` comes last: it sees who has bound a port in between.
+Result<void> write_all(GuardMaps& maps, const Entries& entries, auto check) {
+    std::vector<std::pair<bp_guard_key, std::optional<bp_guard>>> before;
+    Result<void> done;
+    for (const auto& [key, entry] : entries) {
+        bp_guard known{};
+        bool there = bpf_map_lookup_elem(maps.entries.get(), &key, &known) == 0;
+        before.emplace_back(key, there ? std::optional(known) : std::nullopt);
+        if (done = write(maps, key, entry); !done) break;
+    }
+    if (done) done = check();
     if (done) return done;
     for (const auto& [key, entry] : before)
         if (entry)
-            bpf_map_update_elem(maps->entries.get(), &key, &*entry, BPF_ANY);
+            bpf_map_update_elem(maps.entries.get(), &key, &*entry, BPF_ANY);
         else
-            bpf_map_delete_elem(maps->entries.get(), &key);
+            bpf_map_delete_elem(maps.entries.get(), &key);
     return done;
 }
 
-Result<void> move_guards(Store& store, const Rule& before, const Rule& after) {
-    if (!store.has(kGuardDirectory)) return {};
+// Whoever a guard is for must be able to hold the port that it moves to, as if asked for anew.
+Result<void> check_moved(const Store& store, const GuardRequest& request, const GuardedRules& rules,
+                         const HostFacts& facts) {
+    if (request.owner || !store.has(kGuardDirectory)) return {}; // checked as requested
+    for (const auto& guard : guards(store))
+        for (const auto& [before, after] : rules.replaced) {
+            if (guard.netns_cookie != current_netns_cookie() ||
+                guard.protocol != before.protocol() || !before.target().contains(guard.port))
+                continue;
+            auto owner = guard.owner();
+            if (!owner) continue;
+            if (auto checked = check_guard({*owner, false}, {after}, facts); !checked)
+                return checked;
+        }
+    return {};
+}
+
+} // namespace
+
+Result<void> put_guards(Store& store, const GuardRequest& request, const GuardedRules& rules,
+                        const HostFacts& facts) {
+    if (auto checked = check_guard(request, rules.rules, facts); !checked) return checked;
+    if (auto checked = check_moved(store, request, rules, facts); !checked) return checked;
+    if (request.empty() && !store.has(kGuardDirectory)) return {};
+    if (!request.empty())
+        if (auto there = ensure_root_programs(store, kGuardPrograms); !there) return there;
     auto maps = open_maps(store);
     if (!maps) return std::unexpected(maps.error());
-    std::uint64_t cookie = current_netns_cookie();
-    Result<void> done;
-    each_port(before.listen(), [&](std::uint16_t port) {
-        bp_guard entry{};
-        auto old = key_of(cookie, before.target_of(port), before.protocol());
-        if (!done || bpf_map_lookup_elem(maps->entries.get(), &old, &entry) != 0) return;
-        entry.denied = 0;
-        done = write(*maps, key_of(cookie, after.target_of(port), after.protocol()), entry);
+    auto entries = moved_guards(*maps, rules);
+    auto requested = requested_guards(request, rules);
+    if (!requested) return std::unexpected(requested.error());
+    entries.insert(entries.end(), requested->begin(), requested->end());
+    return write_all(*maps, entries, [&] {
+        return request.owner ? check_holders(*request.owner, rules.rules) : Result<void>{};
     });
-    return done;
 }
 
 Result<void> reconcile_guards(Store& store) {
@@ -222,9 +244,7 @@ std::vector<Guard> guards(const Store& store) {
     std::vector<Guard> found;
     auto map = open_pin(store.path(kGuardDirectory) / pins::kGuards);
     if (!map) return found;
-    bp_guard_key key{}, next{};
-    for (const void* at = nullptr; bpf_map_get_next_key(map->get(), at, &next) == 0; at = &key) {
-        key = next;
+    for (const auto& key : keys_of<bp_guard_key>(*map)) {
         Guard guard{
             key.netns_cookie, key.port, key.proto == BP_TCP ? Protocol::kTcp : Protocol::kUdp, {}};
         if (bpf_map_lookup_elem(map->get(), &key, &guard.entry) == 0) found.push_back(guard);

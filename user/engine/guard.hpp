@@ -6,31 +6,20 @@
 // when no rule of its network namespace, of whatever engine, has the port any more.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/error.hpp"
 #include "bpfport/neighbours.h"
 #include "engine/plan.hpp"
-#include "kernel/cgroup.hpp"
+#include "kernel/owner.hpp"
 #include "rule/rule.hpp"
 #include "state/store.hpp"
 
 namespace bpfport {
-
-struct Owner {
-    std::optional<uid_t> user; // else the cgroup
-    CgroupRef cgroup;
-
-    [[nodiscard]] std::string to_string() const; // user www-data, cgroup /web.slice
-};
-// A user's name or id, or cgroup:PATH and the other scopes of a cgroup.
-Result<Owner> parse_owner(std::string_view text);
 
 struct GuardRequest {
     std::optional<Owner> owner; // of the target ports
@@ -45,16 +34,22 @@ struct Guard {
     Protocol protocol = Protocol::kTcp;
     bp_guard entry{};
 
-    [[nodiscard]] std::string port_text() const;  // 3000, 53/udp
-    [[nodiscard]] std::string owner_text() const; // user www-data, cgroup:/web.slice, nobody
+    [[nodiscard]] std::optional<Owner> owner() const; // nullopt: nobody, or a cgroup that is gone
+    [[nodiscard]] std::string port_text() const;      // 3000, 53/udp
+    [[nodiscard]] std::string owner_text() const;     // user www-data, cgroup:/web.slice, nobody
 };
 
-// For rules of the current network namespace (see guard_check.hpp first). Overwrites those that are
-// there. On error they are as before.
-Result<void> add_guards(Store& store, const GuardRequest& request, const std::vector<Rule>& rules);
+// The rules that guards are for, of the current network namespace.
+struct GuardedRules {
+    std::vector<Rule> rules;
+    std::vector<std::pair<Rule, Rule>> replaced; // before, after: another target
+};
 
-// The guards of the first rule's target hold for the second's as well: its target was changed.
-Result<void> move_guards(Store& store, const Rule& before, const Rule& after);
+// Checks all (guard_check.hpp), then guards what is requested; what guarded the target of a rule that
+// is replaced guards the new one as well. Overwrites guards that are there. On error they are as
+// before.
+Result<void> put_guards(Store& store, const GuardRequest& request, const GuardedRules& rules,
+                        const HostFacts& facts);
 
 // Takes away guards without a rule, and the guard itself with the last.
 Result<void> reconcile_guards(Store& store);

@@ -11,12 +11,6 @@
 
 namespace bpfport {
 
-namespace pins {
-inline constexpr const char* kAskedAt = "asked_at";       // bp_asked_at in bpf/lib/flows.h
-inline constexpr const char* kFragments = "fragments";    // bp_fragments in bpf/lib/asked_at.h
-inline constexpr const char* kXdpDevices = "xdp_devices"; // interfaces whose packets XDP sees first
-} // namespace pins
-
 // The pin's name (state/instance.hpp); nullptr: the map is the object's own, such as .rodata.
 const char* instance_pin(const bpf_map* map);
 

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "bpfport/table.h"
+#include "kernel/map.hpp"
 
 namespace bpfport {
 
@@ -56,12 +57,8 @@ std::string why_refused(const Refusal& refusal) {
 
 Result<ListenerSearch> ListenerSearch::begin(Fd find, Fd listeners, Fd groups) {
     ListenerSearch search(std::move(find), std::move(listeners));
-    bp_listener_key key{}, next{};
-    for (const void* at = nullptr; bpf_map_get_next_key(search.listeners_.get(), at, &next) == 0;
-         at = &key) {
-        key = next;
+    for (const auto& key : keys_of<bp_listener_key>(search.listeners_))
         if (auto known = search.cookie(key)) search.known_.insert(known);
-    }
     search.sweep_groups(groups);
     return search;
 }
@@ -77,12 +74,7 @@ bool ListenerSearch::lives(bp_listener_key group, std::uint32_t end) const {
 // Sockets leave `listeners` by themselves, groups don't. A member that joins in this very moment
 // finds its group again.
 void ListenerSearch::sweep_groups(const Fd& groups) const {
-    std::vector<bp_listener_key> keys;
-    bp_listener_key key{};
-    for (const void* at = nullptr; bpf_map_get_next_key(groups.get(), at, &key) == 0;
-         at = &keys.back())
-        keys.push_back(key);
-    for (const auto& group : keys) {
+    for (const auto& group : keys_of<bp_listener_key>(groups)) {
         std::uint32_t value = 0;
         if (lives(group, BP_LISTENER_SLOTS)) continue;
         if (bpf_map_lookup_elem(groups.get(), &group, &value) != 0) continue;

@@ -12,6 +12,7 @@
 #include "engine/root_hooks.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/local_routes.hpp"
+#include "kernel/map.hpp"
 #include "kernel/netlink.hpp"
 #include "kernel/netns.hpp"
 #include "state/port_bits.hpp"
@@ -19,15 +20,6 @@
 namespace bpfport {
 
 namespace {
-
-template <typename Key> std::vector<Key> keys_of(const Fd& map) {
-    std::vector<Key> keys;
-    Key key{};
-    for (const void* at = nullptr; bpf_map_get_next_key(map.get(), at, &key) == 0;
-         at = &keys.back())
-        keys.push_back(key);
-    return keys;
-}
 
 bp_local_key local_key(std::uint64_t cookie, const LocalPrefix& local) {
     bp_local_key key{};

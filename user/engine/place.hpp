@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/network_view.hpp"
 #include "engine/plan.hpp"
+#include "facts/network_view.hpp"
 
 namespace bpfport {
 

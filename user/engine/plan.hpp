@@ -9,9 +9,7 @@
 
 #include "base/error.hpp"
 #include "engine/choice.hpp"
-#include "kernel/netlink.hpp"
-#include "kernel/process.hpp"
-#include "kernel/sock_diag.hpp"
+#include "facts/host_facts.hpp"
 #include "rule/conflict.hpp"
 #include "rule/scope.hpp"
 #include "state/table.hpp"
@@ -27,24 +25,6 @@ struct AttachRequest {
     bool force = false;         // redirect although another program listens on the listen port
     bool replace = false;       // the rules' listen ports may have another target now
 };
-
-struct Listener {
-    Socket socket;
-    std::string process; // "nginx (pid 812, user root)"; empty: unknown
-
-    [[nodiscard]] std::string to_string() const; // "nginx (pid 812, user root) on 0.0.0.0:80"
-};
-
-struct HostFacts {
-    std::vector<Interface> interfaces;
-    std::vector<Listener> listeners; // of both protocols
-    PortRange ephemeral;
-    PortList reserved;
-    SklookupSupport sklookup; // whoever plans an attach probes it: that takes privileges
-};
-// Of the current netns. Naming the listeners' processes walks all of /proc.
-enum class Owners { kName, kSkip };
-Result<HostFacts> host_facts(Owners owners = Owners::kName);
 
 struct Plan {
     std::vector<InstalledRule> rules; // all that will be in force
@@ -68,7 +48,6 @@ Result<std::vector<InstalledRule>> select_rules(const DetachRequest& request,
                                                 const std::vector<InstalledRule>& existing,
                                                 const std::vector<Interface>& interfaces);
 
-std::string scope_name(unsigned ifindex, const std::vector<Interface>& interfaces); // eth0, any
 PlacedRule placed(const InstalledRule& rule, const std::vector<Interface>& interfaces);
 
 // Whether packets that `rule` redirects would else be given to this socket, which listens on their

@@ -47,7 +47,7 @@ Result<void> make(Store& store, const RootPrograms& programs) {
     if (auto loaded = programs.load(staging->path(), store.path(kHostDirectory), {}); !loaded)
         return loaded;
     bp_root_meta meta{BP_ABI, 0, cgroup_object_build()};
-    if (auto pinned = pin_meta(staging->path(), &meta, sizeof(meta)); !pinned) return pinned;
+    BP_TRY(staging->directory().describe(meta), "root cgroup");
     for (const auto& hook : programs.hooks) {
         auto program = open_pin(staging->path() / hook.program);
         if (!program) return std::unexpected(program.error());
@@ -112,18 +112,14 @@ Result<void> ensure_host(Store& store) {
 Result<void> ensure_root_programs(Store& store, const RootPrograms& programs) {
     if (auto there = ensure_host(store); !there) return there;
     if (!store.has(programs.directory)) return make(store, programs);
-    auto directory = store.path(programs.directory);
-    auto map = open_pin(directory / pins::kMeta);
-    if (!map) return std::unexpected(map.error());
-    auto meta = read_struct<bp_root_meta>(*map, programs.directory);
+    const Directory directory(store.path(programs.directory));
+    auto meta = directory.meta<bp_root_meta>();
     if (!meta) return std::unexpected(meta.error());
-    if (meta->abi != BP_ABI)
-        return failure(fmt::format("{} was made by another version of bpfport", directory.native()),
-                       "bpfport detach --all, then attach again");
     if (meta->build == cgroup_object_build()) return restore_links(store, programs);
-    BP_TRY(upgrade_programs(store, directory, programs.hooks, programs.load), programs.directory);
+    BP_TRY(upgrade_programs(store, directory.path(), programs.hooks, programs.load),
+           programs.directory);
     meta->build = cgroup_object_build();
-    BP_TRY(write_struct(*map, *meta, programs.directory), programs.directory);
+    BP_TRY(directory.describe_anew(*meta), programs.directory);
     return restore_links(store, programs);
 }
 

@@ -15,10 +15,6 @@
 
 namespace bpfport {
 
-inline constexpr const char* kHostDirectory = "host";
-inline constexpr const char* kNeighboursDirectory = "neighbours";
-inline constexpr const char* kGuardDirectory = "guard";
-
 struct HookSpec {
     const char* program; // its pin; the link's name begins with "link_"
     bpf_attach_type type;

@@ -98,7 +98,7 @@ Result<void> SklookupEngine::make(const Instance& instance) {
         return loaded;
     bp_sklookup_meta meta{BP_ABI, support.has_ifindex, sklookup_object_build(), config.netns_cookie,
                           cgroup->id};
-    BP_TRY(pin_meta(staging->path(), &meta, sizeof(meta)), "describe the attachment");
+    BP_TRY(staging->directory().describe(meta), "describe the attachment");
     auto listen = open_pin(staging->path() / pins::kListen);
     if (!listen) return std::unexpected(listen.error());
     BP_TRY(
@@ -137,14 +137,12 @@ Result<void> SklookupEngine::upgrade(const Instance& instance) {
         if (rename((staging->path() / name).c_str(), (attachment->path() / name).c_str()) != 0)
             return system_error(fmt::format("upgrade: replace program {}", name));
     meta.build = sklookup_object_build();
-    auto map = open_pin(attachment->path() / pins::kMeta);
-    if (!map) return std::unexpected(map.error());
-    return write_struct(*map, meta, "meta");
+    return attachment->directory().describe_anew(meta);
 }
 
 Result<void> SklookupEngine::attach(const Instance& instance) {
     auto attachment = SklookupAttachment::open(*store_, netns_);
-    bool whole = attachment && attachment->alive() && attachment->meta().abi == BP_ABI;
+    bool whole = attachment && attachment->alive();
     if (whole && attachment->meta().build == sklookup_object_build()) return {};
     if (whole) return upgrade(instance);
     if (auto removed = remove(); !removed) return removed;

@@ -5,19 +5,13 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <string>
 
 #include "base/error.hpp"
+#include "facts/host_facts.hpp"
 
 namespace bpfport {
 
-// What this host can do, found by doing it. The default value: nothing.
-struct SklookupSupport {
-    bool usable = false;
-    std::string why_not =
-        "not looked for";     // usable: why not its getsockname(2) (sockname.hpp), or empty
-    bool has_ifindex = false; // rules may be limited to an interface (5.17+)
-};
+// What this host can do, found by doing it.
 SklookupSupport probe_sklookup();
 
 struct SklookupConfig {

@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <future>
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <fmt/format.h>
 
 #include "bpfport/counters.h"
@@ -13,24 +11,17 @@
 #include "engine/sklookup_engine.hpp"
 #include "engine/tc_programs.hpp"
 #include "kernel/bpf.hpp"
+#include "kernel/map.hpp"
 #include "kernel/netns.hpp"
+#include "state/unreadable.hpp"
 
 namespace bpfport {
-
-namespace {
-
-Result<void> clear_counters(const Fd& map, std::uint32_t id) {
-    std::vector<bp_counters> zero(static_cast<std::size_t>(libbpf_num_possible_cpus()));
-    if (bpf_map_update_elem(map.get(), &id, zero.data(), BPF_EXIST) != 0)
-        return system_error("clear counters");
-    return {};
-}
-
-} // namespace
 
 Result<TcEngine> TcEngine::open(Store& store) {
     auto netns = current_netns_inode();
     if (!netns) return std::unexpected(netns.error());
+    if (auto readable = refuse_unreadable(store, *netns); !readable)
+        return std::unexpected(readable.error());
     TcEngine engine(store, *netns);
     auto list = interfaces();
     if (!list) return std::unexpected(list.error());
@@ -59,7 +50,7 @@ Result<void> TcEngine::make_instance(const FlowSizes& sizes) {
     if (!loaded) return std::unexpected(loaded.error());
     bp_netns_meta meta{BP_ABI, loaded->direct_write, tc_object_build(), current_netns_cookie(),
                        netns_};
-    BP_TRY(pin_meta(staging->path(), &meta, sizeof(meta)), "describe the instance");
+    BP_TRY(staging->directory().describe(meta), "describe the instance");
     if (auto published = staging->publish(instance_name(netns_)); !published) return published;
     return open_instance();
 }
@@ -86,9 +77,7 @@ Result<void> TcEngine::upgrade() {
     bp_netns_meta meta = instance_->meta();
     meta.build = tc_object_build();
     meta.direct_write = *direct_write;
-    auto map = instance_->open_pin(pins::kMeta);
-    if (!map) return std::unexpected(map.error());
-    BP_TRY(write_struct(*map, meta, "meta"), "upgrade");
+    BP_TRY(instance_->directory().describe_anew(meta), "upgrade");
     return open_instance();
 }
 
@@ -171,7 +160,7 @@ Result<void> TcEngine::publish(std::vector<InstalledRule>& rules) {
     auto counters = instance_->open_pin(pins::kCounters);
     if (!counters) return std::unexpected(counters.error());
     for (const auto& rule : rules)
-        if (!old.contains(rule.id)) BP_TRY(clear_counters(*counters, rule.id), "new rule");
+        if (!old.contains(rule.id)) BP_TRY(clear_cpus<bp_counters>(*counters, rule.id), "new rule");
     return instance_->table().replace(rules);
 }
 

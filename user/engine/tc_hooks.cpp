@@ -61,7 +61,7 @@ Result<void> TcEngine::hook(const Interface& interface, bp_hook kind) {
     meta.egress_priority = kClsactLast;
     meta.created = static_cast<std::uint64_t>(std::time(nullptr));
     std::strncpy(meta.ifname, interface.name.c_str(), sizeof(meta.ifname) - 1);
-    BP_TRY(pin_meta(staging->path(), &meta, sizeof(meta)), "describe the attachment");
+    BP_TRY(staging->directory().describe(meta), "describe the attachment");
 
     std::string name = tc_name(netns_, interface.ifindex);
     // Filters stay in the kernel by themselves: they are only set once the directory that names

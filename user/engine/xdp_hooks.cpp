@@ -10,6 +10,7 @@
 #include "engine/xdp_object.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/bpffs.hpp"
+#include "kernel/map.hpp"
 
 namespace bpfport {
 
@@ -84,10 +85,7 @@ std::set<unsigned> XdpHooks::listed() {
     std::set<unsigned> all;
     auto devices = instance_.open_pin(pins::kXdpDevices);
     if (!devices) return all;
-    unsigned ifindex = 0;
-    for (const void* previous = nullptr;
-         bpf_map_get_next_key(devices->get(), previous, &ifindex) == 0; previous = &ifindex)
-        all.insert(ifindex);
+    for (unsigned ifindex : keys_of<unsigned>(*devices)) all.insert(ifindex);
     return all;
 }
 

@@ -71,29 +71,19 @@ ClsactFilter clsact_filter(const bp_attachment_meta& meta, Direction direction) 
 }
 
 Result<Attachment> Attachment::open(const Store& store, const TcName& name) {
-    auto path = store.path(tc_name(name.netns, name.ifindex));
-    auto map = open_pin(path / pins::kMeta);
-    if (!map) return std::unexpected(map.error());
-    auto meta = read_struct<bp_attachment_meta>(*map, (path / pins::kMeta).native());
+    Directory directory(store.path(tc_name(name.netns, name.ifindex)));
+    auto meta = directory.meta<bp_attachment_meta>();
     if (!meta) return std::unexpected(meta.error());
-    if (meta->abi != BP_ABI)
-        return failure(fmt::format("{} {}", path.native(), kUnreadableText), kUnreadableHint);
-    return Attachment(std::move(path), name, *meta);
+    return Attachment(std::move(directory), name, *meta);
 }
 
 std::uint32_t Attachment::program(Direction direction) const {
     if (meta_.hook == BP_HOOK_CLSACT)
         return clsact_program(clsact_filter(meta_, direction)).value_or(0);
-    return program_of_link(path_ / link_pin(direction));
+    return program_of_link(path() / link_pin(direction));
 }
 
-std::uint32_t Attachment::xdp_program() const { return program_of_link(path_ / pins::kLinkXdp); }
-
-Result<void> Attachment::write(const bp_attachment_meta& meta) const {
-    auto map = open_pin(path_ / pins::kMeta);
-    if (!map) return std::unexpected(map.error());
-    return write_struct(*map, meta, (path_ / pins::kMeta).native());
-}
+std::uint32_t Attachment::xdp_program() const { return program_of_link(path() / pins::kLinkXdp); }
 
 bool Attachment::alive() const {
     return program(Direction::kIngress) && program(Direction::kEgress);
@@ -102,7 +92,7 @@ bool Attachment::alive() const {
 Result<void> Attachment::update(Direction direction, const Fd& program) const {
     if (meta_.hook == BP_HOOK_CLSACT)
         return attach_clsact(program, clsact_filter(meta_, direction));
-    auto link = open_pin(path_ / link_pin(direction));
+    auto link = open_pin(path() / link_pin(direction));
     if (!link) return std::unexpected(link.error());
     if (bpf_link_update(link->get(), program.get(), nullptr) != 0)
         return system_error(fmt::format("update the link on {}", interface()));
@@ -157,11 +147,7 @@ Result<void> sweep(Store& store) {
     std::set<std::uint64_t> kept;
     for (const auto& entry : unreadable(store)) {
         std::uint64_t netns = 0;
-        TcName name;
-        if (parse_tc_name(entry, name))
-            netns = name.netns;
-        else if (!parse_instance_name(entry, netns) && !parse_sklookup_name(entry, netns))
-            continue;
+        if (!parse_netns_of(entry, netns)) continue;
         if (has_live_link(store.path(entry)) || find_netns(netns))
             kept.insert(netns);
         else

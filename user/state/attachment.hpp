@@ -16,12 +16,6 @@
 
 namespace bpfport {
 
-namespace pins {
-inline constexpr const char* kLinkIn = "in";
-inline constexpr const char* kLinkOut = "out";
-inline constexpr const char* kLinkXdp = "xdp";
-} // namespace pins
-
 class Attachment {
   public:
     static Result<Attachment> open(const Store& store, const TcName& name);
@@ -37,9 +31,11 @@ class Attachment {
     [[nodiscard]] bool alive() const;
     // The id of the XDP program that the kernel runs there now; 0: none.
     [[nodiscard]] std::uint32_t xdp_program() const;
-    [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+    [[nodiscard]] const std::filesystem::path& path() const { return directory_.path(); }
     // Another meta from now on; this object keeps the one it has read.
-    Result<void> write(const bp_attachment_meta& meta) const;
+    Result<void> write(const bp_attachment_meta& meta) const {
+        return directory_.describe_anew(meta);
+    }
 
     // Puts another program in place without a gap.
     Result<void> update(Direction direction, const Fd& program) const;
@@ -47,9 +43,9 @@ class Attachment {
     Result<void> detach() const;
 
   private:
-    Attachment(std::filesystem::path path, TcName name, bp_attachment_meta meta)
-        : path_(std::move(path)), name_(name), meta_(meta) {}
-    std::filesystem::path path_;
+    Attachment(Directory directory, TcName name, bp_attachment_meta meta)
+        : directory_(std::move(directory)), name_(name), meta_(meta) {}
+    Directory directory_;
     TcName name_;
     bp_attachment_meta meta_;
 };

@@ -2,55 +2,30 @@
 #include "state/cgroup_attachment.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 #include <fmt/format.h>
 
 #include "bpfport/meta.h"
 #include "kernel/bpf.hpp"
-#include "state/instance.hpp"
 #include "state/run_cgroup.hpp"
 
 namespace bpfport {
-
-namespace {
-
-constexpr std::string_view kPrefix = "cgroup-";
-
-} // namespace
 
 bool CgroupHook::needed_by(const PolicyContent& content) const {
     if (for_clients) return content.has_local_clients();
     return for_rules ? !content.rules.empty() : !content.empty();
 }
 
-std::string cgroup_attachment_name(std::uint64_t cgroup) {
-    return fmt::format("{}{}", kPrefix, cgroup);
-}
-
-bool parse_cgroup_attachment_name(std::string_view name, std::uint64_t& cgroup) {
-    if (!name.starts_with(kPrefix)) return false;
-    name.remove_prefix(kPrefix.size());
-    auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), cgroup);
-    return error == std::errc{} && end == name.data() + name.size();
-}
-
 Result<CgroupAttachment> CgroupAttachment::open(const Store& store, std::uint64_t cgroup,
                                                 Store::Access access) {
-    auto path = store.path(cgroup_attachment_name(cgroup));
-    auto meta_map = open_pin(path / pins::kMeta);
-    if (!meta_map) return std::unexpected(meta_map.error());
-    auto meta = read_struct<bp_cgroup_meta>(*meta_map, (path / pins::kMeta).native());
+    Directory directory(store.path(cgroup_attachment_name(cgroup)));
+    auto meta = directory.meta<bp_cgroup_meta>();
     if (!meta) return std::unexpected(meta.error());
-    if (meta->abi != BP_ABI)
-        return failure(fmt::format("{} was made by another version of bpfport (ABI {}, this is {})",
-                                   path.native(), meta->abi, BP_ABI),
-                       "bpfport detach --all, then attach again");
-    auto map = open_pin(path / pins::kPolicy);
+    auto map = directory.open(pins::kPolicy);
     if (!map) return std::unexpected(map.error());
     auto policy = Policy::open(*map, access == Store::Access::kChange);
     if (!policy) return std::unexpected(policy.error());
-    return CgroupAttachment(std::move(path), *meta, std::move(*policy));
+    return CgroupAttachment(std::move(directory), *meta, std::move(*policy));
 }
 
 CgroupRef CgroupAttachment::cgroup() const {
@@ -60,7 +35,7 @@ CgroupRef CgroupAttachment::cgroup() const {
 }
 
 std::uint32_t CgroupAttachment::program(const CgroupHook& hook) const {
-    auto link = open_pin(path_ / hook.link());
+    auto link = directory_.open(hook.link().c_str());
     if (!link) return 0;
     auto info = link_info(*link);
     return info && info->target == meta_.cgroup ? info->program_id : 0;

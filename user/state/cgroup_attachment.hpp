@@ -20,13 +20,6 @@
 
 namespace bpfport {
 
-namespace pins {
-inline constexpr const char* kPolicy = "policy";
-inline constexpr const char* kCalls = "calls";     // bp_policy_counters by place
-inline constexpr const char* kBound = "bound";     // in sockets: bp_bound
-inline constexpr const char* kPending = "pending"; // in sockets: from bind to post_bind
-} // namespace pins
-
 struct CgroupHook {
     const char* program; // its pin's name; the link's begins with "link_"
     bpf_attach_type type;
@@ -50,9 +43,6 @@ inline constexpr std::array<CgroupHook, 10> kCgroupHooks{{
     {"bind6", BPF_CGROUP_INET6_BIND, false, false},
 }};
 
-std::string cgroup_attachment_name(std::uint64_t cgroup);
-bool parse_cgroup_attachment_name(std::string_view name, std::uint64_t& cgroup);
-
 class CgroupAttachment {
   public:
     // Refuses one that a version with another ABI wrote.
@@ -64,7 +54,8 @@ class CgroupAttachment {
     [[nodiscard]] std::string scope() const { return meta_.scope; }
     [[nodiscard]] bool is_run() const { return (meta_.flags & BP_CGROUP_RUN) != 0; }
     [[nodiscard]] CgroupRef cgroup() const; // where it was; it may be gone
-    [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+    [[nodiscard]] const Directory& directory() const { return directory_; }
+    [[nodiscard]] const std::filesystem::path& path() const { return directory_.path(); }
     [[nodiscard]] const Policy& policy() const { return policy_; }
     [[nodiscard]] Policy& policy() { return policy_; }
     [[nodiscard]] PolicyContent content() const { return policy_.content(); }
@@ -77,9 +68,9 @@ class CgroupAttachment {
     [[nodiscard]] bool alive() const;
 
   private:
-    CgroupAttachment(std::filesystem::path path, bp_cgroup_meta meta, Policy policy)
-        : path_(std::move(path)), meta_(meta), policy_(std::move(policy)) {}
-    std::filesystem::path path_;
+    CgroupAttachment(Directory directory, bp_cgroup_meta meta, Policy policy)
+        : directory_(std::move(directory)), meta_(meta), policy_(std::move(policy)) {}
+    Directory directory_;
     bp_cgroup_meta meta_;
     Policy policy_;
 };

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "state/policy.hpp"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cstring>
@@ -17,11 +14,6 @@
 namespace bpfport {
 
 namespace {
-
-std::size_t mapped_size() {
-    auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-    return (sizeof(bp_policy) + page - 1) / page * page;
-}
 
 std::uint8_t raw_protocol(Protocol protocol) {
     return protocol == Protocol::kTcp ? BP_TCP : BP_UDP;
@@ -134,13 +126,11 @@ bool PolicyContent::has_local_clients() const {
         rules, [](const PolicyRule& rule) { return !rule.has(BP_POLICY_NO_LOCAL); });
 }
 
-void Policy::Unmap::operator()(bp_policy* policy) const { munmap(policy, mapped_size()); }
-
 Result<Policy> Policy::open(const Fd& map, bool writable) {
-    int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
-    void* memory = mmap(nullptr, mapped_size(), protection, MAP_SHARED, map.get(), 0);
-    if (memory == MAP_FAILED) return system_error("map the policy");
-    return Policy(static_cast<bp_policy*>(memory));
+    auto policy = Mapped<bp_policy>::open(map, writable ? Mapping::kWritable : Mapping::kReadOnly,
+                                          "the policy");
+    if (!policy) return std::unexpected(policy.error());
+    return Policy(std::move(*policy));
 }
 
 PolicyContent Policy::content() const {

@@ -4,12 +4,12 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "base/error.hpp"
 #include "base/fd.hpp"
 #include "bpfport/policy.h"
+#include "kernel/map.hpp"
 #include "rule/rule.hpp"
 
 namespace bpfport {
@@ -58,11 +58,8 @@ class Policy {
     Result<std::vector<std::uint32_t>> replace(PolicyContent& content, std::uint64_t cgroup);
 
   private:
-    struct Unmap {
-        void operator()(bp_policy* policy) const;
-    };
-    explicit Policy(bp_policy* policy) : policy_(policy) {}
-    std::unique_ptr<bp_policy, Unmap> policy_;
+    explicit Policy(Mapped<bp_policy> policy) : policy_(std::move(policy)) {}
+    Mapped<bp_policy> policy_;
 };
 
 } // namespace bpfport

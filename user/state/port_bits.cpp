@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "state/port_bits.hpp"
 
-#include <sys/mman.h>
-
 #include <atomic>
 
 namespace bpfport {
 
-void PortBits::Unmap::operator()(bp_ports* ports) const { munmap(ports, sizeof(bp_ports)); }
-
 Result<PortBits> PortBits::open(const Fd& map) {
-    void* memory =
-        mmap(nullptr, sizeof(bp_ports), PROT_READ | PROT_WRITE, MAP_SHARED, map.get(), 0);
-    if (memory == MAP_FAILED) return system_error("map the port bits");
-    return PortBits(static_cast<bp_ports*>(memory));
+    auto ports = Mapped<bp_ports>::open(map, Mapping::kWritable, "the port bits");
+    if (!ports) return std::unexpected(ports.error());
+    return PortBits(std::move(*ports));
 }
 
 void PortBits::set(unsigned protocol, std::uint16_t port) {

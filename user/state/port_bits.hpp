@@ -3,11 +3,10 @@
 // process. A bit is set before what it stands for is there, and cleared after that is gone.
 #pragma once
 
-#include <memory>
-
 #include "base/error.hpp"
 #include "base/fd.hpp"
 #include "bpfport/neighbours.h"
+#include "kernel/map.hpp"
 
 namespace bpfport {
 
@@ -20,11 +19,8 @@ class PortBits {
     void assign(const bp_ports& ports);
 
   private:
-    struct Unmap {
-        void operator()(bp_ports* ports) const;
-    };
-    explicit PortBits(bp_ports* ports) : ports_(ports) {}
-    std::unique_ptr<bp_ports, Unmap> ports_;
+    explicit PortBits(Mapped<bp_ports> ports) : ports_(std::move(ports)) {}
+    Mapped<bp_ports> ports_;
 };
 
 inline void set_port(bp_ports& ports, unsigned protocol, std::uint16_t port) {

@@ -18,15 +18,6 @@
 
 namespace bpfport {
 
-namespace pins {
-inline constexpr const char* kLookup = "lookup";
-inline constexpr const char* kListen = "listen";
-inline constexpr const char* kFind = "find";
-inline constexpr const char* kSteered = "steered";
-inline constexpr const char* kLookupLink = "lookup_link";
-inline constexpr const char* kListenLink = "listen_link";
-} // namespace pins
-
 struct SocknameHook {
     const char* program; // its pin
     const char* link;
@@ -36,15 +27,13 @@ inline constexpr SocknameHook kSocknameHooks[] = {
     {"name4", "name4_link", BPF_CGROUP_INET4_GETSOCKNAME},
     {"name6", "name6_link", BPF_CGROUP_INET6_GETSOCKNAME}};
 
-std::string sklookup_name(std::uint64_t netns);
-bool parse_sklookup_name(std::string_view name, std::uint64_t& netns);
-
 class SklookupAttachment {
   public:
     static Result<SklookupAttachment> open(const Store& store, std::uint64_t netns);
 
-    [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+    [[nodiscard]] const std::filesystem::path& path() const { return directory_.path(); }
     [[nodiscard]] const bp_sklookup_meta& meta() const { return meta_; }
+    [[nodiscard]] const Directory& directory() const { return directory_; }
     // The id of the program that a link runs now; 0: its netns or cgroup is gone, or another's hand
     // took it off.
     [[nodiscard]] std::uint32_t program(const char* link) const;
@@ -55,9 +44,9 @@ class SklookupAttachment {
     Result<void> update(const char* link, const Fd& program) const;
 
   private:
-    SklookupAttachment(std::filesystem::path path, bp_sklookup_meta meta)
-        : path_(std::move(path)), meta_(meta) {}
-    std::filesystem::path path_;
+    SklookupAttachment(Directory directory, bp_sklookup_meta meta)
+        : directory_(std::move(directory)), meta_(meta) {}
+    Directory directory_;
     bp_sklookup_meta meta_;
 };
 

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <charconv>
 
 #include <fmt/format.h>
 
@@ -19,8 +18,6 @@ namespace bpfport {
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr std::string_view kStaging = "staging-";
 
 Result<void> remove_empty(const fs::path& directory) {
     std::error_code error;
@@ -64,13 +61,6 @@ Result<void> check_owner(const fs::path& root, const Fd& directory) {
     return {};
 }
 
-// As fmt writes it: one number has one name.
-bool parse_number(std::string_view text, auto& out) {
-    if (text.size() > 1 && text.front() == '0') return false;
-    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-    return error == std::errc{} && end == text.data() + text.size();
-}
-
 } // namespace
 
 Staging::~Staging() {
@@ -101,7 +91,8 @@ Result<Store> Store::open(fs::path root, Access access) {
     store.locked_ = true;
     BP_TRY(stamp_store(store.directory_), store.root_.native());
     for (const auto& entry : entries_of(store.root_))
-        if (entry.filename().native().starts_with(kStaging)) BP_TRY(remove_pins(entry), "sweep");
+        if (entry.filename().native().starts_with(kStagingPrefix))
+            BP_TRY(remove_pins(entry), "sweep");
     return store;
 }
 
@@ -124,7 +115,7 @@ Result<Store::Hold> Store::hold() const {
 std::vector<std::string> Store::entries() const {
     std::vector<std::string> names;
     for (const auto& entry : entries_of(root_))
-        if (auto name = entry.filename().native(); !name.starts_with(kStaging))
+        if (auto name = entry.filename().native(); !name.starts_with(kStagingPrefix))
             names.push_back(name);
     std::ranges::sort(names);
     return names;
@@ -138,7 +129,7 @@ bool Store::has(const std::string& name) const {
 unsigned Store::next_staging() { return std::atomic_ref(staged_)++; }
 
 Result<Staging> Store::stage() {
-    fs::path path = root_ / fmt::format("{}{}-{}", kStaging, getpid(), next_staging());
+    fs::path path = root_ / fmt::format("{}{}-{}", kStagingPrefix, getpid(), next_staging());
     if (mkdir(path.c_str(), 0700) != 0)
         return system_error(fmt::format("create {}", path.native()));
     return Staging(std::move(path));
@@ -146,32 +137,12 @@ Result<Staging> Store::stage() {
 
 Result<void> Store::remove(const std::string& name) {
     // Renamed first: a reader sees a whole directory or none.
-    fs::path aside = root_ / fmt::format("{}{}-{}", kStaging, getpid(), next_staging());
+    fs::path aside = root_ / fmt::format("{}{}-{}", kStagingPrefix, getpid(), next_staging());
     if (rename((root_ / name).c_str(), aside.c_str()) != 0) {
         if (errno == ENOENT) return {};
         return system_error(fmt::format("remove {}", (root_ / name).native()));
     }
     return remove_pins(aside);
-}
-
-std::string instance_name(std::uint64_t netns) { return fmt::format("netns-{}", netns); }
-
-std::string tc_name(std::uint64_t netns, unsigned ifindex) {
-    return fmt::format("tc-{}-{}", netns, ifindex);
-}
-
-bool parse_instance_name(std::string_view name, std::uint64_t& netns) {
-    constexpr std::string_view kPrefix = "netns-";
-    return name.starts_with(kPrefix) && parse_number(name.substr(kPrefix.size()), netns);
-}
-
-bool parse_tc_name(std::string_view name, TcName& out) {
-    constexpr std::string_view kPrefix = "tc-";
-    if (!name.starts_with(kPrefix)) return false;
-    name.remove_prefix(kPrefix.size());
-    auto dash = name.find('-');
-    return dash != std::string_view::npos && parse_number(name.substr(0, dash), out.netns) &&
-           parse_number(name.substr(dash + 1), out.ifindex);
 }
 
 } // namespace bpfport

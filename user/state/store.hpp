@@ -20,6 +20,7 @@
 
 #include "base/error.hpp"
 #include "base/fd.hpp"
+#include "state/directory.hpp"
 #include "state/store_lock.hpp"
 
 namespace bpfport {
@@ -35,6 +36,7 @@ class Staging {
     ~Staging();
 
     [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+    [[nodiscard]] Directory directory() const { return Directory(path_); }
     // Under this name beside it. The name must be free.
     Result<void> publish(const std::string& name);
 
@@ -91,15 +93,5 @@ class Store {
     unsigned next_staging(); // threads stage at the same time
     unsigned staged_ = 0;
 };
-
-// Names of published directories.
-std::string instance_name(std::uint64_t netns);
-std::string tc_name(std::uint64_t netns, unsigned ifindex);
-struct TcName {
-    std::uint64_t netns = 0;
-    unsigned ifindex = 0;
-};
-bool parse_instance_name(std::string_view name, std::uint64_t& netns);
-bool parse_tc_name(std::string_view name, TcName& out);
 
 } // namespace bpfport

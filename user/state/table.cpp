@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "state/table.hpp"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -21,11 +18,6 @@ namespace bpfport {
 namespace {
 
 using RuleSet = std::array<std::uint16_t, BP_SET_SIZE>;
-
-std::size_t mapped_size() {
-    auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-    return (sizeof(bp_table) + page - 1) / page * page;
-}
 
 bp_rule to_raw(const InstalledRule& rule) {
     bp_rule raw{};
@@ -144,13 +136,28 @@ Result<std::unique_ptr<bp_table_side>> build_side(const std::vector<InstalledRul
     return side;
 }
 
-void Table::Unmap::operator()(bp_table* table) const { munmap(table, mapped_size()); }
+std::uint16_t find_in_side(const bp_table_side& side, const ArrivingPacket& packet) {
+    constexpr unsigned kLoopback = 1; // LOOPBACK_IFINDEX
+    const bool on_lo = packet.ifindex == kLoopback;
+    const unsigned owner = !on_lo ? packet.ifindex : packet.local.is_loopback() ? 0 : packet.owner;
+    const auto slot = side.ports[packet.protocol == Protocol::kTcp ? BP_TCP : BP_UDP][packet.port];
+    for (std::uint16_t id : side.sets[slot & BP_SLOT_SET]) {
+        if (!id) break;
+        const bp_rule& rule = side.rules[id];
+        if ((rule.flags & BP_RULE_ADDRESS) && Address::from_v6(rule.address) != packet.local)
+            continue;
+        if (rule.ifindex == packet.ifindex) return id;
+        if (on_lo && (rule.flags & BP_RULE_NO_LOCAL)) continue;
+        if (!rule.ifindex || !owner || rule.ifindex == owner) return id;
+    }
+    return 0;
+}
 
 Result<Table> Table::open(const Fd& map, bool writable) {
-    int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
-    void* memory = mmap(nullptr, mapped_size(), protection, MAP_SHARED, map.get(), 0);
-    if (memory == MAP_FAILED) return system_error("map the rule table");
-    return Table(static_cast<bp_table*>(memory));
+    auto table = Mapped<bp_table>::open(map, writable ? Mapping::kWritable : Mapping::kReadOnly,
+                                        "the rule table");
+    if (!table) return std::unexpected(table.error());
+    return Table(std::move(*table));
 }
 
 const bp_table_side& Table::active() const {
@@ -163,6 +170,10 @@ std::vector<InstalledRule> Table::rules() const {
     for (std::uint16_t id = 1; id < BP_MAX_RULES; id++)
         if (auto rule = from_raw(id, side.rules[id])) rules.push_back(*rule);
     return rules;
+}
+
+std::uint16_t Table::find(const ArrivingPacket& packet) const {
+    return find_in_side(active(), packet);
 }
 
 Result<void> Table::number(std::vector<InstalledRule>& rules) {

@@ -12,6 +12,7 @@
 #include "base/error.hpp"
 #include "base/fd.hpp"
 #include "bpfport/table.h"
+#include "kernel/map.hpp"
 #include "rule/rule.hpp"
 
 namespace bpfport {
@@ -28,12 +29,24 @@ struct InstalledRule {
     [[nodiscard]] bool has(std::uint16_t flag) const { return (flags & flag) != 0; }
 };
 
+// A packet as far as the choice of its rule goes.
+struct ArrivingPacket {
+    Protocol protocol = Protocol::kTcp;
+    std::uint16_t port = 0; // its destination
+    Address local;
+    unsigned ifindex = 0; // by which it arrives
+    unsigned owner = 0; // on lo: the interface whose rules clients of `local` take; 0: those of all
+};
+
 class Table {
   public:
     // Maps the table into this process. `writable` needs a writable descriptor.
     static Result<Table> open(const Fd& map, bool writable);
 
     [[nodiscard]] std::vector<InstalledRule> rules() const;
+
+    // The id of the rule that a packet takes, as the programs find it; 0: none covers it.
+    [[nodiscard]] std::uint16_t find(const ArrivingPacket& packet) const;
 
     // Gives an id to each rule that has none: the one that has been free longest.
     Result<void> number(std::vector<InstalledRule>& rules);
@@ -51,15 +64,14 @@ class Table {
     [[nodiscard]] bp_watch& watch() { return table_->watch; }
 
   private:
-    struct Unmap {
-        void operator()(bp_table* table) const;
-    };
-    explicit Table(bp_table* table) : table_(table) {}
+    explicit Table(Mapped<bp_table> table) : table_(std::move(table)) {}
     [[nodiscard]] const bp_table_side& active() const;
-    std::unique_ptr<bp_table, Unmap> table_;
+    Mapped<bp_table> table_;
 };
 
 // One side as `rules` (with ids) make it; the pure part of replace().
 Result<std::unique_ptr<bp_table_side>> build_side(const std::vector<InstalledRule>& rules);
+// The pure part of find(): rules_find() of bpf/lib/rules.h.
+std::uint16_t find_in_side(const bp_table_side& side, const ArrivingPacket& packet);
 
 } // namespace bpfport

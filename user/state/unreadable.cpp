@@ -30,6 +30,13 @@ std::vector<std::string> unreadable(const Store& store) {
     return found;
 }
 
+Result<void> refuse_unreadable(const Store& store, std::uint64_t netns) {
+    for (const auto& entry : unreadable(store))
+        if (std::uint64_t its = 0; parse_netns_of(entry, its) && its == netns)
+            return Directory(store.path(entry)).other_version();
+    return {};
+}
+
 namespace {
 
 Result<void> detach_filters(unsigned ifindex) {

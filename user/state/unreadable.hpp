@@ -14,9 +14,9 @@ namespace bpfport {
 
 // Of interfaces, network namespaces, sklookup and cgroups, sorted.
 std::vector<std::string> unreadable(const Store& store);
-inline constexpr const char* kUnreadableText = "can't be read: another version of bpfport made it";
-inline constexpr const char* kUnreadableHint =
-    "it is kept as it is; use that version, or bpfport detach --all and attach again";
+// An error when one of them is of this network namespace: what is made without knowing it would be
+// wrong.
+Result<void> refuse_unreadable(const Store& store, std::uint64_t netns);
 
 // Takes off the clsact filters of such an interface: those with our handle that run a program of ours.
 Result<void> detach_unread(const TcName& name);

@@ -4,30 +4,15 @@
 #include <algorithm>
 #include <cstring>
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
-
 #include "engine/root_hooks.hpp"
 #include "kernel/bpf.hpp"
+#include "kernel/map.hpp"
 #include "kernel/netns.hpp"
 #include "state/cgroup_attachment.hpp"
 
 namespace bpfport {
 
 namespace {
-
-bp_policy_counters sum_cpus(const Fd& map, std::uint32_t place) {
-    std::vector<bp_policy_counters> all(
-        static_cast<std::size_t>(std::max(1, libbpf_num_possible_cpus())));
-    bp_policy_counters sum{};
-    if (bpf_map_lookup_elem(map.get(), &place, all.data()) != 0) return sum;
-    for (const auto& one : all) {
-        sum.binds += one.binds;
-        sum.connects += one.connects;
-        sum.datagrams += one.datagrams;
-    }
-    return sum;
-}
 
 // Of each rule's ports: who else claims them, and what neighbours sent there.
 void add_claims(const Claims& claims, const std::map<bp_claim_key, ClaimCount, ClaimOrder>& counts,
@@ -70,13 +55,13 @@ CgroupStatus describe(const CgroupAttachment& attachment) {
     return status;
 }
 
-Result<CgroupSnapshot> read_cgroup_snapshot(const Store& store, Owners owners) {
+} // namespace
+
+Result<CgroupSnapshot> take_cgroup_snapshot(const Store& store, const HostFacts& facts) {
     CgroupSnapshot snapshot;
     auto attachments = cgroup_attachments(store, Store::Access::kRead);
     auto all_guards = guards(store);
     if (attachments.empty() && all_guards.empty()) return snapshot;
-    auto facts = host_facts(owners);
-    if (!facts) return std::unexpected(facts.error());
     std::uint64_t here = current_netns_cookie();
     auto claims = claims_of(attachments);
     auto counts = claim_counts(store);
@@ -86,14 +71,18 @@ Result<CgroupSnapshot> read_cgroup_snapshot(const Store& store, Owners owners) {
         CgroupStatus status = describe(attachment);
         auto content = attachment.content();
         for (const auto& rule : content.rules) {
-            CgroupRuleStatus one{
-                rule, rule.netns_cookie == here, false, sum_cpus(*calls, rule.place), {}, {}};
+            auto counters = sum_cpus<bp_policy_counters>(*calls, rule.place);
+            if (!counters) return std::unexpected(counters.error());
+            CgroupRuleStatus one{rule, rule.netns_cookie == here, false, *counters, {}, {}};
             add_claims(claims, counts, one);
-            if (one.here) add_listeners(facts->listeners, one);
+            if (one.here) add_listeners(facts.listeners, one);
             status.rules.push_back(std::move(one));
         }
-        for (const auto& grant : content.grants)
-            status.grants.push_back({grant, sum_cpus(*calls, BP_POLICY_RULES + grant.place).binds});
+        for (const auto& grant : content.grants) {
+            auto counters = sum_cpus<bp_policy_counters>(*calls, BP_POLICY_RULES + grant.place);
+            if (!counters) return std::unexpected(counters.error());
+            status.grants.push_back({grant, counters->binds});
+        }
         snapshot.cgroups.push_back(std::move(status));
     }
     bool guarded = root_programs_alive(store, kGuardPrograms);
@@ -107,12 +96,6 @@ Result<CgroupSnapshot> read_cgroup_snapshot(const Store& store, Owners owners) {
         snapshot.departed = departed_addresses(store);
     }
     return snapshot;
-}
-
-} // namespace
-
-Result<CgroupSnapshot> take_cgroup_snapshot(const Store& store, Owners owners) {
-    return store.undisturbed([&] { return read_cgroup_snapshot(store, owners); });
 }
 
 } // namespace bpfport

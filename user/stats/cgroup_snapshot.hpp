@@ -58,6 +58,6 @@ struct CgroupSnapshot {
     [[nodiscard]] bool empty() const { return cgroups.empty() && guards.empty(); }
 };
 
-Result<CgroupSnapshot> take_cgroup_snapshot(const Store& store, Owners owners = Owners::kName);
+Result<CgroupSnapshot> take_cgroup_snapshot(const Store& store, const HostFacts& facts);
 
 } // namespace bpfport

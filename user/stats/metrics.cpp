@@ -8,7 +8,6 @@
 
 #include "bpfport/meta.h"
 #include "engine/choice.hpp"
-#include "stats/cgroup_rules.hpp"
 #include "stats/counts.hpp"
 
 namespace bpfport {
@@ -143,16 +142,11 @@ void Metrics::add_shared(const Snapshot& snapshot, const Labels& place) {
     }
 }
 
-void Metrics::add(const Snapshot& snapshot, const Labels& place) {
-    for (const auto& rule : snapshot.rules) add_rule(rule, place);
-    add_hooks(snapshot, place);
-    add_shared(snapshot, place);
-}
-
-void Metrics::add_cgroup_rules(const CgroupSnapshot& snapshot, const Labels& place) {
-    auto rules = rules_here(snapshot);
-    add_denials(snapshot, rules);
-    for (const auto& rule : rules) add_rule(rule, place);
+void Metrics::add(const View& view, const Labels& place) {
+    for (const auto& rule : view.rules()) add_rule(rule, place);
+    if (!view.interfaces) return;
+    add_hooks(*view.interfaces, place);
+    add_shared(*view.interfaces, place);
 }
 
 void Metrics::add_grants(const CgroupSnapshot& snapshot) {

@@ -13,8 +13,7 @@
 
 #include <prometheus/metric_family.h>
 
-#include "stats/cgroup_snapshot.hpp"
-#include "stats/snapshot.hpp"
+#include "stats/view.hpp"
 
 namespace bpfport {
 
@@ -31,10 +30,8 @@ class Metrics {
     Metrics(); // what is known without a snapshot
 
     // `place` is put on every series: {netns="4026531840"}, or nothing.
-    void add(const Snapshot& snapshot, const Labels& place = {});
-    // The cgroups' rules in the current network namespace. Grants hold in all: once for each
-    // machine.
-    void add_cgroup_rules(const CgroupSnapshot& snapshot, const Labels& place = {});
+    void add(const View& view, const Labels& place = {});
+    // They hold in all network namespaces: once for each machine.
     void add_grants(const CgroupSnapshot& snapshot);
     // Whether the kernel's state could be read.
     void set_up(bool up);

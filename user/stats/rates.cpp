@@ -43,23 +43,16 @@ bool same_rule(const RuleStatus& left, const RuleStatus& right) {
 
 } // namespace
 
-std::vector<RuleActivity> activity(const Snapshot& now) {
-    std::vector<RuleActivity> all;
-    for (const auto& status : now.rules) all.push_back(describe(status));
-    return all;
-}
-
 std::vector<RuleActivity> activity(const Sample& before, const Sample& now) {
-    if (!now.snapshot) return {};
-    auto all = activity(*now.snapshot);
-    if (!before.snapshot) return all;
+    std::vector<RuleActivity> all;
+    const auto old = before.view.rules();
     double seconds = std::chrono::duration<double>(now.at - before.at).count();
-    for (std::size_t i = 0; i < all.size(); i++) {
-        auto old = std::ranges::find_if(before.snapshot->rules, [&](const RuleStatus& status) {
-            return same_rule(status, now.snapshot->rules[i]);
-        });
-        if (old != before.snapshot->rules.end())
-            all[i].rates = rates(counts_of(*old), all[i].counts, seconds);
+    for (const auto& status : now.view.rules()) {
+        all.push_back(describe(status));
+        auto known = std::ranges::find_if(
+            old, [&](const RuleStatus& other) { return same_rule(other, status); });
+        if (known != old.end())
+            all.back().rates = rates(counts_of(*known), all.back().counts, seconds);
     }
     return all;
 }

@@ -8,13 +8,13 @@
 #include <vector>
 
 #include "stats/counts.hpp"
-#include "stats/snapshot.hpp"
+#include "stats/view.hpp"
 
 namespace bpfport {
 
-// A snapshot and when it was taken.
+// A view and when it was taken.
 struct Sample {
-    std::optional<Snapshot> snapshot; // nullopt: nothing is attached
+    View view;
     std::chrono::steady_clock::time_point at;
 };
 
@@ -40,7 +40,5 @@ struct RuleActivity {
 
 // The rules of `now`, in its order.
 std::vector<RuleActivity> activity(const Sample& before, const Sample& now);
-// The same without rates.
-std::vector<RuleActivity> activity(const Snapshot& now);
 
 } // namespace bpfport

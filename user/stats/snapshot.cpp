@@ -2,13 +2,11 @@
 #include "stats/snapshot.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <map>
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <fmt/format.h>
 
 #include "base/directory.hpp"
@@ -18,6 +16,7 @@
 #include "engine/sklookup_engine.hpp"
 #include "engine/sockname.hpp"
 #include "kernel/bpf.hpp"
+#include "kernel/map.hpp"
 #include "kernel/netns.hpp"
 #include "state/attachment.hpp"
 #include "state/netns_identity.hpp"
@@ -27,31 +26,20 @@ namespace bpfport {
 
 namespace {
 
-// Sums a per-CPU element whose value is `words` 64-bit counters.
-Result<std::vector<std::uint64_t>> sum_cpus(const Fd& map, std::uint32_t key, std::size_t words) {
-    static const int cpus = libbpf_num_possible_cpus();
-    if (cpus < 1) return system_error("count CPUs", -cpus);
-    std::vector<std::uint64_t> all(words * static_cast<std::size_t>(cpus)), sum(words);
-    if (bpf_map_lookup_elem(map.get(), &key, all.data()) != 0) return system_error("read counters");
-    for (std::size_t i = 0; i < all.size(); i++) sum[i % words] += all[i];
-    return sum;
-}
-
 Result<void> read_counters(const Instance& instance, Snapshot& snapshot) {
     auto counters = instance.open_pin(pins::kCounters);
     if (!counters) return std::unexpected(counters.error());
-    constexpr std::size_t kWords = sizeof(bp_counters) / sizeof(std::uint64_t);
     for (auto& rule : snapshot.rules) {
-        auto sum = sum_cpus(*counters, rule.rule.id, kWords);
+        auto sum = sum_cpus<bp_counters>(*counters, rule.rule.id);
         if (!sum) return std::unexpected(sum.error());
-        std::memcpy(&rule.counters, sum->data(), sizeof(bp_counters));
+        rule.counters = *sum;
     }
     auto outcomes = instance.open_pin(pins::kOutcomes);
     if (!outcomes) return std::unexpected(outcomes.error());
     for (std::uint32_t i = 0; i < BP_OUTCOME_COUNT; i++) {
-        auto sum = sum_cpus(*outcomes, i, 1);
+        auto sum = sum_cpus<std::uint64_t>(*outcomes, i);
         if (!sum) return std::unexpected(sum.error());
-        snapshot.outcomes[i] = sum->front();
+        snapshot.outcomes[i] = *sum;
     }
     return {};
 }
@@ -70,9 +58,9 @@ Result<void> read_flows(const Instance& instance, Snapshot& snapshot) {
         if (!map) return std::unexpected(map.error());
         auto use = map_use(*map, kNames[table]);
         if (!use) return std::unexpected(use.error());
-        auto stored = sum_cpus(*outcomes, BP_OUTCOME_STORED + table, 1);
+        auto stored = sum_cpus<std::uint64_t>(*outcomes, BP_OUTCOME_STORED + table);
         if (!stored) return std::unexpected(stored.error());
-        snapshot.flows.push_back({kNames[table], use->entries, use->capacity, stored->front()});
+        snapshot.flows.push_back({kNames[table], use->entries, use->capacity, *stored});
     }
     return {};
 }
@@ -125,13 +113,8 @@ void read_sklookup(const Store& store, const Instance& instance, Snapshot& snaps
     snapshot.sklookup = {attachment->alive(), program_tag(attachment->program(pins::kLookupLink)),
                          program_tag(attachment->program(pins::kListenLink)), 0,
                          attachment->sockname_alive()};
-    auto map = instance.open_pin(pins::kListeners);
-    if (!map) return;
-    bp_listener_key key{}, next{};
-    for (const void* at = nullptr; bpf_map_get_next_key(map->get(), at, &next) == 0; at = &key) {
-        key = next;
-        snapshot.sklookup->listeners++;
-    }
+    if (auto map = instance.open_pin(pins::kListeners))
+        snapshot.sklookup->listeners = static_cast<unsigned>(keys_of<bp_listener_key>(*map).size());
 }
 
 // A listener on a loopback address doesn't concern the rule's other clients.
@@ -224,13 +207,10 @@ Result<std::optional<Snapshot>> read_snapshot(const Store& store, std::uint64_t 
 
 } // namespace
 
-Result<std::optional<Snapshot>> take_snapshot(const Store& store, Owners owners) {
+Result<std::optional<Snapshot>> take_snapshot(const Store& store, const HostFacts& facts) {
     auto netns = current_netns_inode();
     if (!netns) return std::unexpected(netns.error());
-    if (!store.has(instance_name(*netns))) return std::nullopt;
-    auto facts = host_facts(owners);
-    if (!facts) return std::unexpected(facts.error());
-    return store.undisturbed([&] { return read_snapshot(store, *netns, *facts); });
+    return read_snapshot(store, *netns, facts);
 }
 
 const char* outcome_label(unsigned outcome) {

@@ -87,7 +87,7 @@ struct ProgramUse {
 };
 
 struct Snapshot {
-    std::uint64_t netns = 0; // 0: no interface has a rule; some cgroup has
+    std::uint64_t netns = 0;
     bool direct_write = false;
     std::vector<RuleStatus> rules;
     std::vector<HookStatus> hooks;
@@ -99,7 +99,7 @@ struct Snapshot {
 };
 
 // Of the current netns; nullopt: nothing is attached here.
-Result<std::optional<Snapshot>> take_snapshot(const Store& store, Owners owners = Owners::kName);
+Result<std::optional<Snapshot>> take_snapshot(const Store& store, const HostFacts& facts);
 
 // Labels and texts of outcomes, by enum bp_outcome.
 const char* outcome_label(unsigned outcome);

@@ -3,29 +3,15 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 
 #include <atomic>
 
 #include <fmt/format.h>
 
-#include "engine/cgroup_object.hpp"
-#include "engine/root_hooks.hpp"
 #include "kernel/bpf.hpp"
+#include "kernel/map.hpp"
 
 namespace bpfport {
-
-namespace {
-
-Result<std::shared_ptr<bp_watch>> map_watch(const Fd& map) {
-    void* memory =
-        mmap(nullptr, sizeof(bp_watch), PROT_READ | PROT_WRITE, MAP_SHARED, map.get(), 0);
-    if (memory == MAP_FAILED) return system_error("map the lease of cgroup events");
-    return std::shared_ptr<bp_watch>(static_cast<bp_watch*>(memory),
-                                     [](bp_watch* watch) { munmap(watch, sizeof(bp_watch)); });
-}
-
-} // namespace
 
 Result<EventSource> EventSource::open(std::filesystem::path directory, const char* pin,
                                       std::shared_ptr<bp_watch> watch, const char* whose) {
@@ -53,9 +39,10 @@ Result<EventSource> EventSource::of_cgroups(const Store& store) {
     auto directory = store.path(kHostDirectory);
     auto map = open_pin(directory / pins::kHostWatch);
     if (!map) return std::unexpected(map.error());
-    auto watch = map_watch(*map);
-    if (!watch) return std::unexpected(watch.error());
-    return open(std::move(directory), pins::kHostEvents, std::move(*watch), "cgroups");
+    auto mapped = Mapped<bp_watch>::open(*map, Mapping::kWritable, "the lease of cgroup events");
+    if (!mapped) return std::unexpected(mapped.error());
+    auto watch = std::make_shared<Mapped<bp_watch>>(std::move(*mapped));
+    return open(std::move(directory), pins::kHostEvents, {watch, &**watch}, "cgroups");
 }
 
 void EventSource::lease_until(std::uint64_t time) {

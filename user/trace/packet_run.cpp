@@ -6,7 +6,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <tuple>
+#include <deque>
+#include <set>
 
 #include <bpf/bpf.h>
 #include <fmt/format.h>
@@ -17,7 +18,7 @@ namespace bpfport {
 
 namespace {
 
-// The flow a packet belongs to, as the maps have it.
+// The flow of a packet whose port on this host leads to `target`, as the maps have it.
 bp_flow_key key_of(const FrameView& view, bool outgoing, std::uint16_t target) {
     bp_flow_key key{};
     const Address& peer = outgoing ? view.destination : view.source;
@@ -29,36 +30,103 @@ bp_flow_key key_of(const FrameView& view, bool outgoing, std::uint16_t target) {
     return key;
 }
 
-// One entry of a flow map: seen before, and put back afterwards.
-class FlowGuard {
-  public:
-    FlowGuard(Fd map, bp_flow_key key) : map_(std::move(map)), key_(key), before_(read()) {}
+std::uint16_t own_port(const FrameView& view, bool outgoing) {
+    return outgoing ? view.source_port : view.destination_port;
+}
 
-    [[nodiscard]] bool known() const { return before_ && before_->listen_port; }
+// The ports that the flow may be remembered under: the packet's own, and where rules send it.
+std::set<std::uint16_t> possible_targets(const std::vector<InstalledRule>& rules,
+                                         const FrameView& view, bool outgoing) {
+    const std::uint16_t port = own_port(view, outgoing);
+    std::set<std::uint16_t> targets{port};
+    for (const auto& rule : rules) {
+        auto [first, last] = rule.rule.listen();
+        if (rule.rule.protocol() != *view.protocol || port < first || port > last) continue;
+        targets.insert(rule.rule.target_of(port));
+        if (rule.old_target_first)
+            targets.insert(static_cast<std::uint16_t>(rule.old_target_first + port - first));
+    }
+    return targets;
+}
+
+// An entry of a flow table: read before the packet, and put back afterwards.
+class FlowEntry {
+  public:
+    FlowEntry(const Fd& map, bp_flow_key key, std::size_t size)
+        : map_(&map), key_(key), before_(read(size)), size_(size) {}
 
     void restore(PacketDecision& decision) const {
-        auto after = read();
-        bool same = before_.has_value() == after.has_value() &&
-                    (!after || std::memcmp(&*after, &*before_, sizeof(*after)) == 0);
-        if (same) return;
-        decision.flow_made = !before_;
-        decision.flow_changed = before_.has_value();
-        if (before_)
-            bpf_map_update_elem(map_.get(), &key_, &*before_, BPF_ANY);
+        auto after = read(size_);
+        if (before_ == after) return;
+        decision.flow_made |= before_.empty();
+        decision.flow_changed |= !before_.empty();
+        if (before_.empty())
+            bpf_map_delete_elem(map_->get(), &key_);
         else
-            bpf_map_delete_elem(map_.get(), &key_);
+            bpf_map_update_elem(map_->get(), &key_, before_.data(), BPF_ANY);
     }
 
   private:
-    [[nodiscard]] std::optional<bp_flow> read() const {
-        bp_flow flow{};
-        if (bpf_map_lookup_elem(map_.get(), &key_, &flow) != 0) return std::nullopt;
-        return flow;
+    [[nodiscard]] std::vector<std::byte> read(std::size_t size) const { // empty: it is not there
+        std::vector<std::byte> value(size);
+        if (bpf_map_lookup_elem(map_->get(), &key_, value.data()) != 0) value.clear();
+        return value;
     }
-    Fd map_;
+    const Fd* map_;
     bp_flow_key key_;
-    std::optional<bp_flow> before_;
+    std::vector<std::byte> before_;
+    std::size_t size_;
 };
+
+// All that a packet may make or change in the flow tables, whatever the programs decide.
+class FlowGuard {
+  public:
+    static Result<FlowGuard> begin(const Instance& instance, const FrameView& view, bool outgoing) {
+        const bool tcp = *view.protocol == Protocol::kTcp;
+        FlowGuard guard;
+        for (const char* pin : {tcp ? pins::kHints : pins::kUdpFlows,
+                                tcp ? pins::kForwardTcp : pins::kForwardUdp, pins::kAskedAt}) {
+            auto map = instance.open_pin(pin);
+            if (!map) return std::unexpected(map.error());
+            guard.maps_.push_back(std::move(*map));
+        }
+        for (auto target : possible_targets(instance.table().rules(), view, outgoing)) {
+            auto key = key_of(view, outgoing, target);
+            for (const Fd* map : {&guard.maps_[0], &guard.maps_[1]})
+                guard.entries_.emplace_back(*map, key, sizeof(bp_flow));
+            std::ranges::fill(key.local, __u8{0});
+            if (!tcp) guard.entries_.emplace_back(guard.maps_[2], key, sizeof(bp_asked_at));
+        }
+        return guard;
+    }
+
+    [[nodiscard]] bool knows(const bp_flow_key& key) const {
+        return std::ranges::any_of(maps_, [&](const Fd& map) {
+            bp_flow flow{};
+            return &map != &maps_.back() && bpf_map_lookup_elem(map.get(), &key, &flow) == 0 &&
+                   flow.listen_port;
+        });
+    }
+    void restore(PacketDecision& decision) const {
+        for (const auto& entry : entries_) entry.restore(decision);
+        if (decision.flow_changed) decision.flow_made = false;
+    }
+
+  private:
+    std::deque<Fd> maps_;
+    std::vector<FlowEntry> entries_;
+};
+
+// The rule of a packet that arrives. On lo the programs look its address up in their list.
+std::optional<InstalledRule> find_rule(const Instance& instance,
+                                       const std::vector<InstalledRule>& rules,
+                                       const FrameView& view, unsigned ifindex) {
+    ArrivingPacket packet{*view.protocol, view.destination_port, view.destination, ifindex, 0};
+    if (auto addresses = instance.open_pin(pins::kAddresses))
+        (void)bpf_map_lookup_elem(addresses->get(), view.destination.bytes.data(), &packet.owner);
+    auto found = std::ranges::find(rules, instance.table().find(packet), &InstalledRule::id);
+    return found == rules.end() ? std::nullopt : std::optional(*found);
+}
 
 // A page less what the kernel keeps of it (BPF_PROG_TEST_RUN of an skb); 4 kB pages.
 constexpr std::size_t kMostBytes = 3500;
@@ -99,43 +167,25 @@ bool is_of(const bp_event& event, const FrameView& view, bool outgoing) {
 
 } // namespace
 
-std::optional<InstalledRule> match_rule(const std::vector<InstalledRule>& rules, Protocol protocol,
-                                        unsigned ifindex, const Address& local,
-                                        std::uint16_t listen_port) {
-    std::optional<InstalledRule> best;
-    auto special = [](const InstalledRule& rule) {
-        return std::tuple(rule.rule.local().has_value(), rule.ifindex != 0);
-    };
-    for (const auto& rule : rules) {
-        if (rule.rule.protocol() != protocol || !rule.rule.listen().contains(listen_port)) continue;
-        if (rule.ifindex && rule.ifindex != ifindex) continue;
-        if (rule.rule.local() && *rule.rule.local() != local) continue;
-        if (!best || special(rule) > special(*best)) best = rule;
-    }
-    return best;
-}
-
 Result<PacketDecision> run_packet(Tracer& tracer, const Interface& interface, const Frame& frame,
                                   bool outgoing) {
     PacketDecision decision;
     decision.outgoing = outgoing;
     decision.before = view_frame(frame);
-    auto rules = tracer.instance()->table().rules();
+    const Instance& instance = *tracer.instance();
+    const auto rules = instance.table().rules();
     const FrameView& view = decision.before;
     std::optional<FlowGuard> guard;
     if (view.protocol) {
-        std::uint16_t target = outgoing ? view.source_port : view.destination_port;
-        if (!outgoing)
-            decision.rule = match_rule(rules, *view.protocol, interface.ifindex, view.destination,
-                                       view.destination_port);
+        std::uint16_t target = own_port(view, outgoing);
+        if (!outgoing) decision.rule = find_rule(instance, rules, view, interface.ifindex);
         if (decision.rule) target = decision.rule->rule.target_of(view.destination_port);
-        auto map = tracer.instance()->open_pin(*view.protocol == Protocol::kTcp ? pins::kHints
-                                                                                : pins::kUdpFlows);
-        if (!map) return std::unexpected(map.error());
-        guard.emplace(std::move(*map), key_of(view, outgoing, target));
-        decision.flow_known = guard->known();
+        auto begun = FlowGuard::begin(instance, view, outgoing);
+        if (!begun) return std::unexpected(begun.error());
+        guard = std::move(*begun);
+        decision.flow_known = guard->knows(key_of(view, outgoing, target));
     }
-    auto program = tracer.instance()->open_pin(outgoing ? pins::kTcOut : pins::kTcIn);
+    auto program = instance.open_pin(outgoing ? pins::kTcOut : pins::kTcIn);
     if (!program) return std::unexpected(program.error());
     Tracer::Visit keep = [&](const bp_event& event) {
         if (is_of(event, view, outgoing)) decision.events.push_back(event);

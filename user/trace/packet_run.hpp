@@ -31,9 +31,4 @@ struct PacketDecision {
 Result<PacketDecision> run_packet(Tracer& tracer, const Interface& interface, const Frame& frame,
                                   bool outgoing);
 
-// The rule that a packet to `local` arriving on ifindex takes, as the programs choose it.
-std::optional<InstalledRule> match_rule(const std::vector<InstalledRule>& rules, Protocol protocol,
-                                        unsigned ifindex, const Address& local,
-                                        std::uint16_t listen_port);
-
 } // namespace bpfport

@@ -83,6 +83,38 @@ TEST_F(CgroupGuard, FollowsAChangedTarget) {
     EXPECT_EQ(bind(kOther, 3000), 0);
 }
 
+// What is refused has changed no guard: nor that of another rule with the same target.
+TEST_F(CgroupGuard, ARefusedChangeMovesNothing) {
+    must({"attach", "lo", "80:3000", "--owner", std::to_string(kOwner)});
+    must({"attach", "lo", "82:4000", "--owner", std::to_string(kOther)});
+    const std::string scope = "cgroup:" + cgroup->name(), owner = std::to_string(kOwner);
+    must({"attach", scope, "81:3001", "--owner", owner});
+    // The second rule's target is one that sockets get without a bind.
+    for (const std::vector<std::string>& change :
+         {std::vector<std::string>{"lo", "80:4000", "84:40000"}, {scope, "81:4000", "84:40000"}}) {
+        std::vector<std::string> words{"attach", "--replace", "--owner", owner};
+        words.insert(words.end(), change.begin(), change.end());
+        const auto refused = bp(words);
+        EXPECT_EQ(refused.status, 1);
+        EXPECT_THAT(refused.err, HasSubstr("--owner: port 40000"));
+        EXPECT_EQ(bind(kOther, 4000), 0) << "its guard is another user's now";
+        EXPECT_EQ(bind(kOwner, 4000), denial);
+    }
+}
+
+// A guard follows to a port only where its owner may hold it.
+TEST_F(CgroupGuard, AGuardThatMovesIsChecked) {
+    REQUIRE_PROGRAM("socat");
+    must({"attach", "lo", "80:3000", "--owner", std::to_string(kOwner)});
+    Process holder({"socat", "-u", "TCP-LISTEN:4000,reuseaddr", "/dev/null"},
+                   {.netns = netns.get(), .uid = kOther});
+    ASSERT_TRUE(wait_for_port(*netns, 4000));
+    auto refused = bp({"attach", "lo", "80:4000", "--replace"});
+    EXPECT_EQ(refused.status, 1);
+    EXPECT_THAT(refused.err, HasSubstr("port 4000 is not user 4242's: socat"));
+    EXPECT_THAT(status(), HasSubstr("80:3000"));
+}
+
 TEST_F(CgroupGuard, AnUnknownOwnerIsExplained) {
     auto refused = bp({"attach", "lo", "80:3000", "--owner", "no-such-user"});
     EXPECT_EQ(refused.status, 2);

@@ -12,7 +12,7 @@
 #include "harness/sweep.hpp"
 #include "net/observe/metrics_lab.hpp"
 #include "state/store.hpp"
-#include "stats/snapshot.hpp"
+#include "stats/view.hpp"
 
 namespace bpfport::test {
 namespace {
@@ -191,9 +191,9 @@ TEST_F(MetricsCount, ConsistentUnderLoad) {
         last = over;
         auto store = Store::open(state_root(), Store::Access::kRead);
         ASSERT_TRUE(store);
-        auto snapshot = net_->server.run([&] { return take_snapshot(*store, Owners::kSkip); });
-        ASSERT_TRUE(snapshot && *snapshot);
-        for (const auto& rule : (*snapshot)->rules) {
+        auto view = net_->server.run([&] { return take_view(*store, Owners::kSkip); });
+        ASSERT_TRUE(view && view->interfaces);
+        for (const auto& rule : view->interfaces->rules) {
             bool is_udp = rule.rule.rule.protocol() == Protocol::kUdp;
             bp_counters& before = is_udp ? last_udp : last_tcp;
             EXPECT_GE(rule.counters.packets_in, before.packets_in);

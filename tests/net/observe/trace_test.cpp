@@ -2,6 +2,7 @@
 // bpfport trace on real traffic, its end however it comes, and packets run through the programs.
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -9,6 +10,7 @@
 
 #include "harness/packet.hpp"
 #include "harness/sweep.hpp"
+#include "kernel/bpf.hpp"
 #include "net/fixture.hpp"
 #include "net/observe/tracing.hpp"
 
@@ -153,6 +155,50 @@ TEST_F(Trace, PacketsThroughTheInstalledPrograms) {
     EXPECT_EQ(now["flows"]["hints"]["used"], 0) << now;
     EXPECT_EQ(now["flows"]["udp_flows"]["used"], 0) << now;
     EXPECT_TRUE(refuses(net.server, "trace --packet nonsense", 1, {"nonsense"}));
+}
+
+// Entries of a map that the server's namespace has pinned.
+std::uint32_t entries_of(const std::string& map) {
+    for (const auto& entry : std::filesystem::directory_iterator(state_root()))
+        if (entry.path().filename().native().starts_with("netns-"))
+            return map_use(*open_pin(entry.path() / map), map)->entries;
+    return 0;
+}
+
+// On lo a packet takes the rules of the interface that has its address, and none of --no-local.
+TEST_F(Trace, ThePacketsRuleIsTheOneTheProgramsChoose) {
+    const ClientServer net;
+    const Service service(net.server, 3000);
+    net.server.sysctl("net/ipv4/ip_forward", "1");
+    net.server.ip("route add 10.9.0.0/24 via 10.1.0.1");
+    net.server.ip("link add other type veth peer name another");
+    ASSERT_TRUE(works(net.server, "attach other 80:3000"));
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000/tcp+udp"));
+    ASSERT_TRUE(works(net.server, "attach any 82:3000 --no-local"));
+    ASSERT_TRUE(works(net.server, "attach eth0 83:3000/tcp+udp --forwarded"));
+    struct Case {
+        const char* interface;
+        const char* packet;
+        const char* rule;
+        const char* says;
+    } cases[] = {
+        {"lo", "tcp 10.1.0.2:40000 > 10.1.0.2:80 S", "80:3000 on eth0", "remembered by this"},
+        {"lo", "udp 10.1.0.2:40000 > 10.1.0.2:80", "80:3000/udp on eth0", "remembered by this"},
+        {"lo", "tcp 10.1.0.2:40000 > 10.1.0.2:82 S", "none", "unchanged"},
+        {"eth0", "tcp 10.1.0.9:40000 > 10.1.0.2:82 S", "82:3000 on any", "remembered by this"},
+        {"eth0", "tcp 10.1.0.9:40000 > 10.9.0.2:83 S", "83:3000 on eth0", "remembered by this"},
+        {"eth0", "udp 10.1.0.9:40000 > 10.9.0.2:83", "83:3000/udp on eth0", "remembered by this"},
+        {"eth0", "udp 10.1.0.9:40000 > 10.1.0.2:80", "80:3000/udp on eth0", "remembered by this"},
+    };
+    for (const auto& one : cases) {
+        SCOPED_TRACE(std::string(one.interface) + " " + one.packet);
+        auto result = bpfport(net.server, {"trace", one.interface, "--packet", one.packet});
+        EXPECT_EQ(result.status, 0) << result.err;
+        EXPECT_THAT(result.out, HasSubstr(std::string("rule      ") + one.rule));
+        EXPECT_THAT(result.out, HasSubstr(one.says));
+    }
+    for (const char* map : {"hints", "udp_flows", "forward_tcp", "forward_udp", "asked_at"})
+        EXPECT_EQ(entries_of(map), 0U) << map << " remembers a packet that nobody sent";
 }
 
 // A classic capture file of the given frames, in either byte order.

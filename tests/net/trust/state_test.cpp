@@ -2,12 +2,16 @@
 // Entries of other versions, namespaces that have ended, and changes that end half done.
 #include <sys/mount.h>
 
+#include <cstring>
 #include <memory>
 #include <string_view>
 #include <thread>
 #include <vector>
 
 #include <bpf/bpf.h>
+#include <linux/bpf.h>
+
+#include "bpfport/meta.h"
 
 #include "net/trust/trust.hpp"
 
@@ -59,6 +63,38 @@ TEST_F(Trust, D15_AnotherVersionsAttachmentIsKept) {
         EXPECT_EQ(answer, "refused");
         EXPECT_TRUE(expect_kernel_empty({net.server, net.client}));
     }
+}
+
+// The same sizes, and another ABI number.
+void set_abi(const fs::path& directory, std::uint32_t abi) {
+    const Fd map(bpf_obj_get((directory / "meta").c_str()));
+    bpf_map_info info{};
+    std::uint32_t size = sizeof(info), key = 0;
+    ASSERT_EQ(bpf_obj_get_info_by_fd(map.get(), &info, &size), 0);
+    std::vector<std::uint8_t> meta(info.value_size);
+    ASSERT_EQ(bpf_map_lookup_elem(map.get(), &key, meta.data()), 0);
+    std::memcpy(meta.data(), &abi, sizeof(abi));
+    ASSERT_EQ(bpf_map_update_elem(map.get(), &key, meta.data(), BPF_ANY), 0);
+}
+
+TEST_F(Trust, D15_TheAbiIsCheckedOfEveryKindOfDirectory) {
+    REQUIRE_ENGINE("sklookup");
+    const ClientServer net;
+    const Service service(net.server, 3000);
+    ASSERT_TRUE(works(net.server, "attach --engine auto eth0 80:3000"));
+    for (const char* prefix : {"netns-", "tc-", "sklookup-"}) {
+        SCOPED_TRACE(prefix);
+        const auto entry = entry_of(prefix);
+        ASSERT_NO_FATAL_FAILURE(set_abi(entry, BP_ABI + 1));
+        EXPECT_TRUE(refuses(net.server, "attach --engine auto eth0 81:3000", 1,
+                            {"another version", entry.filename().native()}));
+        EXPECT_TRUE(refuses(net.server, "detach eth0", 1, {"another version"}));
+        EXPECT_TRUE(fs::exists(entry));
+        EXPECT_EQ(ask(net.client, {"10.1.0.2", 80}, Transport::kTcp), "hello");
+        ASSERT_NO_FATAL_FAILURE(set_abi(entry, BP_ABI));
+    }
+    EXPECT_TRUE(works(net.server, "attach --engine auto eth0 81:3000"));
+    EXPECT_TRUE(works(net.server, "detach eth0"));
 }
 
 TEST_F(Trust, D15_FiltersThatOutlivedTheirPinsAreFound) {

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// The names of pins in the store's directories; the only place where they are spelled.
+#pragma once
+
+namespace bpfport::pins {
+
+// Every directory.
+inline constexpr const char* kMeta = "meta";
+
+// netns-<inode>/: maps and programs that the attachments of a network namespace share.
+inline constexpr const char* kTable = "table";
+inline constexpr const char* kAddresses = "addresses";
+inline constexpr const char* kCounters = "counters";
+inline constexpr const char* kOutcomes = "outcomes";
+inline constexpr const char* kEvents = "events";
+inline constexpr const char* kRecords = "records";
+inline constexpr const char* kHints = "hints";
+inline constexpr const char* kUdpFlows = "udp_flows";
+inline constexpr const char* kForwardTcp = "forward_tcp";
+inline constexpr const char* kForwardUdp = "forward_udp";
+inline constexpr const char* kListeners = "listeners";
+inline constexpr const char* kGroups = "groups";
+inline constexpr const char* kAskedAt = "asked_at";       // bp_asked_at in bpf/lib/flows.h
+inline constexpr const char* kFragments = "fragments";    // bp_fragments in bpf/lib/asked_at.h
+inline constexpr const char* kXdpDevices = "xdp_devices"; // interfaces whose packets XDP sees first
+inline constexpr const char* kTcIn = "tc_in";
+inline constexpr const char* kTcOut = "tc_out";
+inline constexpr const char* kTcInL3 = "tc_in_l3";
+inline constexpr const char* kTcOutL3 = "tc_out_l3";
+
+// tc-<inode>-<ifindex>/
+inline constexpr const char* kLinkIn = "in";
+inline constexpr const char* kLinkOut = "out";
+inline constexpr const char* kLinkXdp = "xdp";
+
+// sklookup-<inode>/; the getsockname hooks' are in kSocknameHooks.
+inline constexpr const char* kLookup = "lookup";
+inline constexpr const char* kListen = "listen";
+inline constexpr const char* kFind = "find";
+inline constexpr const char* kSteered = "steered";
+inline constexpr const char* kLookupLink = "lookup_link";
+inline constexpr const char* kListenLink = "listen_link";
+
+// cgroup-<id>/; the hooks' are in kCgroupHooks.
+inline constexpr const char* kPolicy = "policy";
+inline constexpr const char* kCalls = "calls";     // bp_policy_counters by place
+inline constexpr const char* kBound = "bound";     // in sockets: bp_bound
+inline constexpr const char* kPending = "pending"; // in sockets: from bind to post_bind
+
+// host/: what the programs of all cgroups share.
+inline constexpr const char* kHostEvents = "events";     // ring buffer of bp_event
+inline constexpr const char* kHostWatch = "watch";       // bp_watch
+inline constexpr const char* kAsked = "asked";           // in sockets: bp_asked
+inline constexpr const char* kLocals = "local_prefixes"; // by network namespace
+inline constexpr const char* kTold = "told";             // in sockets: their cgroup's rule answers
+
+// neighbours/ and guard/
+inline constexpr const char* kPorts = "ports"; // bp_ports
+inline constexpr const char* kClaims = "claims";
+inline constexpr const char* kGuards = "guards";
+
+} // namespace bpfport::pins
