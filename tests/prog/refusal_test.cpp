@@ -50,7 +50,7 @@ class Unprivileged {
 TEST(Refusal, AnUnsafeProgram) {
     REQUIRE_ROOT();
     const auto failure = failure_of<refusal_packet_bpf>();
-    EXPECT_EQ(failure.refusal, Refusal::kVerifier);
+    EXPECT_EQ(failure.refusal, LoadRefusal::kVerifier);
     EXPECT_EQ(failure.object, "refusal_packet");
     EXPECT_EQ(failure.part, "program bp_refusal");
     EXPECT_THAT(failure.reason, HasSubstr("outside of the packet"));
@@ -78,7 +78,7 @@ TEST(Refusal, EachThreadHasALogOfItsOwn) {
 TEST(Refusal, AHelperThatTheKernelLacks) {
     REQUIRE_ROOT();
     const auto failure = failure_of<refusal_helper_bpf>();
-    EXPECT_EQ(failure.refusal, Refusal::kFeature) << failure.error().message;
+    EXPECT_EQ(failure.refusal, LoadRefusal::kFeature) << failure.error().message;
     EXPECT_THAT(failure.error().message, HasSubstr("program bp_refusal"));
     EXPECT_THAT(failure.reason, HasSubstr("9999"));
 }
@@ -87,23 +87,23 @@ TEST(Refusal, AKernelFunctionThatTheKernelLacks) {
     REQUIRE_ROOT();
     const auto failure = failure_of<refusal_kfunc_bpf>();
     if (::access("/sys/kernel/btf/vmlinux", R_OK) != 0)
-        EXPECT_EQ(failure.refusal, Refusal::kNoBtf);
+        EXPECT_EQ(failure.refusal, LoadRefusal::kNoBtf);
     else
         EXPECT_THAT(failure.error().message, HasSubstr("bp_no_such_kfunc"));
-    EXPECT_NE(failure.refusal, Refusal::kVerifier) << failure.error().message;
+    EXPECT_NE(failure.refusal, LoadRefusal::kVerifier) << failure.error().message;
 }
 
 TEST(Refusal, AMapTypeThatTheKernelLacks) {
     REQUIRE_ROOT();
     const auto failure = failure_of<refusal_map_type_bpf>();
-    EXPECT_EQ(failure.refusal, Refusal::kFeature) << failure.error().message;
+    EXPECT_EQ(failure.refusal, LoadRefusal::kFeature) << failure.error().message;
     EXPECT_EQ(failure.part, "map bp_map");
 }
 
 TEST(Refusal, MoreMemoryThanThereIs) {
     REQUIRE_ROOT();
     const auto failure = failure_of<refusal_map_size_bpf>();
-    EXPECT_EQ(failure.refusal, Refusal::kMemory) << failure.error().message;
+    EXPECT_EQ(failure.refusal, LoadRefusal::kMemory) << failure.error().message;
     EXPECT_EQ(failure.part, "map bp_map");
     EXPECT_THAT(failure.error().hint, HasSubstr("memory.max"));
 }
@@ -117,7 +117,7 @@ TEST(Refusal, AMissingCapability) {
         failure = failure_of<refusal_packet_bpf>();
         error = failure.error();
     }
-    EXPECT_EQ(failure.refusal, Refusal::kPrivilege) << error.message;
+    EXPECT_EQ(failure.refusal, LoadRefusal::kPrivilege) << error.message;
     EXPECT_THAT(error.hint, HasSubstr("CAP_BPF"));
 }
 

@@ -29,7 +29,7 @@ invalid access to packet, off=100 size=1, R2(id=0,off=100,r=0)
 R2 offset is outside of the packet
 processed 2 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0
 )"));
-    EXPECT_EQ(failure.refusal, Refusal::kVerifier);
+    EXPECT_EQ(failure.refusal, LoadRefusal::kVerifier);
     EXPECT_EQ(failure.detail, "; return data[100]; @ tc.bpf.c:12\n"
                               "1: (71) r0 = *(u8 *)(r2 +100)\n"
                               "invalid access to packet, off=100 size=1, R2(id=0,off=100,r=0)\n"
@@ -46,7 +46,7 @@ TEST(LoadFailure, ALogWithoutEnd) { // a kernel of before 6.4 cuts it
                                       "libbpf: prog 'bp_xdp_in': -- BEGIN PROG LOAD LOG --\n"
                                       "12: (85) call x\nR1 is bad");
     EXPECT_EQ(failure.reason, "R1 is bad");
-    EXPECT_EQ(failure.refusal, Refusal::kVerifier);
+    EXPECT_EQ(failure.refusal, LoadRefusal::kVerifier);
 }
 
 TEST(LoadFailure, TooComplex) {
@@ -54,7 +54,7 @@ TEST(LoadFailure, TooComplex) {
                                       log_of("9: (07) r1 += 1\n"
                                              "BPF program is too large. Processed 1000001 insn\n"
                                              "processed 1000001 insns (limit 1000000)\n"));
-    EXPECT_EQ(failure.refusal, Refusal::kTooComplex);
+    EXPECT_EQ(failure.refusal, LoadRefusal::kTooComplex);
     EXPECT_THAT(failure.error().hint, HasSubstr("another clang"));
 }
 
@@ -62,7 +62,7 @@ TEST(LoadFailure, NoDescriptionOfTypes) {
     const auto failure = explain_load("tc_direct", ESRCH,
                                       "libbpf: Error loading vmlinux BTF: -3\n"
                                       "libbpf: failed to load object 'tc_direct_bpf'\n");
-    EXPECT_EQ(failure.refusal, Refusal::kNoBtf);
+    EXPECT_EQ(failure.refusal, LoadRefusal::kNoBtf);
     EXPECT_THAT(failure.error().hint, HasSubstr("CONFIG_DEBUG_INFO_BTF"));
 }
 
@@ -71,7 +71,7 @@ TEST(LoadFailure, NoProgramType) {
         explain_load("sklookup", EINVAL,
                      "libbpf: prog 'bp_lookup': BPF program load failed: Invalid argument\n"
                      "libbpf: prog 'bp_lookup': failed to load: -22\n");
-    EXPECT_EQ(failure.refusal, Refusal::kFeature);
+    EXPECT_EQ(failure.refusal, LoadRefusal::kFeature);
     EXPECT_THAT(failure.error().message, HasSubstr("program bp_lookup"));
 }
 
@@ -79,7 +79,7 @@ TEST(LoadFailure, NoMemory) {
     const auto failure =
         explain_load("cgroup", ENOMEM,
                      "libbpf: map 'bp_calls': failed to create: Cannot allocate memory(-12)\n");
-    EXPECT_EQ(failure.refusal, Refusal::kMemory);
+    EXPECT_EQ(failure.refusal, LoadRefusal::kMemory);
     EXPECT_EQ(failure.part, "map bp_calls");
 }
 

@@ -19,8 +19,8 @@ namespace {
 Severity severity_of(const LoadFailure& failure, bool last_of_tc) {
     if (last_of_tc) return Severity::kBroken;
     switch (failure.refusal) {
-    case Refusal::kFeature:
-    case Refusal::kNoBtf:
+    case LoadRefusal::kFeature:
+    case LoadRefusal::kNoBtf:
         return Severity::kNote;
     default:
         return Severity::kWarning;

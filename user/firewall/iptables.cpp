@@ -154,13 +154,13 @@ class RuleReader {
 };
 
 std::string hook_of(const std::string& chain) {
-    static const std::map<std::string, std::string> kHooks = {{"PREROUTING", "prerouting"},
-                                                              {"INPUT", "input"},
-                                                              {"FORWARD", "forward"},
-                                                              {"OUTPUT", "output"},
-                                                              {"POSTROUTING", "postrouting"}};
-    auto known = kHooks.find(chain);
-    return known == kHooks.end() ? std::string() : known->second;
+    static const std::map<std::string, std::string> kHookNames = {{"PREROUTING", "prerouting"},
+                                                                  {"INPUT", "input"},
+                                                                  {"FORWARD", "forward"},
+                                                                  {"OUTPUT", "output"},
+                                                                  {"POSTROUTING", "postrouting"}};
+    auto known = kHookNames.find(chain);
+    return known == kHookNames.end() ? std::string() : known->second;
 }
 
 } // namespace

@@ -18,11 +18,6 @@ namespace {
 using Json = nlohmann::json;
 using Name = std::tuple<std::string, std::string, std::string>; // family, table, name
 
-std::string text_of(const Json& json, const char* key) {
-    auto found = json.find(key);
-    return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
 Name name_of(const Json& object, const char* key) {
     return {text_of(object, "family"), text_of(object, "table"), text_of(object, key)};
 }

@@ -14,11 +14,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-std::string text_of(const Json& json, const char* key) {
-    auto found = json.find(key);
-    return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
 std::optional<std::uint16_t> port_number(const Json& value) {
     if (!value.is_number_unsigned() || value.get<std::uint64_t>() > 65535) return std::nullopt;
     return value.get<std::uint16_t>();

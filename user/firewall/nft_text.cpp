@@ -67,4 +67,9 @@ std::string nft_text(const Json& expression) {
     return of_kind(expression.begin().key(), *expression.begin());
 }
 
+std::string text_of(const nlohmann::json& object, const char* key) {
+    auto found = object.find(key);
+    return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
 } // namespace bpfport

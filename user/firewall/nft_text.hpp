@@ -10,4 +10,7 @@ namespace bpfport {
 
 std::string nft_text(const nlohmann::json& expression);
 
+// The string under a key of an object; empty without one.
+std::string text_of(const nlohmann::json& object, const char* key);
+
 } // namespace bpfport

@@ -79,37 +79,37 @@ bool says_feature(std::string_view reason) {
     return std::ranges::any_of(kWords, [&](auto word) { return reason.find(word) != reason.npos; });
 }
 
-Refusal refusal_of(const LoadFailure& failure, std::string_view log) {
-    if (says_feature(failure.reason)) return Refusal::kFeature;
+LoadRefusal refusal_of(const LoadFailure& failure, std::string_view log) {
+    if (says_feature(failure.reason)) return LoadRefusal::kFeature;
     if (failure.reason.find("too large. Processed") != std::string::npos ||
         failure.reason.find("too complex") != std::string::npos)
-        return Refusal::kTooComplex;
-    if (!failure.reason.empty()) return Refusal::kVerifier;
+        return LoadRefusal::kTooComplex;
+    if (!failure.reason.empty()) return LoadRefusal::kVerifier;
     if (log.find("vmlinux BTF") != log.npos || log.find("valid kernel BTF") != log.npos)
-        return Refusal::kNoBtf;
-    if (failure.code == EPERM || failure.code == EACCES) return Refusal::kPrivilege;
+        return LoadRefusal::kNoBtf;
+    if (failure.code == EPERM || failure.code == EACCES) return LoadRefusal::kPrivilege;
     if (failure.code == ENOMEM || failure.code == E2BIG || failure.code == ENOSPC)
-        return Refusal::kMemory;
+        return LoadRefusal::kMemory;
     if (failure.code == EINVAL || failure.code == EOPNOTSUPP || failure.code == ENOENT)
-        return Refusal::kFeature;
-    return Refusal::kOther;
+        return LoadRefusal::kFeature;
+    return LoadRefusal::kOther;
 }
 
-const char* refused_by(Refusal refusal) {
+const char* refused_by(LoadRefusal refusal) {
     switch (refusal) {
-    case Refusal::kVerifier:
+    case LoadRefusal::kVerifier:
         return "the kernel's verifier refuses it";
-    case Refusal::kTooComplex:
+    case LoadRefusal::kTooComplex:
         return "the kernel's verifier gave up";
-    case Refusal::kPrivilege:
+    case LoadRefusal::kPrivilege:
         return "not allowed";
-    case Refusal::kMemory:
+    case LoadRefusal::kMemory:
         return "the kernel has no memory for it";
-    case Refusal::kFeature:
+    case LoadRefusal::kFeature:
         return "this kernel has not what it needs";
-    case Refusal::kNoBtf:
+    case LoadRefusal::kNoBtf:
         return "this kernel does not describe its types";
-    case Refusal::kOther:
+    case LoadRefusal::kOther:
         break;
     }
     return "the kernel refuses it";
@@ -159,25 +159,25 @@ std::string LoadFailure::remedy() const {
     const std::string made =
         fmt::format("compiled by {}, loaded on Linux {}", compiler, kernel_release());
     switch (refusal) {
-    case Refusal::kVerifier:
-    case Refusal::kTooComplex:
+    case LoadRefusal::kVerifier:
+    case LoadRefusal::kTooComplex:
         return made + ": a fault of this build, not of the host or the rule; build it with another "
                       "clang (cmake -DBPF_CLANG=PATH), or report this with `bpfport doctor`";
-    case Refusal::kPrivilege: {
+    case LoadRefusal::kPrivilege: {
         auto missing = capability_hint(kAttachCapabilities);
         return missing.empty()
                    ? "all capabilities are there: kernel lockdown, a security module, a "
                      "seccomp filter or a memory lock limit forbids bpf(2) here"
                    : missing;
     }
-    case Refusal::kMemory:
+    case LoadRefusal::kMemory:
         return "free memory, raise memory.max of this control group, or ask for smaller tables "
                "(--hints, --flows)";
-    case Refusal::kFeature:
+    case LoadRefusal::kFeature:
         return made + ": docs/engines.md says which kernel each engine needs";
-    case Refusal::kNoBtf:
+    case LoadRefusal::kNoBtf:
         return "a kernel with CONFIG_DEBUG_INFO_BTF (/sys/kernel/btf/vmlinux)";
-    case Refusal::kOther:
+    case LoadRefusal::kOther:
         break;
     }
     return made;

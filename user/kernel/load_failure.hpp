@@ -11,7 +11,7 @@
 
 namespace bpfport {
 
-enum class Refusal {
+enum class LoadRefusal {
     kVerifier,   // it can't show that the program is safe
     kTooComplex, // it gave up: the program has too many paths
     kPrivilege,  // a capability is missing, or a policy forbids bpf(2)
@@ -22,7 +22,7 @@ enum class Refusal {
 };
 
 struct LoadFailure {
-    Refusal refusal = Refusal::kOther;
+    LoadRefusal refusal = LoadRefusal::kOther;
     int code = 0;
     std::string object;   // tc_helper
     std::string compiler; // of the object: "Debian Clang 14.0.6"

@@ -21,21 +21,21 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::string_view kPrefix = "bpfport-run-";
+constexpr std::string_view kRunPrefix = "bpfport-run-";
 
 bool is_abandoned(const fs::path& directory) {
     std::string name = directory.filename();
-    if (!name.starts_with(kPrefix)) return false;
+    if (!name.starts_with(kRunPrefix)) return false;
     pid_t pid = 0;
     auto [end, error] =
-        std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), pid);
+        std::from_chars(name.data() + kRunPrefix.size(), name.data() + name.size(), pid);
     if (error != std::errc{} || end != name.data() + name.size() || pid <= 0) return false;
     return kill(pid, 0) != 0 && errno == ESRCH && !is_populated(directory);
 }
 
 } // namespace
 
-std::string run_cgroup_name(pid_t pid) { return fmt::format("{}{}", kPrefix, pid); }
+std::string run_cgroup_name(pid_t pid) { return fmt::format("{}{}", kRunPrefix, pid); }
 
 void remove_abandoned_run_cgroups() {
     auto mount = cgroup_mount();

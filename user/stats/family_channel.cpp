@@ -18,7 +18,7 @@ using nlohmann::json;
 constexpr char kReady = 'r';
 constexpr char kError = 'e';
 constexpr char kCollect = 'c';
-constexpr char kFamilies = 'f';
+constexpr char kFamiliesMessage = 'f';
 constexpr std::size_t kWordsLimit = 4096;          // of the server's words
 constexpr std::size_t kFamiliesLimit = 64UL << 20; // 511 rules take less than one MB
 
@@ -142,7 +142,7 @@ Result<Families> FamilyChannel::ask() {
     if (auto sent = send({kCollect, {}}); !sent) return std::unexpected(sent.error());
     auto answer = receive(kFamiliesLimit);
     if (!answer) return std::unexpected(answer.error());
-    if (!*answer || (*answer)->kind != kFamilies) return failure("the collector is gone");
+    if (!*answer || (*answer)->kind != kFamiliesMessage) return failure("the collector is gone");
     return decode((*answer)->body);
 }
 
@@ -172,7 +172,7 @@ Result<bool> FamilyChannel::wait_for_request() {
 }
 
 Result<void> FamilyChannel::answer(const Families& families) {
-    return send({kFamilies, encode(families)});
+    return send({kFamiliesMessage, encode(families)});
 }
 
 } // namespace bpfport
