@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // `bpfport run`: the program's own exit status, signals and terminal; no privileges; and nothing
-// left behind, whoever is killed.
+// left behind, whichever process is killed.
 #include <signal.h>
 
 #include <filesystem>
@@ -108,7 +108,8 @@ TEST_F(CgroupRun, ExitStatusAndSignalsAreTheCommands) {
     EXPECT_EQ(status({"/etc/passwd"}), 126);
     EXPECT_EQ(run_in({"--user", "nobody", "--grant", "80"}).status, 2);
     EXPECT_EQ(run_in({"--user", "nobody", "--", "true"}).status, 2);
-    EXPECT_EQ(run_in({"--grant", "80", "--", "true"}).status, 2) << "root, and no sudo: as whom?";
+    EXPECT_EQ(run_in({"--grant", "80", "--", "true"}).status, 2)
+        << "root without sudo, and no user is given";
 
     Process sleeper(words({"--user", "nobody", "--grant", "80", "--", "sleep", "1000"}), options());
     for (int i = 0; i < 500 && run_cgroups().empty(); i++) std::this_thread::sleep_for(20ms);

@@ -44,6 +44,7 @@ class Transfer {
                 failed_ = true;
             }
             ++rounds_;
+            std::this_thread::sleep_for(std::chrono::milliseconds(1)); // leaves the CPU to others
         }
     }
 
