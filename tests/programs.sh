@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Real servers behind each engine, each on the unprivileged port that its own manual's settings give it:
 #
-#   tests/programs.sh [--engines "redirect auto tc xdp sklookup"] [PROGRAM...]     all of tests/programs/ when unsaid
+#   tests/programs.sh [--engines "redirect auto tc xdp sklookup"] [PROGRAM...]     default: all of tests/programs/
 #
 # Prints docs/programs.md's table: for each program and engine, whether clients elsewhere and on the host itself get the
 # right answer on the listen port, over IPv4 and IPv6. "not: out4": clients elsewhere ("own": on the host) over IPv4 did not.
@@ -25,6 +25,7 @@ bpfport=${BPFPORT:-$PWD/build/release/user/bpfport}
 engines=(redirect auto tc xdp sklookup)
 v4=192.0.2.1 v6=2001:db8::1
 
+# shellcheck disable=SC2154 # $rule, $packages, $expected: of the program's description
 if [[ ${1:-} == --inside ]]; then # in the mount namespace of one program
     name=$2
     read -ra engines <<<"$4"
