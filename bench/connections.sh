@@ -2,7 +2,7 @@
 # Connections a second to nginx, one request each: straight to port 3000, and to port 80 with each engine, with and without
 # the hook on getsockname(2). Interleaved rounds, medians; only their ratios mean something on a machine with other loads.
 #
-#   bench/connections.sh [ROUNDS]     9 when unsaid; needs root, nginx and ab (Debian: nginx-light apache2-utils)
+#   bench/connections.sh [ROUNDS]     default 9; needs root, nginx and ab (Debian: nginx-light apache2-utils)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bpfport=${BPFPORT:-$PWD/build/release/user/bpfport} rounds=${1:-9}

@@ -4,7 +4,7 @@
 // take instead (nft redirect, with its conntrack). Rounds alternate, so that a busy moment of the
 // machine meets all; the median counts.
 //
-//     receive_bench [FRAMES [ROUNDS]]        as root; 1000000 and 5 when unsaid
+//     receive_bench [FRAMES [ROUNDS]]        as root; default: 1000000 and 5
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

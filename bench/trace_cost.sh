@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the tracing code costs while nobody watches: the tc object with and without it, medians of 41 times 100,000 test
+# What the tracing code costs while no trace runs: the tc object with and without it, medians of 41 times 100,000 test
 # runs, three times in turn. Needs root; loads programs, attaches nothing.
 set -euo pipefail
 root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")

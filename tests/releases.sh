@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # README's first command in a fresh root of each Debian release, then the unit and prog tests:
 #
-#   tests/releases.sh [--demo] [RELEASE...]     bookworm and trixie when unsaid; --demo: without the tests
+#   tests/releases.sh [--demo] [RELEASE...]     default: bookworm and trixie; --demo: without the tests
 #
 # debootstrap makes the root; the archive is the one this machine's apt uses. Everything happens in mount, process, IPC
 # and host name namespaces of its own, on a tmpfs and with a bpffs of their own: whatever ends this script, they vanish

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# clang-tidy over user/ with the checks of .clang-tidy: tests/tidy.sh [FILE...]; every source file when unsaid. Exit
+# clang-tidy over user/ with the checks of .clang-tidy: tests/tidy.sh [FILE...]; default: every source file. Exit
 # status 1 if it finds anything, 77 without clang-tidy-19. Each finding is printed once, whichever files include it.
 # Passed over: std::stable_sort of libstdc++ 12, which is deprecated to clang's eyes, and headers that bpftool writes.
 set -euo pipefail

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Ends run.sh by each signal and at several moments, and looks for what it leaves: no process, no temporary file. QEMU is a
-# script here that hears nothing but SIGKILL, so no kernel is needed and it takes a minute.
+# script here that ignores all but SIGKILL, so no kernel is needed and it takes a minute.
 set -euo pipefail
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 own=$(mktemp -d "${TMPDIR:-/tmp}/vmtests-killed.XXXXXX")
@@ -30,7 +30,7 @@ left() {
 attempt() {
     local process tries remains
     rm -f "$own/booted"
-    # A shell that was started in the background is deaf to SIGINT, one under nohup to SIGHUP.
+    # A shell that was started in the background ignores SIGINT, one under nohup SIGHUP.
     TMPDIR=$own/tmp PATH=$own/bin:$PATH env --default-signal=TERM,INT,HUP "$here/run.sh" --kernel "$own/kernel" \
         --build "$own/build" --accel tcg --command true >"$own/said" 2>&1 &
     process=$!
@@ -46,7 +46,7 @@ attempt() {
         echo "$2, SIG$1: run.sh had ended: $(cat "$own/said")"
         failed=1
     fi
-    # Again where it came before run.sh could hear it: what counts is that it ends, and what is left then.
+    # Again where it came before run.sh could receive it: what counts is that it ends, and what is left then.
     for ((tries = 0; tries < 300; tries++)); do
         kill -0 "$process" 2>/dev/null || break
         sleep 0.1

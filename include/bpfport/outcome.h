@@ -20,11 +20,11 @@
       "left alone: a socket on the listen port itself owns the flow")                              \
     X(DRAINING, "draining", "left alone: new flow while the rule drains")                          \
     X(ABSENT_PASSED, "absent_passed",                                                              \
-      "left alone: nobody listens on the target (--on-absent pass)")                               \
+      "left alone: no program listens on the target (--on-absent pass)")                           \
     X(ABSENT_DROPPED, "absent_dropped",                                                            \
-      "dropped: nobody listens on the target (--on-absent drop)")                                  \
+      "dropped: no program listens on the target (--on-absent drop)")                              \
     X(ABSENT_RESET, "absent_reset",                                                                \
-      "refused: nobody listens on the target, and no packet went there (sklookup)")                \
+      "refused: no program listens on the target, and no packet went there (sklookup)")            \
     X(OLDER_DIRECT, "older_direct", "refused: an older direct connection holds the same tuple")    \
     X(OLDER_REDIRECTED, "older_redirected",                                                        \
       "refused: an older redirected connection holds the same tuple")                              \

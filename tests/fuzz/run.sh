@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the fuzz targets (preset fuzz, clang-19) and runs each of them, two at a time:
 #
-#   tests/fuzz/run.sh [SECONDS [TARGET...]]     60 seconds each when unsaid; all targets
+#   tests/fuzz/run.sh [SECONDS [TARGET...]]     default: 60 seconds each, all targets
 #
 # Begins with the inputs of corpus/TARGET and with what earlier runs found. What is new goes to build/fuzz/new, an input
 # that breaks something to build/fuzz/findings; nothing is written to the source tree. Exit status: 0, all went well;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // Interfaces of test namespaces. They go with their namespaces; nothing here needs cleaning up.
-// Every call throws std::runtime_error with the words of whoever refused.
+// Every call throws std::runtime_error with the message of the program that refused.
 #pragma once
 
 #include <cstdint>

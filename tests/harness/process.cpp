@@ -116,7 +116,7 @@ Process::Process(const std::vector<std::string>& argv, const ProcessOptions& opt
     pid_ = ::fork();
     if (pid_ < 0) throw std::runtime_error("fork: " + error_text(errno));
     if (pid_ == 0) become(launch);
-    ::setpgid(pid_, pid_); // both sides do it: whoever comes first
+    ::setpgid(pid_, pid_); // both sides do it, whichever comes first
 }
 
 Process::Process(Process&& other) noexcept

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // Servers of tests: one thread in a namespace that echoes what it is sent (or answers with a given
-// number of bytes or text), and remembers whom it saw and under which address and port of its own.
+// number of bytes or text), and remembers each client, and the own address and port that it came to.
 #pragma once
 
 #include <atomic>

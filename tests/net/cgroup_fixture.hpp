@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// What the tests of the cgroup engine share: a namespace and a cgroup. At the end nothing of ours
+// What the tests of the cgroup engine share: a namespace and a cgroup. At the end no program of bpfport
 // may be left of the cgroup's removal, and the store goes with the test however it ends, since it
 // holds programs on the root cgroup.
 #pragma once

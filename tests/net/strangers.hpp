@@ -30,7 +30,7 @@ class Strangers {
     ~Strangers();
 
     void send(std::uint32_t count); // frames, going on from the last stranger; throws
-    // Whom the nth frame (without `acknowledges`) was from.
+    // The source of the nth frame (without `acknowledges`).
     [[nodiscard]] Endpoint stranger(std::uint32_t n) const;
 
   private:

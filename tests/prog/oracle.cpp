@@ -82,7 +82,7 @@ Answer Oracle::out(const Bytes& frame, Offload offload) {
     return {std::move(after), "translated back"};
 }
 
-// A query of this host's: the answer is for whoever sent it, unless the peer is a client.
+// A query of this host's: the answer is for the program that sent it, unless the peer is a client.
 void Oracle::note_own(const Reading& ip, unsigned sport, unsigned dport) {
     const OracleRule* rule = rule_for(true, ip.src, sport);
     if (!rule) return;

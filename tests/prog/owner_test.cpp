@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// Sockets that exist when a packet comes: who listens, who holds its tuple. The older connection
+// Sockets that exist when a packet comes: which one listens, which holds its tuple. The older connection
 // always wins, and the newer is refused with a reset that its stack accepts.
 #include "harness/capture.hpp"
 #include "prog/decisions.hpp"
@@ -200,7 +200,7 @@ TEST_P(Refusals, ExclusiveTargets) {
         lab().forget();
         EXPECT_EQ(lab().in(opening(Ends::in(ipv6, true, kTarget))).action, kDrop);
         EXPECT_EQ(lab().outcomes(), "exclusive 1");
-        // Open connections go on; and whoever this host wrote to first may answer.
+        // Open connections go on; and a peer that this host wrote to first may answer.
         EXPECT_EQ(port_in(segment(Ends::in(ipv6, false, kTarget))), kTarget);
         static_cast<void>(lab().out(segment(Ends::out(ipv6, true))));
         EXPECT_EQ(port_in(opening(Ends::in(ipv6, true, kTarget))), kTarget);

@@ -102,8 +102,9 @@ TEST(CgroupPortList, HidesFromLocalClientsOnly) {
 
 TEST(CgroupDoctor, SaysWhatIsNotServed) {
     auto snapshot = make_snapshot(make_rule("80:3000"));
-    EXPECT_THAT(findings_of(snapshot), Contains("broken 80:3000 on unit:web: nobody listens on tcp "
-                                                "port 3000: clients are refused"));
+    EXPECT_THAT(findings_of(snapshot),
+                Contains("broken 80:3000 on unit:web: no program listens on tcp "
+                         "port 3000: clients are refused"));
     Listener server;
     server.socket.local_port = 3000;
     server.process = "web (pid 2, user www)";

@@ -59,7 +59,7 @@ COMMIT
     EXPECT_TRUE(found(82, "").empty()) << "what leaves this host";
     ASSERT_EQ(found(83, "").size(), 1U);
     EXPECT_TRUE(found(83, "")[0].certain);
-    EXPECT_TRUE(found(83, "eth0").empty()) << "who comes by eth0 meets no output chain";
+    EXPECT_TRUE(found(83, "eth0").empty()) << "packets from eth0 pass no output chain";
     ASSERT_EQ(found(84, "eth0").size(), 1U);
     EXPECT_TRUE(found(84, "eth0")[0].certain) << "one of the addresses is enough";
     EXPECT_EQ(nats(firewall, {Protocol::kTcp, 80, "eth0", false}).size(), 1U)

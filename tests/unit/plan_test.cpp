@@ -184,7 +184,7 @@ TEST(PlanAttach, Warnings) {
     const auto absent = plan_attach(attach("eth0", {"80:3000"}), {}, host());
     ASSERT_TRUE(absent);
     ASSERT_THAT(absent->warnings, SizeIs(1));
-    EXPECT_THAT(absent->warnings[0].message, HasSubstr("nobody listens on tcp port 3000"));
+    EXPECT_THAT(absent->warnings[0].message, HasSubstr("no program listens on tcp port 3000"));
 
     const auto ephemeral = plan_attach(attach("eth0", {"80:40000"}), {},
                                        host({listener(Protocol::kTcp, "::", 40000)}));

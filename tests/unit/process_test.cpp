@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// Who holds a socket, and the texts of /proc it is read from.
+// The process that holds a socket, and the texts of /proc it is read from.
 #include "kernel/process.hpp"
 
 #include <sys/socket.h>

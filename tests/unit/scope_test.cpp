@@ -91,7 +91,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"pid:-1", "not a process id", ""}, Bad{"pid:012", "not a process id", ""},
         Bad{"pid:12x", "not a process id", ""}, Bad{"pid:4194305", "not a process id", "4194304"}));
 
-// systemd's limit is on the whole name, with the suffix that was left unsaid.
+// systemd's limit is on the whole name, with the suffix that was left out.
 TEST(Scope, LengthOfAUnit) {
     EXPECT_TRUE(parse_scope("unit:" + std::string(247, 'u')));
     EXPECT_FALSE(parse_scope("unit:" + std::string(248, 'u')));

@@ -118,7 +118,7 @@ TEST_F(StoreTest, WhatAKilledCommandLeftIsSwept) {
     EXPECT_THAT(listing(), testing::IsEmpty());
 }
 
-// A child holds the store open for change for a while; who comes then waits for it.
+// A child holds the store open for change for a while; the next command waits for it.
 TEST_F(StoreTest, OneCommandAtATime) {
     int ready[2];
     ASSERT_EQ(::pipe(ready), 0);

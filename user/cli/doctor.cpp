@@ -136,13 +136,14 @@ Result<void> doctor(const Session& session, const DoctorOptions& options) {
 
 Command add_doctor(CommandLine& app) {
     auto options = std::make_shared<DoctorOptions>();
-    auto* command = app.add_subcommand("doctor", "What keeps clients from being served, and why");
+    auto* command =
+        app.add_subcommand("doctor", "Look for problems that keep clients from being served");
     command->footer("Changes nothing. Exit status: 0 when nothing breaks service, 1 when something "
                     "does.");
     command->add_flag("--probe", options->probe,
                       "Send a packet through each rule and say what came back, by which path");
-    command->add_flag("--json", options->json, "For machines");
-    command->add_flag("--quiet", options->quiet, "Leave out what is fine");
+    command->add_flag("--json", options->json, "Print JSON");
+    command->add_flag("--quiet", options->quiet, "Leave out findings that are ok");
     return {command, [options](const Session& session) { return doctor(session, *options); }};
 }
 

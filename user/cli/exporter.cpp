@@ -39,14 +39,14 @@ struct ExporterOptions {
     std::string user = "nobody";
 };
 
-// Each connection has a thread as long as it is open: whoever asks for nothing is sent away in time.
+// Each connection has a thread as long as it is open: one without a request is closed in time.
 const std::vector<std::string> kServing = {"num_threads", "32", "request_timeout_ms", "5000"};
 
 constexpr cap_value_t kCollectorKeeps[] = {CAP_BPF};
 constexpr cap_value_t kNeededToDrop[] = {CAP_BPF, CAP_SETPCAP, CAP_SETUID, CAP_SETGID};
 
 // What the HTTP library asks for each scrape. The port is open before the collector knows that we are
-// ready, and that has to be the first thing it hears: early scrapes wait.
+// ready, and that has to be the first thing it receives: early scrapes wait.
 class Relay : public prometheus::Collectable {
   public:
     explicit Relay(FamilyChannel& channel) : channel_(channel) {}
@@ -144,7 +144,7 @@ Result<void> exporter(const Session& session, const ExporterOptions& options) {
     if (auto able = require_capabilities(kNeededToDrop); !able) return able;
     if (!address->is_loopback())
         print_warnings(session,
-                       {{fmt::format("whoever reaches {} can read the metrics: there is no "
+                       {{fmt::format("any client that reaches {} can read the metrics: there is no "
                                      "password and no TLS",
                                      address->text()),
                          {}}});
@@ -177,7 +177,7 @@ Command add_exporter(CommandLine& app) {
     command->add_option("--listen", options->listen, "Where (port 0: any; ports from 1024 on)")
         ->type_name("ADDR:PORT")
         ->capture_default_str();
-    command->add_option("--user", options->user, "Whom the serving process becomes")
+    command->add_option("--user", options->user, "User that the server process runs as")
         ->type_name("NAME")
         ->capture_default_str();
     return {command, [options](const Session& session) { return exporter(session, *options); }};

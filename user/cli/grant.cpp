@@ -108,8 +108,9 @@ Command add_grant(CommandLine& app) {
 
 Command add_revoke(CommandLine& app) {
     auto words = std::make_shared<std::vector<std::string>>();
-    auto* command = app.add_subcommand("revoke", "Take grants back");
-    command->footer("Without ports, all of the scope's. Sockets that are bound already stay so.");
+    auto* command = app.add_subcommand("revoke", "Revoke grants");
+    command->footer(
+        "Without ports, all of the scope's. Sockets that are bound already stay bound.");
     command->add_option("WORDS", *words, "Scopes and ports")
         ->type_name("SCOPE... [PORT[-PORT][/udp]...]");
     return {command, [words](const Session& session) { return revoke(session, *words); }};

@@ -2,7 +2,7 @@
 // PrintableStream: where all text of a command goes through on its way out. Each line is made
 // printable (base/text.hpp), so that no name, whatever message it is in, reaches the terminal as it is.
 // It is written when a stream is flushed or at the end, in the order in which it came: a command
-// that holds the store's lock must not wait for whoever reads what it says.
+// that holds the store's lock must not wait for the reader of its output.
 #pragma once
 
 #include <ostream>

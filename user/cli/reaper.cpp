@@ -31,7 +31,7 @@ std::string read_to_end(int fd) {
     }
 }
 
-// The kernel wakes whoever polls cgroup.events when `populated` changes. The time limit is for the
+// The kernel wakes a poll of cgroup.events when `populated` changes. The time limit is for the
 // case that it changed just before.
 void wait_until_empty(const fs::path& cgroup) {
     constexpr int kLookAnyway = 30'000;

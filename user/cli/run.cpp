@@ -144,9 +144,10 @@ Command add_run(CommandLine& app) {
     command->footer("In a fresh cgroup, as USER, without privileges; policy and cgroup go when its "
                     "last process ends. Examples:\n  bpfport run --grant 80 -- node server.js\n"
                     "  bpfport run --user www-data 80:3000 -- ./server --port 80");
-    command->add_option("--user", options->user, "Default: who called sudo")->type_name("USER");
+    command->add_option("--user", options->user, "Default: the user that called sudo")
+        ->type_name("USER");
     command->add_flag("--keep-setuid", options->keep_setuid,
-                      "Let it gain privileges through set-user-id files, as sudo does");
+                      "Let the command gain privileges by set-user-id files, such as sudo");
     command->add_option("--grant", options->grants, "Let it bind this port")
         ->type_name("PORT[-PORT][/udp]")
         ->allow_extra_args(false);

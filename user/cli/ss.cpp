@@ -117,7 +117,7 @@ Result<void> ss(const Session& session, const SsOptions& options) {
         for (const auto& entry : list) json.push_back(to_json(entry));
         fmt::print(session.out, "{}\n", json_text(json, 2));
     } else if (list.empty()) {
-        fmt::print(session.out, "nobody listens and nothing is redirected here\n");
+        fmt::print(session.out, "no program listens and nothing is redirected here\n");
     } else {
         print_table(session.out, list);
     }
@@ -131,8 +131,8 @@ Command add_ss(CommandLine& app) {
     auto* command = app.add_subcommand("ss", "Listeners and redirected ports in one list");
     command->footer("Shows what ss and netstat can't: which ports are redirected where, and which\n"
                     "listener a rule hides. Of this network namespace, or of --netns.");
-    command->add_flag("--redirected", options->redirected, "Only what rules have to do with");
-    command->add_flag("--json", options->json, "For machines");
+    command->add_flag("--redirected", options->redirected, "Only ports of rules");
+    command->add_flag("--json", options->json, "Print JSON");
     return {command, [options](const Session& session) { return ss(session, *options); }};
 }
 

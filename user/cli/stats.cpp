@@ -133,9 +133,9 @@ Result<void> stats(const Session& session, const StatsOptions& options) {
 Command add_stats(CommandLine& app) {
     auto options = std::make_shared<StatsOptions>();
     auto* command = app.add_subcommand("stats", "Counters of each rule, and rates with --watch");
-    command->add_flag("--json", options->json, "For machines: one object a line");
-    auto* watch = command->add_flag("--watch", options->watch, "Again and again, with rates");
-    command->add_option("--interval", options->interval, "With --watch: how often")
+    command->add_flag("--json", options->json, "Print JSON, one object a line");
+    auto* watch = command->add_flag("--watch", options->watch, "Repeat, with rates");
+    command->add_option("--interval", options->interval, "With --watch: the interval")
         ->type_name("SECONDS")
         ->between(0.1, 86400.0)
         ->needs(watch)

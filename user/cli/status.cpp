@@ -40,7 +40,7 @@ std::string target_text(const RuleStatus& rule) {
         if (text.find(name) == std::string::npos) text += (text.empty() ? "" : ", ") + name;
     }
     if (!text.empty()) return text;
-    return rule.rule.has(BP_RULE_FORWARDED) ? "-" : "nobody listens";
+    return rule.rule.has(BP_RULE_FORWARDED) ? "-" : "no listener";
 }
 
 // "127.0.0.53,127.0.0.54"
@@ -272,9 +272,10 @@ Result<void> status(const Session& session, const StatusOptions& options) {
 
 Command add_status(CommandLine& app) {
     auto options = std::make_shared<StatusOptions>();
-    auto* command = app.add_subcommand("status", "What is redirected, asked of the kernel");
-    command->add_option("SCOPE", options->words, "Only these");
-    command->add_flag("--json", options->json, "For machines");
+    auto* command =
+        app.add_subcommand("status", "Show rules, grants and counters as the kernel has them");
+    command->add_option("SCOPE", options->words, "Only these scopes");
+    command->add_flag("--json", options->json, "Print JSON");
     return {command, [options](const Session& session) { return status(session, *options); }};
 }
 

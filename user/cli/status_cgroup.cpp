@@ -41,7 +41,7 @@ std::string target_text(const CgroupRuleStatus& rule) {
         std::string name = listener.process.empty() ? "unknown process" : listener.process;
         if (text.find(name) == text.npos) text += (text.empty() ? "" : ", ") + name;
     }
-    return text.empty() ? "nobody listens" : text;
+    return text.empty() ? "no listener" : text;
 }
 
 std::string sent(std::uint64_t connects, std::uint64_t datagrams) {

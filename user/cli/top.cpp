@@ -128,7 +128,7 @@ Command add_top(CommandLine& app) {
     auto interval = std::make_shared<double>(1);
     auto* command = app.add_subcommand("top", "Live rates of each rule");
     command->footer("Keys: < > choose the column to sort by, r reverses, arrows scroll, q leaves.");
-    command->add_option("--interval", *interval, "How often")
+    command->add_option("--interval", *interval, "Refresh interval")
         ->type_name("SECONDS")
         ->between(0.1, 3600.0)
         ->capture_default_str();

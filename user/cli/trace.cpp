@@ -124,7 +124,7 @@ Result<void> trace(const Session& session, const TraceOptions& options) {
         if (auto polled = tracer->poll(std::chrono::milliseconds(500), show); !polled)
             return polled;
         session.out.flush();
-        if (!session.out) break; // nobody reads any more
+        if (!session.out) break; // the reader has gone
         if (auto now = tracer->lost(); now != lost) {
             fmt::print(session.err, "{} events lost: they came too fast\n", now - lost);
             lost = now;
@@ -142,10 +142,11 @@ Result<void> trace(const Session& session, const TraceOptions& options) {
 
 Command add_trace(CommandLine& app) {
     auto options = std::make_shared<TraceOptions>();
-    auto* command = app.add_subcommand("trace", "What happens now, one line an event");
+    auto* command =
+        app.add_subcommand("trace", "Print decisions as they are made, one line for each event");
     command->footer("New connections and flows, and every packet that is left alone, refused or\n"
                     "dropped, with the reason. Packets of connections on record make no event.\n"
-                    "Of cgroups: who bound which port, was denied it, or was sent elsewhere.\n"
+                    "For cgroups: binds and connects that were changed, granted or denied.\n"
                     "Example: bpfport trace eth0 --packet 'tcp 192.0.2.2:40000 > 192.0.2.1:80 S'");
     command->add_option("SCOPE", options->words, "Only these interfaces or cgroups");
     command->add_option("--outcome", options->labels,

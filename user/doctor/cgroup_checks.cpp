@@ -20,7 +20,7 @@ void check_rule(const CgroupStatus& cgroup, const CgroupRuleStatus& rule, const 
     };
     if (rule.listeners.empty())
         add(Severity::kBroken,
-            fmt::format("nobody listens on {} port {}: clients are refused",
+            fmt::format("no program listens on {} port {}: clients are refused",
                         to_string(ports.protocol()), ports.target().to_string()),
             "start the program in the cgroup; one that ran before the attach is started again");
     else

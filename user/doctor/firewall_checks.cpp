@@ -11,7 +11,7 @@ namespace bpfport {
 namespace {
 
 // tc and xdp change the port before any firewall looks; sklookup leaves the packet as it is, unless
-// tc stands in for it.
+// tc serves it instead.
 bool firewall_sees_target(const RuleStatus& rule) {
     return as_served(rule).engine != BP_ENGINE_SKLOOKUP;
 }

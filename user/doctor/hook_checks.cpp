@@ -104,7 +104,7 @@ void check_device(const Attachment& attachment, Findings& findings) {
     findings.push_back({Severity::kOk, fmt::format("interface {}", name), text, {}});
     if (lro)
         findings.push_back({Severity::kNote, fmt::format("interface {}", name),
-                            "LRO is on: it joins packets before anybody can see them, and keeps "
+                            "LRO is on: it merges packets before any program sees them, and keeps "
                             "native XDP from being attached",
                             fmt::format("ethtool -K {} lro off", name)});
 }

@@ -116,7 +116,7 @@ struct Evidence {
     bool half_open = false;
 };
 
-// The half-open connection is looked for at once and again and again: without a next hop for its
+// The half-open connection is looked for at once and then repeatedly: without a next hop for its
 // answer it is gone as soon as the kernel has given up on finding one, which an earlier probe may
 // have begun to do.
 Evidence watch(const Tap& tap, const PacketSpec& asked, std::uint16_t target) {

@@ -46,7 +46,7 @@ void check_listeners(const RuleStatus& rule, const NetworkFacts& facts, Findings
                               : rule.rule.on_absent == BP_ABSENT_PASS ? "packets are left alone"
                                                                       : "clients are refused";
         add(findings, Severity::kBroken, rule,
-            fmt::format("nobody listens on {}: {}", target_text(rule), outcome),
+            fmt::format("no program listens on {}: {}", target_text(rule), outcome),
             fmt::format("start the program that serves {}", target_text(rule)));
         return;
     }
@@ -69,12 +69,12 @@ void check_listeners(const RuleStatus& rule, const NetworkFacts& facts, Findings
     add(findings, Severity::kOk, rule, first.to_string());
     if (for_v4 && !v4)
         add(findings, Severity::kWarning, rule,
-            fmt::format("IPv4 clients are refused: nobody listens on {} for IPv4",
+            fmt::format("IPv4 clients are refused: no program listens on {} for IPv4",
                         target_text(rule)),
             "let the program listen on 0.0.0.0 too");
     if (for_v6 && !v6)
         add(findings, rule.rule.rule.local() ? Severity::kBroken : Severity::kNote, rule,
-            fmt::format("IPv6 clients are refused: nobody listens on {} for IPv6",
+            fmt::format("IPv6 clients are refused: no program listens on {} for IPv6",
                         target_text(rule)),
             "let the program listen on [::] too");
 }
@@ -160,7 +160,7 @@ void check_place(const RuleStatus& rule, const NetworkFacts& facts, Findings& fi
         add(findings, Severity::kBroken, rule, seen.error().message, seen.error().hint);
 }
 
-// Several users' sockets on one target: who clients reach is a matter of address family, address and
+// Several users' sockets on one target: which of them clients reach depends on address family, address and
 // chance.
 void check_users(const RuleStatus& rule, Findings& findings) {
     std::map<uid_t, const Listener*> users;

@@ -39,7 +39,7 @@ Result<void> link_hooks(const fs::path& directory, const CgroupRef& cgroup,
         if (!hook.needed_by(content) || linked(hook)) continue;
         auto program = open_pin(directory / hook.program);
         if (!program) return std::unexpected(program.error());
-        unlink((directory / hook.link()).c_str()); // one that somebody has detached
+        unlink((directory / hook.link()).c_str()); // one that was detached
         BP_TRY(link_cgroup(*program, *fd, hook.type, directory / hook.link()), cgroup.path);
     }
     return {};
@@ -187,7 +187,7 @@ Result<void> CgroupEngine::apply(PolicyContent content) {
 }
 
 Result<void> reconcile_cgroups(Store& store) {
-    if (!unreadable(store).empty()) return {}; // what nobody seems to need may be theirs
+    if (!unreadable(store).empty()) return {}; // what seems unused may be theirs
     if (auto done = reconcile_neighbours(store); !done) return context("neighbours", done.error());
     if (auto done = reconcile_guards(store); !done) return context("guard", done.error());
     return remove_unused_host(store);

@@ -28,7 +28,7 @@ class CgroupEngine {
     [[nodiscard]] const CgroupRef& cgroup() const { return cgroup_; }
     [[nodiscard]] const PolicyContent& content() const { return content_; }
 
-    // Exactly this is in force afterwards. With none, nothing of ours remains on this cgroup.
+    // Exactly this is in force afterwards. With none, no program of bpfport remains on this cgroup.
     Result<void> apply(PolicyContent content);
 
   private:
@@ -49,7 +49,7 @@ class CgroupEngine {
     PolicyContent content_;
 };
 
-// After changes: claims, the guard, and what nobody needs any more. Also the way to finish what a
+// After changes: claims, the guard, and what no rule needs any more. Also the way to finish what a
 // killed command has begun.
 Result<void> reconcile_cgroups(Store& store);
 

@@ -161,7 +161,7 @@ Result<Entries> requested_guards(const GuardRequest& request, const GuardedRules
     return wanted;
 }
 
-// On error the entries are as before. `check` comes last: it sees who has bound a port in between.
+// On error the entries are as before. `check` comes last: it sees a port that was bound in between.
 Result<void> write_all(GuardMaps& maps, const Entries& entries, auto check) {
     std::vector<std::pair<bp_guard_key, std::optional<bp_guard>>> before;
     Result<void> done;
@@ -181,7 +181,7 @@ Result<void> write_all(GuardMaps& maps, const Entries& entries, auto check) {
     return done;
 }
 
-// Whoever a guard is for must be able to hold the port that it moves to, as if asked for anew.
+// The owner of a guard must be able to hold the port that it moves to, as for a new guard.
 Result<void> check_moved(const Store& store, const GuardRequest& request, const GuardedRules& rules,
                          const HostFacts& facts) {
     if (request.owner || !store.has(kGuardDirectory)) return {}; // checked as requested

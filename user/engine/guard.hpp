@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // The guard: ports that only their owner may bind, so that nobody receives the traffic of a service
-// that is down (--owner), and listen ports that nobody may bind (--reserve).
+// that is down (--owner), and listen ports that no process may bind (--reserve).
 //
 // A guard is for the rule that it was asked for with: put in place before the rule, and taken away
 // when no rule of its network namespace, of whatever engine, has the port any more.

@@ -82,8 +82,8 @@ Result<void> check_reach(PortRange ports, std::string_view option, const HostFac
     if (open.empty()) return {};
     auto all = facts.reserved;
     all.insert(all.end(), open.begin(), open.end());
-    return failure(fmt::format("{}: port {} is within {}, where the kernel gives ports to whoever "
-                               "connects, or listens, without a bind",
+    return failure(fmt::format("{}: port {} is within {}, where the kernel gives ports to sockets "
+                               "that connect, or listen, without a bind",
                                option, to_string(open), facts.ephemeral.to_string()),
                    fmt::format("sysctl -w net.ipv4.ip_local_reserved_ports={}",
                                to_string(merged(std::move(all)))));

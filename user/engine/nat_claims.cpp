@@ -70,7 +70,7 @@ std::string NatClaim::to_string() const {
             "clients of port {} go where NAT sends them, and never come to this rule "
             "({})",
             port, nat.text);
-    return fmt::format("NAT gives port {} away, but this rule comes first ({})", port, nat.text);
+    return fmt::format("NAT redirects port {}, but this rule comes first ({})", port, nat.text);
 }
 
 std::string TargetClaim::to_string() const {
@@ -126,7 +126,7 @@ Result<void> check_nat(const std::vector<InstalledRule>& added, const NetworkVie
         for (const auto& claim : nat_claims(rule, view))
             if (claim.nat.certain)
                 return failure(
-                    fmt::format("port {} is given away by NAT: {}", claim.port, claim.nat.text),
+                    fmt::format("port {} is redirected by NAT: {}", claim.port, claim.nat.text),
                     claim.first ? "take that rule out first, or what publishes the port; with "
                                   "--force this rule is attached, and NAT still comes first"
                                 : "take that rule out first, or what publishes the port; with "

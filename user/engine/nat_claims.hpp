@@ -39,9 +39,9 @@ std::vector<TargetClaim> target_claims(const InstalledRule& rule,
 std::vector<Address> asked_addresses(const InstalledRule& rule, unsigned ifindex, bool ipv6,
                                      const NetworkView& view);
 
-// Refused: rules whose port NAT gives away. Claims that depend on the client are none.
+// Refused: rules whose port NAT redirects. Claims that depend on the client are none.
 Result<void> check_nat(const std::vector<InstalledRule>& added, const NetworkView& view);
-// Refused: rules whose target NAT gives away, unless they forward.
+// Refused: rules whose target NAT redirects, unless they forward.
 Result<void> check_target_nat(const std::vector<InstalledRule>& fresh,
                               const std::vector<Listener>& listeners, const NetworkView& view);
 // Both, of rules that are attached all the same (--force), and claims that depend on the client.

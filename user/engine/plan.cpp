@@ -70,8 +70,8 @@ std::vector<Warning> absent_warnings(const std::vector<InstalledRule>& added,
         if (rule.has(BP_RULE_FORWARDED)) continue;
         if (target_listeners(rule, facts.listeners).empty())
             found.push_back(
-                {fmt::format("nobody listens on {} port {} yet", to_string(rule.rule.protocol()),
-                             rule.rule.target().to_string()),
+                {fmt::format("no program listens on {} port {} yet",
+                             to_string(rule.rule.protocol()), rule.rule.target().to_string()),
                  {}});
     }
     return found;

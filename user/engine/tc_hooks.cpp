@@ -65,7 +65,7 @@ Result<void> TcEngine::hook(const Interface& interface, bp_hook kind) {
 
     std::string name = tc_name(netns_, interface.ifindex);
     // Filters stay in the kernel by themselves: they are only set once the directory that names
-    // them is in place, so that whoever comes after a kill finds them.
+    // them is in place, so that the next command after a kill finds them.
     if (!tcx)
         if (auto published = staging->publish(name); !published) return published;
     for (Direction direction : {Direction::kEgress, Direction::kIngress}) {

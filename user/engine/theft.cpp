@@ -38,7 +38,7 @@ OtherListeners listeners_beside(const InstalledRule& rule, const std::vector<Lis
 }
 
 std::string keeper_text(const Listener& keeper) {
-    return fmt::format("{} and keeps that address: who asks there is not redirected",
+    return fmt::format("{} and keeps that address: its clients are not redirected",
                        keeper.to_string());
 }
 

@@ -57,7 +57,7 @@ Outcome Walk::act(const FirewallChain& chain, const FirewallRule& rule, unsigned
         return {Fate::kAccepted, why};
     case FirewallAction::kDrop:
         return {Fate::kDropped, why};
-    case FirewallAction::kNat: // a new destination: nobody knows where it goes from here
+    case FirewallAction::kNat: // a new destination: where it goes from here is not known
     case FirewallAction::kUnknown:
         return {Fate::kCantTell, why};
     case FirewallAction::kJump:

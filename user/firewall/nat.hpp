@@ -16,7 +16,7 @@ namespace bpfport {
 
 struct NatRule {
     std::string text;    // "ip nat DOCKER: tcp dport 80 dnat to 172.17.0.2"
-    bool certain = true; // it does, whoever sends the packet
+    bool certain = true; // it does, for every client
     NatTarget to{};
     // The text says where to.
     bool operator==(const NatRule& other) const {

@@ -74,7 +74,7 @@ Result<Account> calling_account() {
     if (const char* sudo = getenv("SUDO_UID"))
         if (uid_t uid = 0; parse_id(sudo, uid)) return of_id(uid);
     if (const char* doas = getenv("DOAS_USER")) return find_account(doas);
-    return usage_error("as which user?", "--user NAME (root itself needs no grant)");
+    return usage_error("no user to run the command as", "--user NAME (root itself needs no grant)");
 }
 
 Result<void> become(const Account& account) {

@@ -18,7 +18,7 @@ using CapabilityList = std::vector<cap_value_t>;
 // programs whose pointer arithmetic differs by path.
 inline constexpr cap_value_t kAttachCapabilities[] = {CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON};
 
-// Those of `wanted` that the thread's effective set lacks. CAP_SYS_ADMIN stands in for CAP_BPF and
+// Those of `wanted` that the thread's effective set lacks. CAP_SYS_ADMIN counts as CAP_BPF and
 // CAP_PERFMON, as in the kernel; before 5.8, which knows neither, it is what is missing.
 CapabilityList missing_capabilities(std::span<const cap_value_t> wanted);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// Who holds a socket, for messages: "port 80 is taken by nginx (pid 812, user www-data)".
+// The process that holds a socket, for messages: "port 80 is taken by nginx (pid 812, user www-data)".
 #pragma once
 
 #include <sys/types.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// Sockets of the current network namespace, by NETLINK_SOCK_DIAG: who listens on a port, and which
+// Sockets of the current network namespace, by NETLINK_SOCK_DIAG: the listeners on a port, and which
 // connections carry a record (a value in an SK_STORAGE map).
 #pragma once
 

@@ -9,7 +9,7 @@
 
 namespace bpfport {
 
-// The content of a regular file that the owner of `root` (/ but for tests) owns as he owns every
+// The content of a regular file that the owner of `root` (/ but for tests) owns, as well as every
 // directory on the way, and that nobody else may write. Never waits, as for a FIFO's writer, and
 // never reads more than `most`: such a file is none of a runtime's.
 std::optional<std::string> read_system_file(const std::filesystem::path& root,

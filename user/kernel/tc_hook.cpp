@@ -40,7 +40,7 @@ bpf_tc_opts options_of(const ClsactFilter& filter) {
     return options;
 }
 
-// Programs there, of anybody; nullopt: the kernel has no tcx.
+// All programs there; nullopt: the kernel has no tcx.
 std::optional<std::uint32_t> count_tcx(unsigned ifindex, int type) {
     std::uint32_t count = 0;
     if (bpf_prog_query(static_cast<int>(ifindex), static_cast<bpf_attach_type>(type), 0, nullptr,

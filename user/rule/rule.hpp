@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // Rule: listen port(s) -> target port(s), written as Docker writes a published port:
-//     [ADDR:]PORT[-PORT]:TARGET[-TARGET][/tcp|/udp|/tcp+udp]      tcp when unsaid, IPv6 in brackets
-// A rule is checked once, when it is made: whoever holds one holds a valid one.
+//     [ADDR:]PORT[-PORT]:TARGET[-TARGET][/tcp|/udp|/tcp+udp]      tcp by default, IPv6 in brackets
+// A rule is checked once, when it is made: every Rule is a valid one.
 #pragma once
 
 #include <compare>

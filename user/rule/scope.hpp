@@ -3,7 +3,7 @@
 //     NAME or dev:NAME    a network interface
 //     any                 every interface of the network namespace
 //     cgroup:/PATH, /PATH a cgroup, by its path below the cgroup2 mount or from the root directory
-//     unit:NAME           a systemd unit (.service when unsaid)
+//     unit:NAME           a systemd unit (.service by default)
 //     container:ID        a container's id or name
 //     user:NAME           all that a user runs: systemd's slice for it
 //     pid:N               the cgroup of a process

@@ -80,7 +80,7 @@ Result<void> sweep_cgroups(Store& store) {
         auto directory = attachment.cgroup().directory;
         bool ended = attachment.is_run() && !is_populated(directory);
         if (attachment.alive() && !ended) continue;
-        if (ended && !remove_cgroup(directory)) continue; // somebody has just moved in: he keeps it
+        if (ended && !remove_cgroup(directory)) continue; // a process has just joined it
         BP_TRY(store.remove(attachment.name()), "sweep");
     }
     remove_abandoned_run_cgroups();

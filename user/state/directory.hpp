@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // Directory: one directory of the store, and what each kind is called. The names are spelled here and
 // nowhere else, those of the pins inside in state/pins.hpp. A directory that a version with another
-// ABI made is refused by whoever opens it, whatever its kind.
+// ABI made is refused when it is opened, whatever its kind.
 #pragma once
 
 #include <cstdint>

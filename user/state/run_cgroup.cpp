@@ -46,7 +46,7 @@ void remove_abandoned_run_cgroups() {
         return true;
     });
     for (const auto& directory : abandoned)
-        (void)remove_cgroup(directory); // of somebody who has just moved in, it stays
+        (void)remove_cgroup(directory); // not when a process has just joined it
 }
 
 } // namespace bpfport

@@ -26,7 +26,7 @@ Result<void> remove_empty(const fs::path& directory) {
     return {};
 }
 
-// A directory of pins, one level deep. A directory in it is nothing of ours: it goes when it is empty
+// A directory of pins, one level deep. A directory in it is not bpfport's: it goes when it is empty
 // and is never walked, for something may be mounted there.
 Result<void> remove_pins(const fs::path& directory) {
     std::error_code ignored;

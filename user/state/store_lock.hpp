@@ -5,7 +5,7 @@
 //                       holds the lock           for how long
 //   a command           exclusive                from open to end
 //   a reader            shared                   to read the stamp: microseconds
-//   a reader that commands disturbed again and again
+//   a reader that commands disturbed repeatedly
 //                       exclusive                one look
 //
 // Commands wait in the kernel's queue, however many readers come meanwhile. The stamp is the

@@ -60,7 +60,7 @@ class Table {
     // with them: look again afterwards.
     void clear_by_tc(const std::set<std::uint16_t>& gone);
 
-    // Whether anybody wants events; only of a writable table.
+    // Whether a trace runs; only of a writable table.
     [[nodiscard]] bp_watch& watch() { return table_->watch; }
 
   private:

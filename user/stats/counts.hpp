@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // Counts: the numbers of one rule that its engine can tell. What an engine can't count is absent,
 // not 0: tc and xdp count packets, bytes and connections; sklookup, which sees no packet after the
-// first, connections, and packets where tc stands in for it; cgroup, which sees no packet at all,
+// first, connections, and packets where tc serves instead; cgroup, which sees no packet at all,
 // system calls.
 #pragma once
 

@@ -56,7 +56,7 @@ void note_rule(PortEntry& entry, const std::vector<RuleStatus>& rules,
         entry.notes.emplace_back(on_cgroup(rule) ? "not in force"
                                                  : "not in force: its interface has no hooks");
     if (entry.rule->listeners.empty() && !rule.has(BP_RULE_FORWARDED))
-        entry.notes.push_back(fmt::format("nobody listens on {} {}",
+        entry.notes.push_back(fmt::format("no program listens on {} {}",
                                           to_string(rule.rule.protocol()),
                                           rule.rule.target().to_string()));
     for (const auto& listener : listeners)

@@ -25,7 +25,7 @@ struct PortEntry {
 };
 
 // By port, then protocol; a redirect before the listener that it hides. The notes are those of
-// rules in force: a target nobody listens on, a listener behind or hidden by a rule, and rules that
+// rules in force: a target without a listener, a listener behind or hidden by a rule, and rules that
 // share a listen port or a target.
 std::vector<PortEntry> port_list(const std::vector<RuleStatus>& rules,
                                  const std::vector<Listener>& listeners,

@@ -43,7 +43,7 @@ struct RuleStatus {
     bool xdp_gone = false;   // engine xdp, but no XDP program runs: tc does its work
     bool says_target = true; // getsockname(2) of its tcp connections, else the listen port
     bool by_tc =
-        false; // sklookup: a listener that can't be steered to; tc serves it, if it stands by
+        false; // sklookup: a listener that can't be steered to; tc serves it, if it is the fallback
     std::string why{}; // of sklookup and of what keeps a tcp rule from it; empty: nothing to say
 };
 

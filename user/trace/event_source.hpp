@@ -21,7 +21,7 @@ class EventSource {
     static Result<EventSource> of_cgroups(const Store& store);
 
     [[nodiscard]] int events() const { return events_.get(); }
-    // CLOCK_MONOTONIC; 0: nobody watches any more.
+    // CLOCK_MONOTONIC; 0: no trace runs any more.
     void lease_until(std::uint64_t time);
     // Events that were lost since it was opened because they came faster than they were read.
     [[nodiscard]] std::uint64_t lost() const;

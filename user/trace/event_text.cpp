@@ -53,7 +53,7 @@ Address call_address(const bp_event& event) {
     return address_of(event.kind == BP_EVENT_CONNECT ? event.peer : event.local);
 }
 
-// Who talks to whom, or which address a system call was given.
+// The two ends of a packet, or the address that a system call was given.
 std::string parties(const bp_event& event) {
     if (is_call(event))
         return fmt::format("{}:{}", address_text(call_address(event)), ntohs(event.listen_port));

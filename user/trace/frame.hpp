@@ -32,7 +32,7 @@ struct PacketSpec {
 };
 
 inline constexpr std::string_view kPacketForm =
-    "tcp|udp ADDR:PORT > ADDR:PORT [FLAGS], FLAGS of S A F R P (S when unsaid)";
+    "tcp|udp ADDR:PORT > ADDR:PORT [FLAGS], FLAGS of S A F R P (default S)";
 
 // "tcp 192.0.2.2:40000 > 192.0.2.1:80 S", "udp [2001:db8::2]:5000 > [2001:db8::1]:53".
 Result<PacketSpec> parse_packet_spec(std::string_view text);

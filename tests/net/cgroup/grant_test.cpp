@@ -144,7 +144,7 @@ TEST_F(CgroupGrant, HoldsBelowTheCgroupAndIsCounted) {
 TEST_F(CgroupGrant, IsToldToWhoWatches) {
     REQUIRE_KERNEL(5, 8);
     grant({"80"});
-    EXPECT_EQ(in("0.0.0.0", 80), 0); // nobody watches: nothing is told
+    EXPECT_EQ(in("0.0.0.0", 80), 0); // no trace runs: no event
     const auto watch_pin = open_pin(state_root() + "/host/watch");
     const auto ring_pin = open_pin(state_root() + "/host/events");
     ASSERT_TRUE(watch_pin && ring_pin);

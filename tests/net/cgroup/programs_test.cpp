@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// Programs that nobody here wrote, unmodified and unprivileged, on "port 80": under a grant, where
+// Programs of others, unmodified and unprivileged, on "port 80": under a grant, where
 // they really have it, and under a rule, where they only think so.
 
 #include <filesystem>

@@ -180,10 +180,10 @@ TEST_F(CgroupWatch, DoctorSaysWhatIsMissing) {
     auto before = bp({"doctor"});
     EXPECT_EQ(before.status, 1);
     EXPECT_THAT(before.out,
-                HasSubstr("80:3000 on " + scope_ + ": nobody listens on tcp port 3000"));
+                HasSubstr("80:3000 on " + scope_ + ": no program listens on tcp port 3000"));
     act();
     auto served = bp({"doctor"});
-    EXPECT_THAT(served.out, testing::Not(HasSubstr("nobody listens")));
+    EXPECT_THAT(served.out, testing::Not(HasSubstr("no program listens")));
     EXPECT_THAT(served.out, HasSubstr("90 may be bound by its"));
     netns->ip("addr add 10.9.0.1/24 dev lo");
     EXPECT_THAT(bp({"doctor"}).out, HasSubstr("address 10.9.0.1: it came after"));

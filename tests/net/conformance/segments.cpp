@@ -172,7 +172,7 @@ void a_segment_in_fragments(Stage& stage) {
 }
 
 constexpr auto kClosedPort = "conntrack calls it invalid, so the redirect leaves it to the listen "
-                             "port, where nobody listens; "
+                             "port, where no program listens; "
                              "here the program's listener judges it, as it does for direct clients";
 constexpr auto kNotOfTheConnection =
     "conntrack calls it invalid, so the redirect leaves it to the listen port, whose reset ends "

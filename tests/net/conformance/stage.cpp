@@ -190,7 +190,7 @@ std::string Stage::named(const Endpoint& endpoint) const {
                                                      {second_server_address(), "second address"},
                                                      {ipv6_ ? "::1" : "127.0.0.1", "localhost"},
                                                      {elsewhere(), "elsewhere"},
-                                                     {everybody(), "everybody"}};
+                                                     {all_hosts(), "all_hosts"}};
     std::string name = endpoint.address.text();
     for (const auto& [address, word] : names)
         if (endpoint.address == address) name = word;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // A stage for conversations: a server with the program on 3000 and one way of sending it what comes
-// for 80 and 81 (and, for 82, to 3002 where nobody listens), and a client that is no kernel: it
-// says, frame by frame, what the conversation's script says, and hears what the wire brings.
+// for 80 and 81 (and, for 82, to 3002 where no program listens), and a client that is no kernel: it
+// says, frame by frame, what the conversation's script says, and receives what comes back.
 //
 // What is heard is written down with all that can't be the same twice taken out: IPv4
 // identification, the server's initial sequence number, its time stamps, IPv6 fragment ids; a
@@ -66,7 +66,7 @@ class Stage {
     [[nodiscard]] Address server() const { return ClientServer::server_address(ipv6_); }
     [[nodiscard]] Address second_server_address() const { return ipv6_ ? "fd01::7" : "10.1.0.7"; }
     [[nodiscard]] Address elsewhere() const { return ipv6_ ? "fd09::1" : "10.9.0.1"; }
-    [[nodiscard]] Address everybody() const { return ipv6_ ? "ff02::1" : "10.1.0.255"; }
+    [[nodiscard]] Address all_hosts() const { return ipv6_ ? "ff02::1" : "10.1.0.255"; }
     [[nodiscard]] const Netns& host() const { return net_.server; }
     [[nodiscard]] std::uint16_t new_port() {
         return next_port_++;
@@ -142,7 +142,7 @@ class TcpPeer {
     bool open(const Tcp& syn); // until the program has accepted
     bool open() { return open(segment(kSyn)); }
     void say(const std::string& line) { send(segment(kPsh | kAck), line + "\n"); }
-    bool ask(const std::string& line); // and hears its echo, and acknowledges it
+    bool ask(const std::string& line); // receives its echo, and acknowledges it
     void acknowledge() const { slip(segment(kAck)); }
     void finish() { send(segment(kFin | kAck)); }
     void reset();

@@ -141,7 +141,7 @@ void the_second_address(Stage& stage) {
 void to_everybody(Stage& stage) {
     const Mac mac =
         stage.ipv6() ? Mac{0x33, 0x33, 0, 0, 0, 1} : Mac{0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-    stage.send(stage.ethernet(mac) / stage.network_to(stage.everybody()) / to(stage, 80) /
+    stage.send(stage.ethernet(mac) / stage.network_to(stage.all_hosts()) / to(stage, 80) /
                Payload("echo hello\n"));
 }
 
@@ -179,12 +179,12 @@ std::vector<Conversation> udp_conversations() {
            kFirstAddress,
            {"- program: datagram from client to server",
             "+ program: datagram from client to second address"}}}},
-        {"udp: to everybody",
+        {"udp: to all hosts",
          to_everybody,
          {{"tc xdp sklookup",
            "the redirect takes broadcast and multicast, and the answer comes from an address that "
-           "is no host's; here nobody listens on the listen port",
-           {"- everybody:80 > client udp", "- program: datagram from client to"}}}},
+           "is no host's; here no program listens on the listen port",
+           {"- all_hosts:80 > client udp", "- program: datagram from client to"}}}},
     };
 }
 

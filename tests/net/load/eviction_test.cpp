@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// Strangers' SYNs push everybody's hint out of the table, at the worst moments of a connection's
+// Spoofed SYNs push every hint out of the table, at the worst moments of a connection's
 // life. Its own packets then have to show whose it is; nobody else's can.
 #include <fmt/format.h>
 
@@ -110,7 +110,7 @@ TEST_P(Evicted, BeforeTheReplyComesAgain) {
     });
 }
 
-// Whoever does not know the numbers of a direct client's handshake can't make it ours.
+// A sender that does not know the sequence numbers of a direct client's handshake can't have it redirected.
 TEST_P(Evicted, StrangersClaimNothing) {
     for_both([&] {
         for (const std::uint8_t flags : {kSyn, kAck, std::uint8_t{kPsh | kAck}}) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// Floods of spoofed packets, put into the server's receive path: whoever was connected before stays
-// connected, whoever comes while it lasts gets in, and the kernel keeps nothing of it.
+// Floods of spoofed packets, put into the server's receive path: established connections stay
+// established, new clients are served while it lasts, and the kernel keeps nothing of it.
 // BPFPORT_SOAK=1 makes each ten million packets.
 #include <algorithm>
 #include <atomic>
@@ -87,7 +87,7 @@ class Flood : public NetTest, public testing::WithParamInterface<FloodCase> {
         net_.emplace();
         // Direct clients have an address of their own: no tuple is claimed twice by chance.
         net_->link.a.add_address("10.1.0.3/24").add_address("fd01::3/64");
-        // What the newcomers leave behind themselves is not the flood's.
+        // What the new clients leave behind is not the flood's.
         net_->client.sysctl("net/ipv4/tcp_max_tw_buckets", "100");
         net_->server.sysctl("net/ipv4/tcp_max_tw_buckets", "100");
     }

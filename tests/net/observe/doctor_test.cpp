@@ -64,10 +64,11 @@ TEST_F(Doctor, TargetsThatNobodyReaches) {
     const TcpServer on_v4(net.server, {"0.0.0.0", 3002});
     auto found = examine(net.server);
     EXPECT_EQ(found.status, 1);
-    EXPECT_EQ(found.severity_of("nobody listens on tcp port 3000: clients are refused"), "broken");
+    EXPECT_EQ(found.severity_of("no program listens on tcp port 3000: clients are refused"),
+              "broken");
     EXPECT_EQ(found.severity_of("127.0.0.1:3001, where only clients on this host"), "broken");
     EXPECT_THAT(found.remedy_of("127.0.0.1:3001"), HasSubstr("0.0.0.0"));
-    EXPECT_EQ(found.severity_of("nobody listens on tcp port 3002 for IPv6"), "note");
+    EXPECT_EQ(found.severity_of("no program listens on tcp port 3002 for IPv6"), "note");
     // Its word is true.
     EXPECT_EQ(ask(net.client, {"10.1.0.2", 81}, Transport::kTcp), "refused");
     EXPECT_EQ(ask(net.client, {"10.1.0.2", 82}, Transport::kTcp), "hello");
@@ -135,7 +136,7 @@ TEST_F(Doctor, OtherRedirectsOfThePort) {
                      {.netns = &net.server});
     if (added.status != 0) GTEST_SKIP() << "iptables-nft can't add a NAT rule here: " << added.err;
     auto found = examine(net.server);
-    EXPECT_EQ(found.severity_of("NAT gives port 80 away, but this rule comes first"), "warning")
+    EXPECT_EQ(found.severity_of("NAT redirects port 80, but this rule comes first"), "warning")
         << found.findings.dump(2);
     EXPECT_EQ(found.status, 0);
     EXPECT_EQ(ask(net.client, {"10.1.0.2", 80}, Transport::kTcp), "hello");

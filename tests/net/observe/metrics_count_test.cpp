@@ -167,7 +167,7 @@ TEST_F(MetricsCount, RetransmittedSynIsNotASecondConnection) {
     EXPECT_EQ(value(metrics(), "bpfport_connections_total", {"80:3000"}), 1);
 }
 
-// Read again and again while packets are counted: no counter goes back, none exceeds what was sent,
+// Read repeatedly while packets are counted: no counter goes back, none exceeds what was sent,
 // and open connections never exceed those made.
 TEST_F(MetricsCount, ConsistentUnderLoad) {
     UdpServer udp(net_->server, {"0.0.0.0", 3000});

@@ -44,7 +44,7 @@ TEST_F(Ss, RedirectsListenersAndWhatHidesWhat) {
     EXPECT_EQ(redirect["connections"], 1);
     EXPECT_TRUE(notes(redirect, "hides net_tests")) << redirect;
     EXPECT_TRUE(notes(redirect, "same target as 82:3000 on eth0")) << redirect;
-    EXPECT_TRUE(notes(entry(all, "redirect", 81), "nobody listens on tcp 4000"));
+    EXPECT_TRUE(notes(entry(all, "redirect", 81), "no program listens on tcp 4000"));
     auto robbed = entry(all, "listener", 80);
     EXPECT_TRUE(notes(robbed, "hidden by 80:3000 on eth0: new clients go to 3000")) << robbed;
     EXPECT_TRUE(notes(entry(all, "listener", 3000), "target of 80:3000 on eth0"));

@@ -139,7 +139,7 @@ TEST_P(Neighbours, GoOnWorking) {
 }
 
 // A tcx link waits for the kernel, a filter doesn't. But not where an ingress qdisc has the place, nor
-// where somebody's tcx programs would come before it.
+// where other tcx programs would come before it.
 TEST_F(NetTest, ManyHooksAreFiltersWhereTheseAreAsGood) {
     REQUIRE_PROGRAM("tc");
     REQUIRE_KERNEL(6, 6);

@@ -105,7 +105,7 @@ TEST_P(OwnUdp, AnswersComeFromTheAddressThatWasAsked) {
             // The same client goes straight to the target, at the address the kernel answers from.
             const Endpoint direct{ipv6 ? "fd01::20" : "10.1.0.2", 3000};
             EXPECT_EQ(reply_to(*client, direct), says("hello", direct));
-            // A connected one hears nothing from elsewhere.
+            // A connected one receives nothing from elsewhere.
             EXPECT_EQ(ask(net.client, at, Transport::kUdp), "hello");
             EXPECT_EQ(ask(net.server, at, Transport::kUdp), "hello");
         }

@@ -35,7 +35,7 @@ TEST_P(Synproxy, ClientsAreServed) {
         if (ask(net.client, {ClientServer::server_address(ipv6), 3000}, Transport::kTcp,
                 {.timeout = 1s}) == "hello")
             served.push_back(ipv6);
-    if (served.empty()) GTEST_SKIP() << "SYNPROXY serves nobody here";
+    if (served.empty()) GTEST_SKIP() << "SYNPROXY serves no client here";
     for (const bool exclusive : {false, true}) {
         ASSERT_TRUE(works(net.server,
                           attach(std::string("eth0 80:3000") + (exclusive ? " --exclusive" : ""))));

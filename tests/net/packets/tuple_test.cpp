@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // One client address and port towards several of our ports: the older connection is never
-// disturbed, whoever sends what, and the newer one is refused at once.
+// disturbed, whatever is sent, and the newer one is refused at once.
 #include "harness/capture.hpp"
 #include "net/fixture.hpp"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// --on-absent: what clients get while nobody listens on the target. --exclusive: nobody goes
+// --on-absent: what clients get while no program listens on the target. --exclusive: no client goes
 // straight to the target.
 #include "harness/capture.hpp"
 #include "net/fixture.hpp"

@@ -196,7 +196,7 @@ TEST_F(NetTest, StatusAsksTheKernel) {
     const ClientServer net;
     ASSERT_TRUE(works(net.server, "attach eth0 80:3000 53:5300/udp"));
     const auto table = tool(net.server, "status");
-    EXPECT_THAT(table.out, HasSubstr("nobody listens"));
+    EXPECT_THAT(table.out, HasSubstr("no listener"));
     EXPECT_THAT(status(net.server).at("rules").at(0).at("listeners"), IsEmpty());
     const TcpServer web(net.server, {"::", 3000});
     for (int i = 0; i < 3; ++i)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// A listen port that NAT gives away already, as a published container's is: refused like a port
+// A listen port that NAT redirects already, as a published container's is: refused like a port
 // that a program listens on, and noticed when it comes later.
 #include <fmt/format.h>
 
@@ -61,7 +61,7 @@ TEST_P(Nat, APublishedPortIsRefusedAndNamed) {
     for (const char* words : {"eth0 80:3000", "any 80:3000", "eth0 70-90:3070-3090",
                               "eth0 80:3000 --engine tc", "eth0 80:3000 --engine xdp"})
         EXPECT_TRUE(refuses(net.server, "attach " + std::string(words), 1,
-                            {"port 80 is given away by NAT", "nat DOCKER", "--force"}));
+                            {"port 80 is redirected by NAT", "nat DOCKER", "--force"}));
     EXPECT_TRUE(expect_kernel_empty({net.server}));
     // Another protocol, port or family is nobody's.
     ASSERT_TRUE(works(net.server, "attach eth0 80:3000/udp 81:3000"));
@@ -73,7 +73,7 @@ TEST_P(Nat, APublishedPortIsRefusedAndNamed) {
     // tc comes before NAT.
     const auto forced = tool(net.server, "attach eth0 80:3000 --force --engine tc");
     ASSERT_EQ(forced.status, 0) << forced.err;
-    EXPECT_THAT(forced.err, HasSubstr("NAT gives port 80 away, but this rule comes first"));
+    EXPECT_THAT(forced.err, HasSubstr("NAT redirects port 80, but this rule comes first"));
     EXPECT_EQ(ask(net.client, {kServer(ipv6()), 80}, Transport::kTcp), "hello");
     ASSERT_TRUE(works(net.server, "detach eth0"));
 }
@@ -176,7 +176,7 @@ TEST_F(NetTest, NatOfOtherAddressesIsNobodysClaim) {
     if (made.status != 0) GTEST_SKIP() << "no NAT here: " << made.err;
     for (const char* rule : {"81:3000", "83:3000", "84:3000"})
         EXPECT_TRUE(refuses(net.server, std::string("attach eth0 ") + rule, 1,
-                            {"is given away by NAT", "ip nat"}));
+                            {"is redirected by NAT", "ip nat"}));
     const auto done = tool(net.server, "attach eth0 80:3000");
     ASSERT_EQ(done.status, 0) << done.err;
     EXPECT_THAT(done.err, testing::Not(HasSubstr("NAT")));
@@ -195,7 +195,7 @@ TEST_F(NetTest, NatOfLocalClientsIsNoticed) {
                                   "add rule ip own out oifname lo tcp dport 80 redirect to 8080"},
                           {.netns = &net.server});
     if (made.status != 0) GTEST_SKIP() << "no NAT here: " << made.err;
-    EXPECT_TRUE(refuses(net.server, "attach eth0 80:3000", 1, {"given away by NAT", "ip own out"}));
+    EXPECT_TRUE(refuses(net.server, "attach eth0 80:3000", 1, {"redirected by NAT", "ip own out"}));
     ASSERT_TRUE(works(net.server, "attach eth0 80:3000 --no-local"));
     EXPECT_EQ(ask(net.client, {kServer(false), 80}, Transport::kTcp), "hello");
     ASSERT_TRUE(works(net.server, "detach eth0"));

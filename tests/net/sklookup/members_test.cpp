@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// Who listens changes under the sklookup engine: SO_REUSEPORT groups, servers that restart, and
+// The listeners change under the sklookup engine: SO_REUSEPORT groups, servers that restart, and
 // listeners that can't be steered to.
 #include <gmock/gmock.h>
 

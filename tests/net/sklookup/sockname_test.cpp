@@ -62,7 +62,7 @@ TEST_F(Sockname, IsTheListenPortWhenAsked) {
     for (bool ipv6 : {false, true}) EXPECT_EQ(said(program, ipv6), 80);
     EXPECT_EQ(rule_status().at("sockname"), "listen");
     EXPECT_EQ(rule_status().at("notes"), "sockname:listen");
-    EXPECT_EQ(status().at("sklookup").at("sockname_hooks"), false) << "nobody needs them";
+    EXPECT_EQ(status().at("sklookup").at("sockname_hooks"), false) << "no rule needs them";
     // Changed in place, for connections made from then on.
     auto old = TcpClient::connect(client(), {"10.1.0.2", 80});
     ASSERT_TRUE(old && old->echo("x"));

@@ -94,7 +94,7 @@ TEST_F(TrustLock, D14_AReaderThatIsStoppedHoldsNothing) {
     done = true;
 }
 
-// A FIFO that nobody reads, under the name that a file beside the output once had.
+// A FIFO without a reader, under the name that a file beside the output once had.
 TEST_F(TrustLock, D14_NobodyCanHaveMadeTheFileBesideTheOutput) {
     must({"attach", "--engine", "tc", "lo", "80:3000"});
     const auto words = fmt::format("mkfifo {0}/.out.prom.$$ && exec {1} --netns {2} metrics "

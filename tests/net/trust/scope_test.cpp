@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// user:NAME: all that a user runs may bind what is granted to him, his own port forwarders included,
-// and nobody else's programs may.
+// user:NAME: all that a user runs may bind what is granted to the user, rootless port forwarders included,
+// and no other user's programs may.
 #include <sys/stat.h>
 #include <unistd.h>
 
