@@ -74,6 +74,11 @@ SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
             count_outcome(BP_OUTCOME_LISTEN_SOCKET);
             return SK_PASS;
         }
+        if (is_taken(known, listen_port)) {
+            count_outcome(known->listen_port ? BP_OUTCOME_OLDER_REDIRECTED
+                                             : BP_OUTCOME_OLDER_DIRECT);
+            return SK_DROP; /* the peer gets an ICMP port unreachable */
+        }
     }
     by_tc = (rule->flags & BP_RULE_STANDBY) && tc_serves(key.target_port, key.local);
     if (steer(ctx, ifindex, proto, key.local, key.target_port) == STEERED) {

@@ -61,6 +61,10 @@ static __always_inline int translated(int outcome)
 static __always_inline int carry_out(struct __sk_buff* skb, const struct packet* p, int verdict)
 {
     if (verdict == REFUSE) return bp_refuse(skb, packet_pack(p, PARSED));
+    if (verdict == EVICT) {
+        mark(skb); /* a bridge's hook would take it for a packet straight to the target port */
+        return bp_evict(skb, packet_pack(p, PARSED));
+    }
     return verdict == DISCARD ? TC_DROP : TC_NEXT;
 }
 
@@ -98,7 +102,10 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
     struct bp_flow* flow = NULL;
 
     id = slot & BP_SLOT_SET ? find_rule_quickly(side, slot, q.ifindex) : 0;
-    if (!id && (slot & BP_SLOT_TARGET) && !q.opens) return TC_NEXT;
+    if (!id && (slot & BP_SLOT_TARGET) && !q.opens) {
+        if (cookies_in_use() && ask(&q)) bp_end_hint(skb);
+        return TC_NEXT;
+    }
     if (id && id != ASK_IN_FULL) {
         const struct bp_rule* rule = rules_get(side, id);
 

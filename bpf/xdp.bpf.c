@@ -9,9 +9,10 @@
  * take tc egress.
  *
  * One thing is taken over from tc, because tc can't tell a datagram redirected here from one that
- * was sent to the target port: that the last port seen wins (lib/after_xdp.h).
+ * was sent to the target port: that the older port wins (lib/after_xdp.h).
  */
 #include "bpfport/meta.h"
+#include "lib/cookies.h"
 #include "lib/count.h"
 #include "lib/flows.h"
 #include "lib/l4.h"
@@ -72,23 +73,27 @@ static __always_inline __u8* transport(struct xdp_md* xdp, const struct packet* 
     return (void*)(header + l4->header) <= end ? header : NULL;
 }
 
-/* A datagram straight to a target port, whose replies must not be translated from now on. The peer
- * of an exclusive target gets no answer, as from tc. */
+/* A datagram straight to a target port, whose replies must not be translated, unless its flow is a
+ * redirected one in use: then its peer gets no answer. Neither does that of an exclusive target, as
+ * from tc. */
 static __always_inline int direct_datagram(struct xdp_md* xdp, const struct bp_flow_key* key,
                                            __u16 slot)
 {
     struct bp_flow* flow = flow_lookup(BP_UDP, key);
+    bool exclusive = slot & BP_SLOT_ANY_EXCLUSIVE;
 
-    if (!flow && asked_lookup(key))
-        flow_store(BP_UDP, key, (struct bp_flow){0, key->target_port, 0, tick()});
-    if (!flow || !flow->listen_port) return XDP_PASS;
-    if (slot & BP_SLOT_ANY_EXCLUSIVE) {
+    if (flow && flow->listen_port && (exclusive || in_use(flow))) {
         struct query q = {.key = *key, .ifindex = READ(xdp, ingress_ifindex), .proto = BP_UDP};
 
-        note_query(&q, BP_OUTCOME_EXCLUSIVE);
+        note_query(&q, exclusive ? BP_OUTCOME_EXCLUSIVE : BP_OUTCOME_OLDER_REDIRECTED);
         return XDP_DROP;
     }
-    flow_assign(flow, (struct bp_flow){0, key->target_port, 0, tick()});
+    /* tc says who may talk to an exclusive target; what this host sends from the listen port has the
+     * flow for as long as it is in use (own.h). */
+    if (exclusive ? !flow : flow && flow->target_port != key->target_port && in_use(flow))
+        return XDP_PASS;
+    if (flow || address_is_own(key->local))
+        flow_store(BP_UDP, key, (struct bp_flow){0, key->target_port, 0, tick()});
     return XDP_PASS;
 }
 
@@ -132,6 +137,8 @@ static __always_inline int xdp_in_matched(struct xdp_md* xdp, const struct packe
     if (rule->engine != BP_ENGINE_XDP) return XDP_PASS;
     /* A SYN is tc's, known or not: rewritten, it would be one to the target port for tc. */
     if (opens && (l4->proto == BP_TCP || (rule->flags & BP_RULE_CAREFUL))) return XDP_PASS;
+    /* Nor may it take what brings a cookie back for a direct client's. */
+    if (l4->proto == BP_TCP && cookies_in_use()) return XDP_PASS;
     key.target_port = rule_target(rule, ports->destination);
     flow = flow_lookup(l4->proto, &key);
     if (!flow || flow->listen_port != ports->destination) return XDP_PASS;

@@ -5,11 +5,13 @@
  *
  * The rule that governs all: the older connection always wins. A packet never flips a connection
  * that lives, whoever sends it, and a tuple that both a redirected and a direct connection claim
- * goes to the one that was there first.
+ * goes to the one that was there first. The same holds for UDP flows while they are in use, and for
+ * connections that are only forwarded (lib/contest.h).
  */
 #ifndef BPFPORT_LIB_ADMIT_H
 #define BPFPORT_LIB_ADMIT_H
 
+#include "lib/contest.h"
 #include "lib/flows.h"
 #include "lib/l4.h"
 #include "lib/own.h"
@@ -23,6 +25,7 @@ enum verdict {
     LEAVE,    /* untouched */
     REFUSE,   /* TCP: answered with a reset */
     DISCARD,  /* dropped without an answer */
+    EVICT,    /* a SYN: turned into the reset that ends the handshake in its way */
 };
 
 static __always_inline enum verdict leave(enum bp_outcome outcome)
@@ -43,14 +46,26 @@ static __always_inline enum verdict remember(const struct query* q)
     return REDIRECT;
 }
 
-/* A flow this host forwards: no socket here, so the last port seen wins, for TCP as for UDP. */
-static __always_inline enum verdict admit_forwarded(const struct query* q)
+/* A datagram of a flow that another port has: `older` was there first. The peer sees no answer, or it
+ * would come from the older's port. */
+static __always_inline enum verdict taken(const struct bp_flow* older)
 {
-    struct bp_flow flow = {q->listen_port, q->target_port, q->rule, 0};
-    struct bp_flow* known = forward_lookup(q->proto, &q->key);
+    note(older->listen_port ? BP_OUTCOME_OLDER_REDIRECTED : BP_OUTCOME_OLDER_DIRECT);
+    return DISCARD;
+}
 
-    if (known && known->listen_port == q->listen_port) return REDIRECT;
-    if (!forward_store(q->proto, &q->key, flow)) note(BP_OUTCOME_FLOW_LOST);
+/* A datagram that this host forwards. */
+static __always_inline enum verdict forward_udp(const struct query* q)
+{
+    struct bp_flow flow = {q->listen_port, q->target_port, q->rule, tick()};
+    struct bp_flow* known = forward_udp_lookup(&q->key);
+
+    if (is_taken(known, q->listen_port)) return taken(known);
+    if (known && known->listen_port == q->listen_port) {
+        flow_used(known);
+        return REDIRECT;
+    }
+    if (!forward_udp_store(&q->key, flow)) note(BP_OUTCOME_FLOW_LOST);
     note_flow(q);
     return REDIRECT;
 }
@@ -62,13 +77,29 @@ static __always_inline enum verdict nobody_listens(const struct bp_rule* rule)
     return DISCARD;
 }
 
+/* Of the newer of two on one tuple. A handshake may be nobody's: its SYN was a stranger's, and no reset
+ * shall tell the real client that it is refused. Its SYN comes again after a second. A handshake that
+ * still waits then (an honest one has long become a connection) is ended, and the third SYN goes its
+ * way. Where the program can't read the numbers for that, the handshake has to expire. */
+static __always_inline enum verdict refusal(enum owner older, enum proof proof)
+{
+    if (older != OWNER_HANDSHAKE) return REFUSE;
+    return proof == OVERDUE ? EVICT : DISCARD;
+}
+
+static __always_inline bool is_open_question(enum owner owner)
+{
+    return owner == OWNER_HANDSHAKE || owner == OWNER_UNKNOWN;
+}
+
 static __always_inline enum verdict admit_tcp(struct __sk_buff* skb, struct query* q,
                                               const struct bp_rule* rule)
 {
     struct tenure tenure = tcp_owner(skb, q->listen_port);
+    enum proof proof = DISPROVEN;
 
     /* A server that was on the listen port before us, or a connection opened from there. */
-    if (tenure.owner >= OWNER_UNKNOWN || (tenure.owner == OWNER_CLOSED && !q->opens))
+    if (tenure.owner >= OWNER_HANDSHAKE || (tenure.owner == OWNER_CLOSED && !q->opens))
         return leave(BP_OUTCOME_LISTEN_SOCKET);
     if (tenure.owner == OWNER_KEEPER && rule_spares(rule, q->key.local))
         return leave(BP_OUTCOME_LISTEN_SOCKET);
@@ -79,7 +110,7 @@ static __always_inline enum verdict admit_tcp(struct __sk_buff* skb, struct quer
 
         tenure = tcp_owner(skb, old);
         if ((tenure.owner == OWNER_REDIRECTED && tenure.listen_port == q->listen_port) ||
-            (tenure.owner == OWNER_UNKNOWN && bp_proof(skb, old) == PROVEN)) {
+            (is_open_question(tenure.owner) && bp_proof(skb, old) == PROVEN)) {
             q->target_port = old;
             return remember(q);
         }
@@ -88,23 +119,20 @@ static __always_inline enum verdict admit_tcp(struct __sk_buff* skb, struct quer
     tenure = tcp_owner(skb, q->target_port);
     if (tenure.owner == OWNER_REDIRECTED && tenure.listen_port == q->listen_port)
         return remember(q);
-    if (tenure.owner == OWNER_UNKNOWN) {
+    if (is_open_question(tenure.owner)) {
         struct bp_flow* hint = flow_lookup(BP_TCP, &q->key);
 
         /* A handshake of ours: the SYN-ACK or the first data went through this hint. */
         if (hint && hint->listen_port == q->listen_port) return REDIRECT;
-        switch (bp_proof(skb, q->target_port)) {
-        case PROVEN:
-            return remember(q);
-        case UNDECIDED:
-            /* TCP itself lets no wrong number end a handshake. A SYN might be another client's:
-             * it comes again when this one is settled. */
-            return q->opens ? DISCARD : REDIRECT;
-        }
+        proof = bp_proof(skb, q->target_port);
+        if (proof == PROVEN) return remember(q);
+        /* TCP itself lets no wrong number end a handshake. A SYN might be another client's: it comes
+         * again when this one is settled. */
+        if (proof == UNDECIDED) return q->opens ? DISCARD : REDIRECT;
     }
-    if (tenure.owner >= OWNER_UNKNOWN) {
+    if (tenure.owner >= OWNER_HANDSHAKE) {
         note(BP_OUTCOME_OLDER_DIRECT);
-        return q->opens ? REFUSE : LEAVE;
+        return q->opens ? refusal(tenure.owner, proof) : LEAVE;
     }
     if (q->known_only) return LEAVE;
     if (rule->flags & BP_RULE_DRAINING) return leave(BP_OUTCOME_DRAINING);
@@ -129,10 +157,13 @@ static __always_inline enum verdict admit_udp(struct __sk_buff* skb, struct quer
     if (owner == OWNER_UNKNOWN) return leave(BP_OUTCOME_LISTEN_SOCKET);
     if (owner == OWNER_KEEPER && rule_spares(rule, q->key.local))
         return leave(BP_OUTCOME_LISTEN_SOCKET);
+    if (is_taken(known, q->listen_port)) return taken(known);
     if ((rule->flags & BP_RULE_DRAINING) && !ours) return leave(BP_OUTCOME_DRAINING);
     if (rule->on_absent != BP_ABSENT_RESET && bp_udp_owner(skb, q->target_port) == OWNER_NONE)
         return nobody_listens(rule);
-    return ours ? REDIRECT : remember(q);
+    if (!ours) return remember(q);
+    flow_used(known);
+    return REDIRECT;
 }
 
 /* Decides about the query's packet to a listen port; returns enum verdict. */
@@ -149,12 +180,47 @@ GLOBAL int bp_admit(struct __sk_buff* skb)
     case LOCAL:
         break;
     case FORWARDED:
-        if (rule->flags & BP_RULE_FORWARDED) return admit_forwarded(q);
-        return leave(BP_OUTCOME_NOT_LOCAL);
+        if (!(rule->flags & BP_RULE_FORWARDED)) return leave(BP_OUTCOME_NOT_LOCAL);
+        if (q->proto == BP_UDP) return forward_udp(q);
+        if (bp_contend(skb, q->rule)) note_flow(q);
+        return REDIRECT;
     default:
         return leave(BP_OUTCOME_NOT_LOCAL);
     }
     return q->proto == BP_TCP ? admit_tcp(skb, q, rule) : admit_udp(skb, q, rule);
+}
+
+/* A datagram straight to a target port, and the flow it belongs to. */
+static __always_inline enum verdict direct_udp(struct __sk_buff* skb, struct query* q,
+                                               struct bp_flow* flow)
+{
+    struct bp_flow direct = {0, q->target_port, 0, tick()};
+    struct bp_flow* forward = NULL;
+    __u32 locality = LOCAL;
+
+    if (address_is_multicast(q->key.local)) return LEAVE;
+    /* Redirected by XDP: had it come straight to the target port, the flow would be direct. */
+    if (q->after_xdp && flow && flow->listen_port) return LEAVE;
+    if (q->slot & BP_SLOT_FORWARDED) forward = forward_udp_lookup(&q->key);
+    if (!flow || (q->slot & BP_SLOT_ANY_EXCLUSIVE))
+        locality = forward ? FORWARDED : bp_locality(skb);
+    if (locality == FORWARDED) {
+        if (is_taken(forward, 0)) return taken(forward);
+        if (q->slot & BP_SLOT_FORWARDED) forward_udp_store(&q->key, direct);
+        return LEAVE;
+    }
+    if (locality != LOCAL) return LEAVE;
+    /* A flow on record as direct is one this host began (see tc_out). */
+    if ((q->slot & BP_SLOT_ANY_EXCLUSIVE) &&
+        (!flow || flow->listen_port || flow->target_port != q->target_port)) {
+        note(BP_OUTCOME_EXCLUSIVE);
+        return DISCARD;
+    }
+    if (is_taken(flow, 0)) return taken(flow);
+    /* This host's own, from the listen port: the answers to that are for its sender (own.h). */
+    if (flow && flow->target_port != q->target_port && in_use(flow)) return LEAVE;
+    flow_store(BP_UDP, &q->key, direct);
+    return LEAVE;
 }
 
 /* A packet straight to a target port: a direct client. Its replies must not be translated, and it
@@ -169,36 +235,16 @@ GLOBAL int bp_admit_direct(struct __sk_buff* skb)
     if (!q) return LEAVE;
     flow = flow_lookup(q->proto, &q->key);
     q->target_port = q->key.target_port;
-    if (q->slot & BP_SLOT_FORWARDED) {
-        struct bp_flow* forward = forward_lookup(q->proto, &q->key);
-
-        if (forward) forward->listen_port = 0;
-    }
-    if (q->proto == BP_UDP) {
-        /* Redirected by XDP: had it come straight to the target port, the flow would be direct. */
-        if (q->after_xdp && flow && flow->listen_port) return LEAVE;
-        /* A flow on record as direct is one this host began (see tc_out). */
-        if ((q->slot & BP_SLOT_ANY_EXCLUSIVE) &&
-            (!flow || flow->listen_port || flow->target_port != q->target_port) &&
-            bp_locality(skb) == LOCAL) {
-            note(BP_OUTCOME_EXCLUSIVE);
-            return DISCARD;
-        }
-        /* The last port seen wins, at another address of ours as well. */
-        if (flow)
-            flow_assign(flow, (struct bp_flow){0, q->target_port, 0, tick()});
-        else if (asked_lookup(&q->key))
-            flow_store(BP_UDP, &q->key, (struct bp_flow){0, q->target_port, 0, tick()});
-        return LEAVE;
-    }
+    if (q->proto == BP_UDP) return direct_udp(skb, q, flow);
+    if (q->slot & BP_SLOT_FORWARDED) bp_contend(skb, 0);
     if (q->ifindex == LOOPBACK_INDEX && flow && !bp_has_local_client(skb)) return LEAVE;
 
     tenure = tcp_owner(skb, q->target_port);
-    if (tenure.owner == OWNER_REDIRECTED || (tenure.owner == OWNER_UNKNOWN && flow)) {
+    if (tenure.owner == OWNER_REDIRECTED || (is_open_question(tenure.owner) && flow)) {
         note(BP_OUTCOME_OLDER_REDIRECTED);
-        return REFUSE;
+        return refusal(tenure.owner, bp_proof(skb, q->target_port));
     }
-    if (tenure.owner >= OWNER_UNKNOWN) return LEAVE;
+    if (tenure.owner >= OWNER_HANDSHAKE) return LEAVE;
     if ((q->slot & BP_SLOT_ANY_EXCLUSIVE) && bp_locality(skb) == LOCAL) {
         note(BP_OUTCOME_EXCLUSIVE);
         return q->slot & BP_SLOT_EXCLUSIVE_DROP ? DISCARD : REFUSE;

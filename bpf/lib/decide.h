@@ -8,6 +8,7 @@
 
 #include "lib/admit.h"
 #include "lib/after_xdp.h"
+#include "lib/cookies.h"
 #include "lib/mark.h"
 #include "lib/standby.h"
 
@@ -43,6 +44,26 @@ static __always_inline int without_rule(struct __sk_buff* skb, struct query* q,
     return bp_admit_direct(skb);
 }
 
+/* The query's packet is no SYN and goes straight to a target port. What it says of a tuple that has no
+ * socket yet is true only of an acknowledgement that brings a cookie back, and does no harm else: who
+ * was redirected sends to the listen port, and so leaves the hint again. */
+GLOBAL int bp_end_hint(struct __sk_buff* skb)
+{
+    struct query* q = query();
+    struct bp_flow* hint;
+    enum owner owner;
+
+    if (!q) return 0;
+    q->key.target_port = q->listen_port;
+    hint = bpf_map_lookup_elem(&bp_hints, &q->key);
+    if (!hint) return 0;
+    /* A SYNPROXY's, on behalf of a client elsewhere. */
+    if (q->ifindex == LOOPBACK_INDEX && !bp_has_local_client(skb)) return 0;
+    owner = tcp_owner(skb, q->key.target_port).owner;
+    if (owner == OWNER_LISTENER || owner == OWNER_KEEPER) bpf_map_delete_elem(&bp_hints, &q->key);
+    return 0;
+}
+
 /* What becomes of the query's packet, whose destination port has a slot: enum verdict. For REDIRECT the
  * query holds the rule and the target. A GLOBAL of its own: the verifier takes the usual path and this
  * one side by side instead of one after the other. */
@@ -58,7 +79,11 @@ GLOBAL int bp_decide(struct __sk_buff* skb, __u64 packed)
     if (!q || packet_unpack(&p, packed) != PARSED) return LEAVE;
     id = q->slot & BP_SLOT_SET ? find_rule_quickly(side, q->slot, q->ifindex) : 0;
     if (id == ASK_IN_FULL) id = bp_find_rule(q->slot);
-    if (!id) return q->opens || !(q->slot & BP_SLOT_TARGET) ? without_rule(skb, q, &p) : LEAVE;
+    if (!id && !q->opens && (q->slot & BP_SLOT_TARGET)) {
+        if (cookies_in_use()) bp_end_hint(skb);
+        return LEAVE;
+    }
+    if (!id) return without_rule(skb, q, &p);
     rule = rules_get(side, id);
     if (wrong_vlan(skb, &p, rule)) return leave(BP_OUTCOME_TAGGED);
     q->rule = id;

@@ -31,8 +31,14 @@ struct flow_map {
 
 struct flow_map bp_hints SEC(".maps");
 struct flow_map bp_udp_flows SEC(".maps");
-struct flow_map bp_forward_tcp SEC(".maps");
 struct flow_map bp_forward_udp SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 65536);
+    __type(key, struct bp_flow_key);
+    __type(value, struct bp_forward);
+} bp_forward_conns SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -61,6 +67,13 @@ static __always_inline void flow_used(struct bp_flow* flow)
     if (flow->seen != now) flow->seen = now;
 }
 
+/* The older use of a UDP flow wins while it lasts: this one was used in the last minutes, and through
+ * another port than `listen_port` (0: the target port itself). */
+static __always_inline bool is_taken(const struct bp_flow* flow, __be16 listen_port)
+{
+    return flow && flow->listen_port != listen_port && in_use(flow);
+}
+
 /* A flow of this host's own socket on the listen port (own.h): it is on record as going there, and
  * nothing is changed for it. */
 static __always_inline bool is_own_flow(const struct bp_flow* flow, __be16 listen_port)
@@ -79,15 +92,9 @@ static __always_inline struct bp_flow* flow_lookup(__u8 proto, const struct bp_f
     return bpf_map_lookup_elem(&bp_hints, key);
 }
 
-static __always_inline struct bp_flow* forward_lookup(__u8 proto, const struct bp_flow_key* key)
+static __always_inline struct bp_flow* forward_udp_lookup(const struct bp_flow_key* key)
 {
-    if (proto == BP_UDP) {
-        struct bp_flow* flow = bpf_map_lookup_elem(&bp_forward_udp, key);
-
-        barrier();
-        return flow;
-    }
-    return bpf_map_lookup_elem(&bp_forward_tcp, key);
+    return bpf_map_lookup_elem(&bp_forward_udp, key);
 }
 
 /* One store of 8 aligned bytes: another CPU reads the old flow or the new one. */
@@ -142,23 +149,17 @@ static __always_inline void asked_store(const struct bp_flow_key* key)
     bpf_map_update_elem(&bp_asked_at, &any, &at, BPF_ANY);
 }
 
-static __always_inline bool forward_store(__u8 proto, const struct bp_flow_key* key,
-                                          struct bp_flow value)
+static __always_inline bool forward_udp_store(const struct bp_flow_key* key, struct bp_flow value)
 {
-    struct bp_flow* known = forward_lookup(proto, key);
+    struct bp_flow* known = forward_udp_lookup(key);
 
     if (known) {
         flow_assign(known, value);
         return true;
     }
-    if (proto == BP_UDP) {
-        if (bpf_map_update_elem(&bp_forward_udp, key, &value, BPF_ANY)) return false;
-        count_stored(BP_FLOWS_FORWARD_UDP);
-        return forward_lookup(proto, key);
-    }
-    if (bpf_map_update_elem(&bp_forward_tcp, key, &value, BPF_ANY)) return false;
-    count_stored(BP_FLOWS_FORWARD_TCP);
-    return forward_lookup(proto, key);
+    if (bpf_map_update_elem(&bp_forward_udp, key, &value, BPF_ANY)) return false;
+    count_stored(BP_FLOWS_FORWARD_UDP);
+    return forward_udp_lookup(key);
 }
 
 #endif

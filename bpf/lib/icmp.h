@@ -12,6 +12,7 @@
 #define BPFPORT_LIB_ICMP_H
 
 #include "lib/admit.h"
+#include "lib/contest.h"
 #include "lib/parse.h"
 #include "lib/rewrite.h"
 
@@ -98,7 +99,7 @@ GLOBAL __u32 bp_quoted_target(struct __sk_buff* skb, __u32 id, __u32 proto, __u3
             return key->target_port;
     }
     if (!(rule->flags & BP_RULE_FORWARDED)) return 0;
-    flow = forward_lookup(proto, key);
+    flow = proto == BP_TCP ? forward_lookup(key) : forward_udp_lookup(key);
     return flow && flow->listen_port == listen_port ? flow->target_port : 0;
 }
 
@@ -145,7 +146,7 @@ GLOBAL int bp_icmp_out(struct __sk_buff* skb, __u64 packed_error)
     struct query* query_slot = query();
     struct bp_flow_key* key;
     struct bp_flow* flow;
-    __be16 listen_port;
+    __be16 listen_port = 0, claimed = 0;
     __u16 slot;
 
     if (!query_slot || packet_unpack(&error, packed_error) != PARSED) return NO_OUTCOME;
@@ -156,9 +157,15 @@ GLOBAL int bp_icmp_out(struct __sk_buff* skb, __u64 packed_error)
     key->peer_port = q.ports.source;
     key->target_port = q.ports.destination;
     flow = READ(skb, ingress_ifindex) ? NULL : flow_lookup(q.l4.proto, key);
-    if (!flow && (slot & BP_SLOT_FORWARDED)) flow = forward_lookup(q.l4.proto, key);
-    if (!flow || !flow->listen_port || flow->target_port != q.ports.destination) return NO_OUTCOME;
-    listen_port = flow->listen_port;
+    if (!flow && (slot & BP_SLOT_FORWARDED)) {
+        if (q.l4.proto == BP_TCP) claimed = claimed_by(skb, key, q.packet.transport);
+        flow = q.l4.proto == BP_TCP ? forward_lookup(key) : forward_udp_lookup(key);
+    }
+    if (claimed)
+        listen_port = claimed;
+    else if (flow && flow->target_port == q.ports.destination)
+        listen_port = flow->listen_port;
+    if (!listen_port) return NO_OUTCOME;
     if (!rewrite_quote(skb, &q, DESTINATION_PORT, q.ports.destination, listen_port))
         return BP_OUTCOME_WRITE_FAILED;
     return BP_OUTCOME_ICMP_OUT;

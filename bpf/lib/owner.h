@@ -14,12 +14,13 @@
 #include "lib/rules.h"
 
 enum owner {
-    OWNER_NONE,     /* no socket at all */
-    OWNER_LISTENER, /* nobody yet, but somebody listens */
-    OWNER_KEEPER,   /* nobody yet, but somebody listens on this very loopback address */
-    OWNER_CLOSED,   /* a TIME_WAIT that a new SYN may replace */
-    OWNER_UNKNOWN,  /* a living connection that has no record: a handshake, or older than we are */
-    OWNER_DIRECT,   /* a living connection on record as direct */
+    OWNER_NONE,       /* no socket at all */
+    OWNER_LISTENER,   /* nobody yet, but somebody listens */
+    OWNER_KEEPER,     /* nobody yet, but somebody listens on this very loopback address */
+    OWNER_CLOSED,     /* a TIME_WAIT that a new SYN may replace */
+    OWNER_HANDSHAKE,  /* a SYN that was answered; whoever sent it has not acknowledged that yet */
+    OWNER_UNKNOWN,    /* a living connection that has no record: just made, or older than we are */
+    OWNER_DIRECT,     /* a living connection on record as direct */
     OWNER_REDIRECTED, /* a living connection on record as ours */
 };
 
@@ -60,6 +61,8 @@ GLOBAL __u32 bp_tcp_owner(struct __sk_buff* skb, __u32 local_port)
         owner = listener_kind(sk);
     } else if (state == STATE_TIME_WAIT) {
         owner = OWNER_CLOSED;
+    } else if (state == STATE_NEW_SYN_RECV) {
+        owner = OWNER_HANDSHAKE;
     } else {
         struct bpf_sock* full = bpf_sk_fullsock(sk);
         struct bp_record* record = full ? bpf_sk_storage_get(&bp_records, full, 0, 0) : NULL;

@@ -17,6 +17,7 @@ enum proof {
     DISPROVEN,
     PROVEN,
     UNDECIDED, /* a handshake, whose numbers this kernel does not show */
+    OVERDUE, /* a SYN of another than began the handshake, which nobody acknowledged for a second */
 };
 
 /* Of the packet, in host byte order. */
@@ -27,24 +28,35 @@ struct numbers {
 
 #if DIRECT_WRITE
 /* include/linux/tcp.h; only the fields we read, found by CO-RE wherever they are. */
+struct request_sock {
+    __u8 num_retrans; /* of the SYN-ACK; the first is due after a second */
+} __attribute__((preserve_access_index));
+
+struct inet_request_sock {
+    struct request_sock req;
+} __attribute__((preserve_access_index));
+
 struct tcp_request_sock {
+    struct inet_request_sock req;
     __u32 rcv_isn; /* the client's first */
     __u32 snt_isn; /* ours */
 } __attribute__((preserve_access_index));
 
-static __always_inline enum proof of_handshake(struct bpf_sock* sk, bool opens,
+static __always_inline enum proof of_handshake(struct bpf_sock* sk, struct query* q,
                                                const struct numbers* packet)
 {
     struct tcp_request_sock* request = bpf_skc_to_tcp_request_sock(sk);
     bool is_its_own;
 
     if (!request) return DISPROVEN;
-    is_its_own = opens ? packet->sequence == request->rcv_isn /* the SYN once more */
-                       : packet->acknowledgment == request->snt_isn + 1;
-    return is_its_own ? PROVEN : DISPROVEN;
+    is_its_own = q->opens ? packet->sequence == request->rcv_isn /* the SYN once more */
+                          : packet->acknowledgment == request->snt_isn + 1;
+    if (is_its_own) return PROVEN;
+    q->expected = request->rcv_isn + 1;
+    return q->opens && request->req.req.num_retrans ? OVERDUE : DISPROVEN;
 }
 #else
-static __always_inline enum proof of_handshake(struct bpf_sock* sk, bool opens,
+static __always_inline enum proof of_handshake(struct bpf_sock* sk, struct query* q,
                                                const struct numbers* packet)
 {
     return UNDECIDED;
@@ -79,7 +91,7 @@ GLOBAL __u32 bp_proof(struct __sk_buff* skb, __u32 local_port)
                             BPF_F_CURRENT_NETNS, 0);
     if (!sk) return DISPROVEN;
     if (READ(sk, state) == STATE_NEW_SYN_RECV) {
-        proof = of_handshake(sk, q->opens, &packet);
+        proof = of_handshake(sk, q, &packet);
     } else if (!q->opens) {
         struct bpf_sock* full = bpf_sk_fullsock(sk);
 

@@ -19,6 +19,7 @@ struct query {
     __be16 listen_port;
     __be16 target_port; /* out: where it goes */
     __u32 ifindex;      /* it arrived on */
+    __u32 expected;     /* out, for EVICT: the sequence number that the handshake waits for */
     __u16 rule;
     __u16 slot;      /* of the destination port */
     __u16 transport; /* offset of the packet's transport header */

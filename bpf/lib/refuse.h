@@ -9,6 +9,7 @@
 #ifndef BPFPORT_LIB_REFUSE_H
 #define BPFPORT_LIB_REFUSE_H
 
+#include "lib/query.h"
 #include "lib/reverse.h"
 
 #define RESET_HOPS 64
@@ -60,6 +61,25 @@ GLOBAL int bp_refuse(struct __sk_buff* skb, __u64 packed_packet)
     if (p->network >= ETH_HEADER_LEN && !reverse_link(skb)) return TC_DROP;
     if (!reverse_network(skb, p) || !reverse_transport(skb, p)) return TC_DROP;
     return bpf_redirect(READ(skb, ifindex), 0);
+}
+
+/* The query's SYN becomes a reset by which the handshake in its way ends, and goes on to the kernel. Its
+ * options become data, so that they say nothing (a time stamp might make the reset look old). */
+GLOBAL int bp_evict(struct __sk_buff* skb, __u64 packed_packet)
+{
+    struct query* q = query();
+    struct packet packet, *p = &packet;
+    struct tcp_fixed old, new;
+
+    if (!q || packet_unpack(p, packed_packet) != PARSED) return TC_DROP;
+    if (bpf_skb_load_bytes(skb, p->transport, &old, sizeof(old))) return TC_DROP;
+    new = old;
+    new.destination = q->target_port;
+    new.sequence = bpf_htonl(q->expected);
+    new.acknowledgment = 0;
+    new.offset = sizeof(new) / 4 << 4;
+    new.flags = TCP_RST;
+    return put_tcp(skb, p->transport, &old, &new) ? TC_NEXT : TC_DROP;
 }
 
 #endif

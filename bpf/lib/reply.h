@@ -7,6 +7,8 @@
 #define BPFPORT_LIB_REPLY_H
 
 #include "lib/asked_at.h"
+#include "lib/contest.h"
+#include "lib/cookies.h"
 #include "lib/flows.h"
 #include "lib/l4.h"
 
@@ -17,7 +19,11 @@ static __always_inline struct bpf_sock* sender(struct __sk_buff* skb, const stru
 {
     struct bpf_sock* sk = READ(skb, sk);
 
-    if (l4->proto != BP_TCP || !sk) return NULL;
+    if (l4->proto != BP_TCP) return NULL;
+    if (!sk) {
+        cookie_sent();
+        return NULL;
+    }
     return bpf_sk_fullsock(sk);
 }
 
@@ -38,7 +44,13 @@ static __always_inline bool flow_of_reply(struct __sk_buff* skb, const struct pa
     if (!packet_addresses(p, skb_data(skb), skb_end(skb), key.local, key.peer)) return false;
     key.peer_port = ports->destination;
     key.target_port = ports->source;
-    flow = forwarded ? forward_lookup(l4->proto, &key) : flow_lookup(l4->proto, &key);
+    if (forwarded && l4->proto == BP_TCP) {
+        __u32 found = bp_forwarded_reply(skb, packet_pack(p, PARSED));
+
+        *out = (struct bp_flow){found, ports->source, found >> 16, 0};
+        return true;
+    }
+    flow = forwarded ? forward_udp_lookup(&key) : flow_lookup(l4->proto, &key);
     if (flow && flow->target_port == ports->source) {
         if (l4->proto == BP_UDP) flow_used(flow);
         *out = *flow;

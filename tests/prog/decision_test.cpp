@@ -117,9 +117,16 @@ TEST_P(Decisions, OtherMachinesTraffic) {
         Ends reply{e.ipv6, e.udp, e.to, e.from, kTarget, kClient};
         __sk_buff skb{};
         skb.ifindex = skb.ingress_ifindex = lab().eth0();
-        const Bytes before = segment(reply);
-        EXPECT_TRUE(expect_translation(before, lab().run(pins::kTcOut, before, {.skb = skb}).frame,
-                                       Where::kSource, kListen));
+        const auto leaves_as = [&](const Bytes& before, std::uint16_t port) {
+            const Bytes after = lab().run(pins::kTcOut, before, {.skb = skb}).frame;
+            EXPECT_TRUE(port == kListen ? expect_translation(before, after, Where::kSource, port)
+                                        : expect_untouched(before, after));
+        };
+        // Of a connection the far host's answer to the SYN is the proof that it goes this way.
+        const Tcp answer{.sport = kTarget, .dport = kClient, .ack = 1001, .flags = kSyn | kAck};
+        if (!e.udp) leaves_as(segment(reply), kTarget);
+        if (!e.udp) leaves_as((Lab::ethernet() / ip(reply) / answer).build(), kListen);
+        leaves_as(segment(reply), kListen);
         reply.dport = 40001; // who never asked for port 80
         const Bytes stranger = segment(reply);
         EXPECT_TRUE(
@@ -134,16 +141,36 @@ TEST_P(Decisions, RepliesNotOnRecordPass) {
     EXPECT_EQ(lab().outcomes(), "");
 }
 
-TEST_P(Decisions, UdpsLastPortWins) {
+// The newer has its turn when the older was not used for 30 ticks.
+TEST_P(Decisions, UdpsOlderPortWins) {
     attach();
+    const auto age = [&] {
+        const Fd& flows = lab().map(pins::kUdpFlows);
+        bp_flow_key key{};
+        bp_flow flow{};
+        ASSERT_EQ(bpf_map_get_next_key(flows.get(), nullptr, &key), 0);
+        ASSERT_EQ(bpf_map_lookup_elem(flows.get(), &key, &flow), 0);
+        flow.seen = static_cast<std::uint16_t>(flow.seen - 30);
+        ASSERT_EQ(bpf_map_update_elem(flows.get(), &key, &flow, BPF_EXIST), 0);
+    };
     for (const bool ipv6 : {false, true}) {
+        lab().forget();
         const Bytes reply = segment(Ends::out(ipv6, true));
-        for (int round = 0; round < 3; ++round) {
-            EXPECT_EQ(port_in(opening(Ends::in(ipv6, true))), kTarget);
+        const Bytes redirected = opening(Ends::in(ipv6, true));
+        const Bytes direct = opening(Ends::in(ipv6, true, kTarget));
+        for (int round = 0; round < 2; ++round) {
+            EXPECT_EQ(port_in(redirected), kTarget);
             EXPECT_EQ(port_out(reply), kListen);
-            EXPECT_EQ(port_in(opening(Ends::in(ipv6, true, kTarget))), kTarget);
+            EXPECT_EQ(lab().in(direct).action, kDrop);
+            EXPECT_EQ(port_out(reply), kListen);
+            age();
+            EXPECT_EQ(port_in(direct), kTarget);
             EXPECT_EQ(port_out(reply), kTarget);
+            EXPECT_EQ(lab().in(redirected).action, kDrop);
+            EXPECT_EQ(port_out(reply), kTarget);
+            age();
         }
+        EXPECT_EQ(lab().outcomes(), "older_direct 2, older_redirected 2");
     }
 }
 

@@ -39,10 +39,8 @@ Answer Oracle::in(const Bytes& frame) {
     if (!rule) {
         if (!is_target(ip.udp(), dport) || !opens) return {frame, "no rule"};
         const Flow flow{ip.udp(), ip.src.text(), ip.dst.text(), sport, dport};
-        if (!ip.udp())
-            flows_.erase(flow);
-        else if (flows_.contains(flow) || asked_.contains({true, flow.peer, "", sport, dport}))
-            flows_[flow] = {0, dport};
+        if (ip.udp()) return in_direct(frame, ip, flow);
+        flows_.erase(flow);
         return {frame, "a direct client"};
     }
     if (tagged && !rule->vlan) return {frame, "tagged"};
@@ -53,10 +51,19 @@ Answer Oracle::in(const Bytes& frame) {
         if (is_multicast(ip.dst)) return {frame, "multicast"};
         if (known != flows_.end() && known->second.listen == 0 && known->second.goes == dport)
             return {frame, "an answer to this host's own socket"};
+        if (ip.udp() && known != flows_.end()) return {frame, "another port's", true};
         if (ip.udp()) asked_[{true, flow.peer, "", sport, target}] = ip.dst;
     }
     flows_[flow] = {dport, target};
     return {with_port(frame, ip, ip.l4 + 2, target), "redirected"};
+}
+
+// The older use of a flow wins; a flow of this host's own socket disturbs nobody.
+Answer Oracle::in_direct(const Bytes& frame, const Reading& ip, const Flow& flow) {
+    if (is_multicast(ip.dst)) return {frame, "multicast"};
+    const auto known = flows_.try_emplace(flow, Use{0, flow.target}).first;
+    if (known->second.listen != 0) return {frame, "a listen port's", true};
+    return {frame, "a direct client"};
 }
 
 Answer Oracle::out(const Bytes& frame, Offload offload) {

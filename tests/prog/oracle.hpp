@@ -28,6 +28,7 @@ struct OracleRule {
 struct Answer {
     Bytes frame;
     std::string why;
+    bool dropped = false;
 };
 
 struct Reading; // of an IP header
@@ -67,6 +68,7 @@ class Oracle {
 
     [[nodiscard]] const OracleRule* rule_for(bool udp, const Address& to, unsigned port) const;
     [[nodiscard]] bool is_target(bool udp, unsigned port) const;
+    Answer in_direct(const Bytes& frame, const Reading& ip, const Flow& flow);
     [[nodiscard]] Answer out_as_asked(const Bytes& frame, const Reading& ip, Offload offload);
     [[nodiscard]] Answer out_later_fragment(const Bytes& frame) const;
     void note_own(const Reading& ip, unsigned sport, unsigned dport);

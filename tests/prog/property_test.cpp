@@ -101,7 +101,8 @@ class Random : public Programs {
             step.out ? oracle_.out(step.frame, step.offload) : oracle_.in(step.frame);
         const TestRun got = run(step);
         std::string problem;
-        if (got.action != kNext) problem = fmt::format("verdict {}", got.action);
+        if (got.action != (wanted.dropped ? kDrop : kNext))
+            problem = fmt::format("verdict {}", got.action);
         if (got.frame.size() != step.frame.size()) problem = "another length";
         if (problem.empty() && !same(wanted.frame, got.frame)) problem = "not as the oracle says";
         if (problem.empty() && !step.to_be_cut()) problem = judge_change(step.frame, got.frame);

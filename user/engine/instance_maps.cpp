@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include <bpf/bpf.h>
 #include <fmt/format.h>
 
 #include "kernel/bpf.hpp"
@@ -20,11 +21,21 @@ constexpr std::pair<std::string_view, const char*> kShared[] = {
     {"bp_addresses", pins::kAddresses},    {"bp_counters", pins::kCounters},
     {"bp_outcomes", pins::kOutcomes},      {"bp_events", pins::kEvents},
     {"bp_records", pins::kRecords},        {"bp_hints", pins::kHints},
-    {"bp_udp_flows", pins::kUdpFlows},     {"bp_forward_tcp", pins::kForwardTcp},
+    {"bp_udp_flows", pins::kUdpFlows},     {"bp_forward_conns", pins::kForwardTcp},
     {"bp_forward_udp", pins::kForwardUdp}, {"bp_listeners", pins::kListeners},
     {"bp_groups", pins::kGroups},          {"bp_xdp_devices", pins::kXdpDevices},
     {"bp_asked_at", pins::kAskedAt},       {"bp_fragments", pins::kFragments},
+    {"bp_cookies", pins::kCookies},
 };
+
+// An older version's map of flows may hold less of each. Flows may be forgotten, rules may not.
+bool fits(const bpf_map* map, const std::filesystem::path& pin) {
+    auto fd = open_pin(pin);
+    bpf_map_info info{};
+    std::uint32_t size = sizeof(info);
+    return fd && bpf_obj_get_info_by_fd(fd->get(), &info, &size) == 0 &&
+           (info.type != BPF_MAP_TYPE_LRU_HASH || info.value_size == bpf_map__value_size(map));
+}
 
 } // namespace
 
@@ -50,6 +61,7 @@ Result<void> use_instance_maps(bpf_object* object, const std::filesystem::path& 
         const char* pin = instance_pin(map);
         std::error_code ignored;
         if (!pin || !std::filesystem::exists(instance / pin, ignored)) continue;
+        if (!fits(map, instance / pin)) continue;
         if (auto used = use_pinned(map, instance / pin); !used) return used;
     }
     return {};
@@ -68,7 +80,11 @@ Result<void> pin_instance_maps(bpf_object* object, const std::filesystem::path& 
     bpf_object__for_each_map(map, object) {
         const char* pin = instance_pin(map);
         std::error_code ignored;
-        if (!pin || std::filesystem::exists(directory / pin, ignored)) continue;
+        if (!pin) continue;
+        if (std::filesystem::exists(directory / pin, ignored)) {
+            if (fits(map, directory / pin)) continue;
+            std::filesystem::remove(directory / pin, ignored);
+        }
         if (int error = bpf_map__pin(map, (directory / pin).c_str()); error != 0)
             return system_error(fmt::format("pin map {}", pin), -error);
     }

@@ -32,7 +32,7 @@ Result<Object<Skeleton>> open(const FlowSizes& sizes, std::uint16_t mark) {
     bpf_map__set_max_entries(maps.bp_hints, sizes.hints);
     bpf_map__set_max_entries(maps.bp_udp_flows, sizes.udp_flows);
     bpf_map__set_max_entries(maps.bp_asked_at, sizes.udp_flows);
-    bpf_map__set_max_entries(maps.bp_forward_tcp, sizes.forward);
+    bpf_map__set_max_entries(maps.bp_forward_conns, sizes.forward);
     bpf_map__set_max_entries(maps.bp_forward_udp, sizes.forward);
     (*object)->rodata->bp_mark = mark;
     (*object)->rodata->bp_tick_shift = tick_shift();

@@ -22,6 +22,7 @@ inline constexpr const char* kListeners = "listeners";
 inline constexpr const char* kGroups = "groups";
 inline constexpr const char* kAskedAt = "asked_at";       // bp_asked_at in bpf/lib/flows.h
 inline constexpr const char* kFragments = "fragments";    // bp_fragments in bpf/lib/asked_at.h
+inline constexpr const char* kCookies = "cookies";        // bp_cookies in bpf/lib/cookies.h
 inline constexpr const char* kXdpDevices = "xdp_devices"; // interfaces whose packets XDP sees first
 inline constexpr const char* kTcIn = "tc_in";
 inline constexpr const char* kTcOut = "tc_out";

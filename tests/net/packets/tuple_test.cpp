@@ -77,17 +77,20 @@ TEST_P(Tuple, ThePortIsUsedAgain) {
     ASSERT_TRUE(works(net.server, "detach eth0"));
 }
 
-TEST_P(Tuple, UdpTheLastPortWins) {
+TEST_P(Tuple, UdpTheOlderPortWins) {
     const ClientServer net(GetParam().tx_checksum);
     const Service web(net.server, 3000);
     ASSERT_TRUE(works(net.server, "attach eth0 80:3000/udp 81:3000/udp " + GetParam().options()));
-    for (const bool ipv6 : {false, true}) {
-        auto client = UdpClient::open(net.client, ipv6);
-        for (const std::uint16_t port : {80, 3000, 81, 80, 81, 3000, 80}) {
-            ASSERT_TRUE(client->send_to({kServer(ipv6), port}, "x"));
-            EXPECT_EQ(client->receive().value_or(Datagram{}).from.port, port);
+    for (const bool ipv6 : {false, true})
+        for (const std::uint16_t older : {80, 81, 3000}) {
+            auto client = UdpClient::open(net.client, ipv6, {.timeout = 200ms});
+            for (const std::uint16_t port :
+                 {older, std::uint16_t{80}, std::uint16_t{3000}, older}) {
+                ASSERT_TRUE(client->send_to({kServer(ipv6), port}, "x"));
+                EXPECT_EQ(client->receive().value_or(Datagram{}).from.port,
+                          port == older ? older : 0);
+            }
         }
-    }
     ASSERT_TRUE(works(net.server, "detach eth0"));
 }
 
