@@ -108,4 +108,11 @@ static __always_inline void* skb_end(const struct __sk_buff* skb)
     return end;
 }
 
+/* The sign of a difference, which no compiler makes a branch of. */
+static __always_inline __u64 negative(__u64 difference)
+{
+    asm volatile("" : "+r"(difference));
+    return difference >> 63;
+}
+
 #endif

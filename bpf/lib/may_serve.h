@@ -10,13 +10,6 @@
 #include "lib/loop.h"
 #include "lib/rules.h"
 
-/* The sign of a difference, which no compiler makes a branch of. */
-static __always_inline __u64 negative(__u64 difference)
-{
-    asm volatile("" : "+r"(difference));
-    return difference >> 63;
-}
-
 /* Whether the rule gives a listener on this target port and address something. Without a branch: the
  * verifier follows each one of every rule. */
 static __always_inline __u64 rule_serves(const struct bp_rule* rule, __u16 port,

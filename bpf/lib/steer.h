@@ -8,6 +8,7 @@
 #include "lib/count.h"
 #include "lib/flows.h"
 #include "lib/listeners.h"
+#include "lib/lookup.h"
 #include "lib/loop.h"
 
 enum steered {
@@ -131,18 +132,6 @@ static __always_inline void remember_datagram(const struct bp_flow_key* key, __b
     if (!flow_store(BP_UDP, key, flow)) count_outcome(BP_OUTCOME_FLOW_LOST);
     asked_store(key);
     count_connection(rule);
-}
-
-static __always_inline void lookup_addresses(const struct bpf_sk_lookup* ctx,
-                                             struct bp_flow_key* key)
-{
-    if (READ(ctx, family) == FAMILY_V4) {
-        map_v4(key->peer, READ(ctx, remote_ip4));
-        map_v4(key->local, READ(ctx, local_ip4));
-        return;
-    }
-    READ_ADDRESS(key->peer, ctx, remote_ip6);
-    READ_ADDRESS(key->local, ctx, local_ip6);
 }
 
 #endif

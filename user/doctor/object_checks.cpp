@@ -44,6 +44,7 @@ void check_objects(Findings& findings) {
     const std::size_t of_tc = refused.size();
     try_xdp_object(trial);
     try_sklookup_object(trial);
+    try_exclusive_object(trial);
     try_cgroup_objects(trial);
     if (!fine.empty())
         findings.push_back({Severity::kOk,

@@ -81,6 +81,11 @@ template <typename Skeleton> Result<void> pin_programs(Skeleton& s, const fs::pa
 
 } // namespace
 
+bool sk_lookup_has_ifindex() {
+    LoadLog quiet;
+    return loads_lookup(offsetof(bpf_sk_lookup, ingress_ifindex));
+}
+
 SklookupSupport probe_sklookup() {
     LoadLog quiet;
     SklookupSupport support;

@@ -13,6 +13,7 @@ namespace bpfport {
 
 // What this host can do, found by doing it.
 SklookupSupport probe_sklookup();
+bool sk_lookup_has_ifindex();
 
 struct SklookupConfig {
     std::uint64_t netns_cookie = 0;

@@ -8,6 +8,7 @@
 
 #include "bpfport/counters.h"
 #include "engine/address_list.hpp"
+#include "engine/exclusive.hpp"
 #include "engine/sklookup_engine.hpp"
 #include "engine/tc_programs.hpp"
 #include "kernel/bpf.hpp"
@@ -110,6 +111,7 @@ Result<void> TcEngine::prepare(const std::vector<InstalledRule>& rules, const Tc
 
 Result<void> TcEngine::prepare_hooks(const std::vector<InstalledRule>& rules, HookChoice choice) {
     if (auto made = make_hooks(rules, choice); !made) return made;
+    if (auto whole = attach_exclusive(*instance_, rules); !whole) return whole;
     auto xdp = xdp_hooks().make(rules);
     if (!xdp) return std::unexpected(xdp.error());
     warnings_ = std::move(*xdp);
@@ -169,6 +171,7 @@ Result<void> TcEngine::remove_unneeded() {
     for (const auto& attachment : attachments(*store_, netns_))
         if (!needed.contains(attachment.name().ifindex)) BP_TRY(unhook(attachment), "clean up");
     if (!any_sklookup(rules_)) BP_TRY(SklookupEngine(*store_, netns_).remove(), "clean up");
+    if (instance_) BP_TRY(remove_exclusive(*instance_, rules_), "clean up");
     if (!rules_.empty()) return xdp_hooks().remove_unneeded(rules_);
     instance_.reset();
     return store_->remove(instance_name(netns_));
