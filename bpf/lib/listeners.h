@@ -128,6 +128,9 @@ static __always_inline bool group_lives(struct bp_listener_key* group, __u32 dev
  * only). */
 static __always_inline void wake_tc(const struct bp_listener_key* key)
 {
+    /* Any user may bind an address that is none of this host's (IP_FREEBIND): no client asks for it. */
+    if (!address_is_unspecified(key->address) && !address_is_own(key->address)) return;
+
     __u32 port = port_index(key->port);
     __u32 bit = address_is_loopback(key->address) ? BP_BY_TC_LOOPBACK : BP_BY_TC_EVERY;
     __u32* word = (__u32*)&bp_table.by_tc[port & 0xfffc];

@@ -132,7 +132,7 @@ Result<bool> ListenerSearch::put(const Socket& socket) {
         } else if (find.error == -EEXIST) {
             return true; // no slot is free: its group is served through those that have one
         } else {
-            refused_.push_back({socket.protocol, socket.local_port, -find.error});
+            refused_.push_back({socket.protocol, socket.local_port, -find.error, socket.local});
             return false;
         }
     }

@@ -20,6 +20,7 @@ struct Refusal {
     Protocol protocol = Protocol::kTcp;
     std::uint16_t port = 0;
     int error = 0; // the kernel's
+    Address local{};
 };
 // "what listens there uses Multipath TCP, which can't be steered to"
 std::string why_refused(const Refusal& refusal);

@@ -14,6 +14,7 @@
 #include "engine/theft.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/cgroup.hpp"
+#include "kernel/netlink.hpp"
 #include "kernel/netns.hpp"
 #include "state/sklookup_attachment.hpp"
 
@@ -167,7 +168,15 @@ SklookupEngine::find_listeners(const Instance& instance, const std::vector<Insta
             if (auto put = search->put(socket); !put) return std::unexpected(put.error());
         }
     }
-    return search->refused();
+    auto refused = search->refused();
+    auto own = interface_addresses();
+    if (!own) return std::unexpected(own.error());
+    // On an address of no interface (IP_FREEBIND) no client finds it.
+    std::erase_if(refused, [&](const Refusal& refusal) {
+        return !refusal.local.is_any() && !refusal.local.is_loopback() &&
+               std::ranges::find(*own, refusal.local, &InterfaceAddress::address) == own->end();
+    });
+    return refused;
 }
 
 Result<void> SklookupEngine::settle(Instance& instance, const std::vector<InstalledRule>& rules) {
