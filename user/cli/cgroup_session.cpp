@@ -56,11 +56,13 @@ void warn_of_overflow(const Session& session, const Store& store) {
     if (missing.empty()) return;
     const std::size_t count = missing.size();
     missing.resize(std::min<std::size_t>(count, 8));
-    print_warnings(session, {{fmt::format("the list of local addresses is full: connects of local "
-                                          "programs to {} of them are left alone: {}{}",
-                                          count, fmt::join(missing, ", "),
-                                          count > missing.size() ? " ..." : ""),
-                              "bpfport status names them all"}});
+    print_warnings(
+        session,
+        {{fmt::format("the list of local addresses is full (it takes 4,096 of a "
+                      "network namespace): connects of local "
+                      "programs to {} of them are left alone: {}{}",
+                      count, fmt::join(missing, ", "), count > missing.size() ? " ..." : ""),
+          "bpfport status names them all"}});
 }
 
 void explain(const Session& session) {

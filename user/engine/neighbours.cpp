@@ -37,6 +37,10 @@ std::pair<std::uint64_t, LocalPrefix> read_key(const bp_local_key& key) {
     return {cookie, local};
 }
 
+// Whoever fills a network namespace with addresses takes no room from the others, nor the time of their
+// commands, which read the map.
+constexpr std::size_t kMostLocals = 4096;
+
 // Of the current namespace anew, of namespaces without claims no longer. What a full map does not
 // take is named by status (unserved_addresses()).
 Result<void> write_locals(const Fd& map, const std::set<std::uint64_t>& claimed) {
@@ -47,6 +51,8 @@ Result<void> write_locals(const Fd& map, const std::set<std::uint64_t>& claimed)
         if (!prefixes) return std::unexpected(prefixes.error());
         current = {prefixes->begin(), prefixes->end()};
     }
+    if (current.size() > kMostLocals)
+        current.erase(std::next(current.begin(), kMostLocals), current.end());
     for (const auto& key : keys_of<bp_local_key>(map)) {
         auto [cookie, local] = read_key(key);
         bool kept = cookie == here ? current.contains(local) : claimed.contains(cookie);

@@ -44,6 +44,23 @@ TEST_F(TrustAddress, C13_DetachNeedsNoRoom) {
         << "what had no room has it now";
 }
 
+// One of many addresses takes no room from the others, and says what it has none for.
+TEST_F(TrustAddress, C13_ANetworkNamespaceHasAQuota) {
+    std::string batch;
+    for (int i = 0; i < 4200; ++i)
+        batch += fmt::format("addr add 10.77.{}.{}/32 dev lo\n", i / 250, i % 250 + 1);
+    ip(batch);
+    const std::string scope = "cgroup:" + cgroup->name();
+    const auto attached = bp({"attach", scope, "80:3000"});
+    ASSERT_EQ(attached.status, 0) << attached.err;
+    EXPECT_THAT(attached.err, HasSubstr("the list of local addresses is full"));
+    const auto report = nlohmann::json::parse(bp({"status", "--json"}).out);
+    ASSERT_TRUE(report.contains("unserved_addresses"));
+    EXPECT_GE(report.at("unserved_addresses").size(), 104U);
+    EXPECT_LE(report.at("unserved_addresses").size(), 200U);
+    must({"detach", scope});
+}
+
 TEST_F(TrustAddress, C13_AnAddressThatHasLeftIsNamed) {
     ip("addr add 10.9.0.1/32 dev lo\naddr add 2001:db8:9::1/128 dev lo\n");
     const std::string scope = "cgroup:" + cgroup->name();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // B6: a connection that this host only forwards. No socket here tells whose the conversation is, and
 // all the same a stranger's packets change nothing for one that lives.
-#include "raw_client.hpp"
+#include "net/trust/raw_client.hpp"
 
 namespace bpfport::test {
 namespace {

@@ -3,7 +3,7 @@
 // of nobody (B9).
 #include <thread>
 
-#include "raw_client.hpp"
+#include "net/trust/raw_client.hpp"
 
 namespace bpfport::test {
 namespace {

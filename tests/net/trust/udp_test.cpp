@@ -3,7 +3,7 @@
 // it: the older use wins while it lasts.
 #include <netinet/in.h>
 
-#include "raw_client.hpp"
+#include "net/trust/raw_client.hpp"
 
 namespace bpfport::test {
 namespace {
