@@ -44,6 +44,12 @@ done
 
 breach format user/rule/rule.cpp 'int  badly(  );'
 breach format tests/refused/refused.bpf.c 'int  badly(  );'
+breach words README.md 'Nobody listens there.'
+breach words docs/engines.md 'tc stands in for it.'
+breach words user/rule/rule.cpp '// Whoever reads this.'
+breach words user/kernel/bpf.cpp 'const char* text = "again and again";'
+breach words tests/prog/shapes.hpp 'int x; // he is asked'
+breach words tests/coverage.sh '# for somebody else'
 breach shell bench/trace_cost.sh 'if [ $x = ]; then echo; fi; cd /nowhere'
 breach shell tests/new.sh '#!/bin/sh\nfoo=(1 2)'
 breach paths docs/architecture.md 'See `user/rule/no_such.cpp`.'
