@@ -201,7 +201,7 @@ TEST_F(Harness, InjectedFramesArrive) {
                                            Udp{.sport = 8, .dport = 3000} / Payload(4000),
                                        1024))
         client.send(part);
-    for (int tries = 0; tries < 100 && udp.seen().size() < 2; ++tries) ::usleep(10000);
+    for (int tries = 0; tries < 1000 && udp.seen().size() < 2; ++tries) ::usleep(10000);
     EXPECT_EQ(udp.seen().size(), 2U);
 }
 
