@@ -11,6 +11,7 @@
 #include <array>
 #include <cstring>
 #include <stdexcept>
+#include <thread>
 
 #include "base/error.hpp"
 
@@ -63,8 +64,14 @@ Capture::Capture(const Interface& interface) : name_(interface.name()) {
 }
 
 void Capture::send(const Bytes& frame) const {
-    if (::send(socket_.get(), frame.data(), frame.size(), 0) != static_cast<ssize_t>(frame.size()))
-        throw std::runtime_error("inject into " + name_ + ": " + error_text(errno));
+    // The queue of received packets is the CPU's, for all namespaces: another test may have filled it.
+    for (int tries = 0; tries < 100; ++tries) {
+        const ssize_t sent = ::send(socket_.get(), frame.data(), frame.size(), 0);
+        if (sent == static_cast<ssize_t>(frame.size())) return;
+        if (errno != ENOBUFS) break;
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    throw std::runtime_error("inject into " + name_ + ": " + error_text(errno));
 }
 
 std::optional<Captured> Capture::next(const FrameFilter& filter,
