@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// B8: a datagram with a living flow's addresses and ports changes nothing for that flow, whoever sent
-// it: the older use wins while it lasts.
+// B8: a datagram with a living flow's addresses and ports changes nothing for that flow, from any
+// sender: the older use wins while it lasts.
 #include <netinet/in.h>
 
 #include "net/trust/raw_client.hpp"
