@@ -213,10 +213,11 @@ TEST_P(Verifier, Accepts) {
     utsname kernel{};
     ::uname(&kernel);
     const auto& [directory, shipped] = GetParam();
-    fmt::print(
-        "{:<24} {:>7} {:>7} {:>7} {:>7}  {}\n",
-        fmt::format("{} {} {}, Linux {}", directory, shipped.name, shipped.variant, kernel.release),
-        "walked", "states", "xlated", "jited", "stack");
+    std::vector<std::string_view> words{directory, shipped.name, shipped.variant};
+    std::erase(words, "");
+    fmt::print("{:<24} {:>7} {:>7} {:>7} {:>7}  {}\n",
+               fmt::format("{}, Linux {}", fmt::join(words, " "), kernel.release), "walked",
+               "states", "xlated", "jited", "stack");
     print_statistics();
 }
 
