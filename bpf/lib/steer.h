@@ -56,7 +56,7 @@ struct group_search {
     __u32 steered;
 };
 
-static long steer_to_slot(__u32 slot, struct group_search* search)
+static __always_inline long steer_to_slot(__u32 slot, struct group_search* search)
 {
     int member;
 
@@ -67,6 +67,18 @@ static long steer_to_slot(__u32 slot, struct group_search* search)
     if (member == MEMBER_REFUSED) return LOOP_GO_ON;
     search->steered = STEERED;
     return member == MEMBER_BOUND || search->known < GROUP_BOUND ? LOOP_END : LOOP_GO_ON;
+}
+
+static __always_inline long steer_to_slots(__u32 slots, struct group_search* search)
+{
+    for (__u32 slot = 0; slot < slots; slot++)
+        if (steer_to_slot(slot, search) == LOOP_END) return LOOP_END;
+    return LOOP_GO_ON;
+}
+
+static long steer_to_later_slot(__u32 pass, struct group_search* search)
+{
+    return steer_to_slot(BP_LISTENER_FIRST + pass, search);
 }
 
 /* Gives the packet to a socket bound to group->address: as the kernel would, to one bound to the
@@ -82,7 +94,16 @@ GLOBAL int bp_steer_to(struct bpf_sk_lookup* ctx, __u32 ifindex,
     search.key = *group;
     search.key.slot = 0;
     search.known = group_read(&search.key);
-    LOOP(BP_LISTENER_SLOTS, steer_to_slot, &search);
+    if (!HAS_LOOP) {
+        struct group_search in_registers = search; /* no callback needs its address */
+
+        steer_to_slots(BP_LISTENER_SLOTS, &in_registers);
+        return in_registers.steered;
+    }
+    /* Few groups have more slots: a call for each of these would cost more than it saves. */
+    if (steer_to_slots(BP_LISTENER_FIRST, &search) != LOOP_END &&
+        (search.known & GROUP_END) > BP_LISTENER_FIRST)
+        bpf_loop(BP_LISTENER_SLOTS - BP_LISTENER_FIRST, steer_to_later_slot, &search, 0);
     return search.steered;
 }
 
