@@ -136,8 +136,14 @@ static __always_inline enum verdict admit_tcp(struct __sk_buff* skb, struct quer
     }
     if (q->known_only) return LEAVE;
     if (rule->flags & BP_RULE_DRAINING) return leave(BP_OUTCOME_DRAINING);
-    if (rule->on_absent != BP_ABSENT_RESET && tenure.owner == OWNER_NONE && q->opens)
+    if (rule->on_absent != BP_ABSENT_RESET && tenure.owner == OWNER_NONE && q->opens) {
+        if (!(rule->flags & BP_RULE_EXCLUSIVE)) return nobody_listens(rule);
+        /* The program for --exclusive shows the listener only to flows on record. */
+        remember(q);
+        if (tcp_owner(skb, q->target_port).owner != OWNER_NONE) return REDIRECT;
+        bpf_map_delete_elem(&bp_hints, &q->key);
         return nobody_listens(rule);
+    }
     return remember(q);
 }
 
@@ -159,8 +165,13 @@ static __always_inline enum verdict admit_udp(struct __sk_buff* skb, struct quer
         return leave(BP_OUTCOME_LISTEN_SOCKET);
     if (is_taken(known, q->listen_port)) return taken(known);
     if ((rule->flags & BP_RULE_DRAINING) && !ours) return leave(BP_OUTCOME_DRAINING);
-    if (rule->on_absent != BP_ABSENT_RESET && bp_udp_owner(skb, q->target_port) == OWNER_NONE)
+    if (rule->on_absent != BP_ABSENT_RESET && bp_udp_owner(skb, q->target_port) == OWNER_NONE) {
+        if (ours || !(rule->flags & BP_RULE_EXCLUSIVE)) return nobody_listens(rule);
+        remember(q); /* as above */
+        if (bp_udp_owner(skb, q->target_port) != OWNER_NONE) return REDIRECT;
+        bpf_map_delete_elem(&bp_udp_flows, &q->key);
         return nobody_listens(rule);
+    }
     if (!ours) return remember(q);
     flow_used(known);
     return REDIRECT;
