@@ -107,14 +107,12 @@ TEST_F(Sklookup, DatagramsToAServerThatWasThere) {
     UdpServer program(server(), {"10.1.0.2", 5300});
     run_bpfport({"attach", "eth0", "53:5300/udp", "--engine", "sklookup"});
     EXPECT_EQ(try_datagram(client(), {"10.1.0.2", 53}), "");
-    // The same client, from the same port, to both.
-    auto socket = UdpClient::open(client(), false);
+    // The same client, from the same port, to both: the older port is answered.
+    auto socket = UdpClient::open(client(), false, {.timeout = std::chrono::milliseconds(300)});
     ASSERT_TRUE(socket);
     for (std::uint16_t port : {53, 5300, 53}) {
         ASSERT_TRUE(socket->send_to({"10.1.0.2", port}, "x"));
-        auto answer = socket->receive();
-        ASSERT_TRUE(answer) << port;
-        EXPECT_EQ(answer->from.port, port);
+        EXPECT_EQ(socket->receive().value_or(Datagram{}).from.port, port == 53 ? 53 : 0);
     }
 }
 
