@@ -2,6 +2,8 @@
 // Naming a network namespace, finding it again, and being in it.
 #include "kernel/netns.hpp"
 
+#include <sched.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -94,6 +96,25 @@ TEST(NetnsCookie, AProgramTellsTheSame) {
     if (::geteuid() != 0) GTEST_SKIP() << "needs root";
     EXPECT_NE(netns_cookie_by_program(), 0U);
     EXPECT_EQ(netns_cookie_by_program(), current_netns_cookie());
+}
+
+// As in a container, whose processes have other numbers there than programs see.
+TEST(NetnsCookie, AProgramTellsTheSameInAPidNamespace) {
+    if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+    const pid_t parent = ::fork();
+    if (parent == 0) {
+        if (::unshare(CLONE_NEWPID) != 0) ::_exit(2);
+        const pid_t child = ::fork();
+        if (child == 0) ::_exit(netns_cookie_by_program() == current_netns_cookie() ? 0 : 1);
+        int status = 0;
+        ::waitpid(child, &status, 0);
+        ::_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 3);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(parent, &status, 0), parent);
+    ASSERT_TRUE(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 2) GTEST_SKIP() << "PID namespaces can't be made";
+    EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST(ParseNetnsLink, TakesOnlyTheKernelsForm) {

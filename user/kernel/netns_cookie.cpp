@@ -3,7 +3,6 @@
 
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -24,16 +23,15 @@ bpf_insn instruction(int code, int dst, int src, int off, std::int64_t imm) {
     return one;
 }
 
-// if (bpf_get_current_pid_tgid() == caller) map[0] = bpf_get_netns_cookie(ctx); return 1;
-Fd load_observer(const Fd& map) {
-    auto caller = static_cast<std::uint64_t>(getpid()) << 32 |
-                  static_cast<std::uint32_t>(syscall(SYS_gettid));
-    auto low = static_cast<std::int32_t>(caller), high = static_cast<std::int32_t>(caller >> 32);
+// if (bpf_get_socket_cookie(ctx) == socket) map[0] = bpf_get_netns_cookie(ctx); return 1;
+// By the socket and not by the process: its number in a PID namespace is not the one that programs read.
+Fd load_observer(const Fd& map, std::uint64_t socket) {
+    auto low = static_cast<std::int32_t>(socket), high = static_cast<std::int32_t>(socket >> 32);
     constexpr int kMove = BPF_ALU64 | BPF_MOV, kCall = BPF_JMP | BPF_CALL;
     constexpr int kWide = BPF_LD | BPF_DW | BPF_IMM;
     const bpf_insn program[] = {
         instruction(kMove | BPF_X, BPF_REG_6, BPF_REG_1, 0, 0),
-        instruction(kCall, 0, 0, 0, BPF_FUNC_get_current_pid_tgid),
+        instruction(kCall, 0, 0, 0, BPF_FUNC_get_socket_cookie),
         instruction(kWide, BPF_REG_1, 0, 0, low),
         instruction(0, 0, 0, 0, high),
         instruction(BPF_JMP | BPF_JNE | BPF_X, BPF_REG_0, BPF_REG_1, 5, 0),
@@ -58,16 +56,20 @@ std::uint64_t netns_cookie_by_program() {
     auto directory = open_directory(*cgroup);
     Fd map(
         bpf_map_create(BPF_MAP_TYPE_ARRAY, "bp_cookie", sizeof(__u32), sizeof(__u64), 1, nullptr));
-    if (!directory || !map) return 0;
-    Fd program = load_observer(map);
+    Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    std::uint64_t socket_cookie = 0;
+    socklen_t size = sizeof(socket_cookie);
+    if (!directory || !map || !socket ||
+        getsockopt(socket.get(), SOL_SOCKET, SO_COOKIE, &socket_cookie, &size) != 0)
+        return 0;
+    Fd program = load_observer(map, socket_cookie);
     if (!program) return 0;
     Fd link(bpf_link_create(program.get(), directory->get(), BPF_CGROUP_INET4_BIND, nullptr));
     if (!link) return 0;
-    Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     sockaddr_in any{};
     any.sin_family = AF_INET;
     auto* address = reinterpret_cast<const sockaddr*>(&any);
-    if (!socket || ::bind(socket.get(), address, sizeof(any)) != 0) return 0;
+    if (::bind(socket.get(), address, sizeof(any)) != 0) return 0;
     std::uint32_t zero = 0;
     std::uint64_t cookie = 0;
     return bpf_map_lookup_elem(map.get(), &zero, &cookie) == 0 ? cookie : 0;
