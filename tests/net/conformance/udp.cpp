@@ -2,6 +2,8 @@
 // Datagrams.
 #include <netinet/in.h>
 
+#include <fmt/format.h>
+
 #include "net/conformance/corpus.hpp"
 
 namespace bpfport::test {
@@ -145,6 +147,22 @@ void to_everybody(Stage& stage) {
                Payload("echo hello\n"));
 }
 
+constexpr auto kOlderPort = "one client port has one flow, and that of the port asked first is "
+                            "kept: a spoofed datagram would "
+                            "take it over; the redirect gives the second another client port";
+
+// The second question of one socket, to this endpoint.
+std::vector<std::string> not_answered(std::string_view second) {
+    return {fmt::format("- {} > client udp 12 bytes", second), "+ nothing came",
+            "- program: datagram from client to server: read 'echo second/'"};
+}
+
+std::vector<std::string> refused(std::string_view second) {
+    auto lines = not_answered(second);
+    lines.push_back(fmt::format("+ client > {}: ICMP type", second));
+    return lines;
+}
+
 } // namespace
 
 std::vector<Conversation> udp_conversations() {
@@ -169,9 +187,17 @@ std::vector<Conversation> udp_conversations() {
         {"udp: options of the network", options_of_the_network},
         {"udp: nobody is there", nobody_is_there},
         {"udp: a port that is no rule's", an_unredirected_port},
-        {"udp: one socket, two listen ports", one_socket_two_ports<80, 81>},
-        {"udp: one socket, the listen port and the target port", one_socket_two_ports<80, 3000>},
-        {"udp: one socket, the target port and the listen port", one_socket_two_ports<3000, 80>},
+        {"udp: one socket, two listen ports",
+         one_socket_two_ports<80, 81>,
+         {{"tc xdp", kOlderPort, not_answered("server:81")},
+          {"sklookup", kOlderPort, refused("server:81")}}},
+        {"udp: one socket, the listen port and the target port",
+         one_socket_two_ports<80, 3000>,
+         {{"tc xdp sklookup", kOlderPort, not_answered("server:3000")}}},
+        {"udp: one socket, the target port and the listen port",
+         one_socket_two_ports<3000, 80>,
+         {{"tc xdp", kOlderPort, not_answered("server:80")},
+          {"sklookup", kOlderPort, refused("server:80")}}},
         {"udp: a narrow path", a_narrow_path},
         {"udp: the second address",
          the_second_address,
