@@ -66,7 +66,7 @@ void fuzz_rules(Memory& memory, std::string_view text) {
     if (rules.empty()) return;
     require(table.number(rules).has_value(), "there are ids enough");
     auto before = table.rules();
-    if (!table.replace(rules)) {
+    if (!table.replace(rules, no_slot_bits)) {
         require(table.rules().size() == before.size(), "on error nothing has changed", text);
         return;
     }

@@ -15,6 +15,7 @@
 #include "bpfport/meta.h"
 #include "bpfport/outcome.h"
 #include "engine/instance_maps.hpp"
+#include "engine/registry.hpp"
 #include "harness/sweep.hpp"
 #include "kernel/bpf.hpp"
 #include "state/instance.hpp"
@@ -106,7 +107,7 @@ void Lab::rules(const std::vector<LabRule>& rules) {
                 wanted.back().id = known.id;
     }
     must(table_->number(wanted), "ids");
-    must(table_->replace(wanted), "rules");
+    must(table_->replace(wanted, slot_bits), "rules");
     rules_ = wanted;
 }
 

@@ -14,6 +14,7 @@
 
 #include "bpfport/flow.h"
 #include "bpfport/meta.h"
+#include "engine/registry.hpp"
 #include "engine/tc_object.hpp"
 #include "engine/xdp_object.hpp"
 #include "harness/bpfport.hpp"
@@ -60,7 +61,7 @@ class Lab {
             for (const Rule& rule : must(parse_rules(text)))
                 rules.push_back({0, rule, 0, engine, flags, on_absent, 0});
         must(table_->number(rules));
-        if (!table_->replace(rules)) throw std::runtime_error("rules");
+        if (!table_->replace(rules, slot_bits)) throw std::runtime_error("rules");
     }
 
     void know(bool udp, bool ipv6, std::uint16_t listen_port) const {

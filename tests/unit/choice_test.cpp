@@ -16,12 +16,24 @@ namespace {
 
 Rule rule(const char* text) { return parse_rules(text).value().front(); }
 
-AttachRequest request(const char* text, EngineChoice engine) {
+AttachRequest request(const char* text, const char* engine) {
     AttachRequest request;
     request.scopes = {Scope::any()};
     request.rules = {rule(text)};
-    request.engine = engine;
+    request.engine = find_engine(engine);
     return request;
+}
+
+HostFacts host(SklookupSupport sklookup, std::vector<Interface> interfaces = {}) {
+    HostFacts facts;
+    facts.interfaces = std::move(interfaces);
+    facts.sklookup = std::move(sklookup);
+    return facts;
+}
+
+// `engine`: the word for --engine.
+Result<ChosenEngine> choose(const char* engine, const InstalledRule& rule, const HostFacts& facts) {
+    return choose_engine(find_engine(engine), rule, facts);
 }
 
 InstalledRule installed(const char* text, std::uint16_t flags = 0, std::uint8_t on_absent = 0,
@@ -44,18 +56,15 @@ TEST_P(Auto, ChoosesAndSaysWhy) {
     port.name = "eth0";
     port.master = 6;
     const std::vector<Interface> interfaces = {port};
-    auto chosen =
-        choose_engine(EngineChoice::kAuto, GetParam().rule, {interfaces, GetParam().sklookup});
+    auto chosen = choose("auto", GetParam().rule, host(GetParam().sklookup, interfaces));
     ASSERT_TRUE(chosen);
     EXPECT_EQ(chosen->engine, GetParam().engine) << chosen->why;
     EXPECT_EQ(chosen->flags, chosen->engine == BP_ENGINE_SKLOOKUP ? BP_RULE_STANDBY : 0);
     EXPECT_FALSE(chosen->why.empty());
-    auto asked =
-        choose_engine(EngineChoice::kSklookup, GetParam().rule, {interfaces, GetParam().sklookup});
+    auto asked = choose("sklookup", GetParam().rule, host(GetParam().sklookup, interfaces));
     bool udp = GetParam().rule.rule.protocol() == Protocol::kUdp;
     EXPECT_EQ(asked.has_value(), udp || GetParam().engine == BP_ENGINE_SKLOOKUP);
-    EXPECT_EQ(choose_engine(EngineChoice::kTc, GetParam().rule, {interfaces, {}})->engine,
-              BP_ENGINE_TC);
+    EXPECT_EQ(choose("tc", GetParam().rule, host({}, interfaces))->engine, BP_ENGINE_TC);
 }
 
 const SklookupSupport kAll{true, "", true};
@@ -81,19 +90,18 @@ INSTANTIATE_TEST_SUITE_P(
 // getsockname(2) of connections can't be made to say the target port.
 TEST(Choice, AutoChangesNothingThatProgramsSee) {
     const SklookupSupport no_name{true, "hook taken", true};
-    auto chosen = choose_engine(EngineChoice::kAuto, installed("80:3000"), {{}, no_name});
+    auto chosen = choose("auto", installed("80:3000"), host(no_name));
     ASSERT_TRUE(chosen);
     EXPECT_EQ(chosen->engine, BP_ENGINE_TC);
     EXPECT_NE(chosen->why.find("getsockname() of its connections would say the listen port: hook "
                                "taken"),
               std::string::npos)
         << chosen->why;
-    auto asked = choose_engine(EngineChoice::kSklookup, installed("80:3000"), {{}, no_name});
+    auto asked = choose("sklookup", installed("80:3000"), host(no_name));
     ASSERT_TRUE(asked);
     EXPECT_EQ(asked->engine, BP_ENGINE_SKLOOKUP);
     EXPECT_NE(asked->why.find("will say the listen port: hook taken"), std::string::npos);
-    auto wanted = choose_engine(EngineChoice::kAuto, installed("80:3000", BP_RULE_SOCKNAME_LISTEN),
-                                {{}, no_name});
+    auto wanted = choose("auto", installed("80:3000", BP_RULE_SOCKNAME_LISTEN), host(no_name));
     ASSERT_TRUE(wanted);
     EXPECT_EQ(wanted->engine, BP_ENGINE_SKLOOKUP);
 }
@@ -101,30 +109,31 @@ TEST(Choice, AutoChangesNothingThatProgramsSee) {
 // --sockname listen is for the one engine whose connections are on the listen port.
 TEST(Choice, SocknameListenNeedsSklookup) {
     const auto rule = installed("80:3000", BP_RULE_SOCKNAME_LISTEN);
-    for (auto engine : {EngineChoice::kTc, EngineChoice::kXdp})
-        EXPECT_FALSE(choose_engine(engine, rule, {{}, kAll}));
+    for (const char* engine : {"tc", "xdp"}) EXPECT_FALSE(choose(engine, rule, host(kAll)));
     auto vlan = rule;
     vlan.flags |= BP_RULE_VLAN;
-    EXPECT_FALSE(choose_engine(EngineChoice::kAuto, vlan, {{}, kAll})) << "tc, and so refused";
+    EXPECT_FALSE(choose("auto", vlan, host(kAll))) << "tc, and so refused";
 }
 
 TEST(Choice, EveryWordHasAChoiceOfItsOwn) {
-    std::set<EngineChoice> choices;
-    for (const auto& word : engine_choices()) choices.insert(parse_engine_choice(word));
+    std::set<const Engine*> choices;
+    for (const auto& word : engine_choices()) choices.insert(find_engine(word));
     EXPECT_EQ(choices.size(), engine_choices().size());
+    EXPECT_TRUE(choices.contains(nullptr)) << "auto is none of them";
 }
 
 TEST(Choice, EveryEngineHasANameAndAText) {
     for (std::uint32_t engine :
          {BP_ENGINE_TC, BP_ENGINE_XDP, BP_ENGINE_SKLOOKUP, BP_ENGINE_CGROUP}) {
         EXPECT_STRNE(engine_name(engine), "unknown");
-        EXPECT_STRNE(engine_text(engine), "");
+        EXPECT_STRNE(engine_of(engine).info().summary, "");
+        EXPECT_STRNE(engine_of(engine).info().effect, "");
     }
 }
 
 TEST(Choice, AnotherEngineReplacesWithoutConflict) {
     InstalledRule there{7, rule("80:3000"), 0, BP_ENGINE_SKLOOKUP, 0, 0, 4000};
-    auto plan = plan_attach(request("80:3000", EngineChoice::kTc), {there}, {});
+    auto plan = plan_attach(request("80:3000", "tc"), {there}, {});
     ASSERT_TRUE(plan) << plan.error().message;
     ASSERT_EQ(plan->replaced.size(), 1U);
     EXPECT_TRUE(plan->added.empty());
@@ -141,12 +150,12 @@ TEST(Choice, FromTcToSklookupItsConnectionsGoOn) {
     InstalledRule there{7, rule("80:3000"), 0, BP_ENGINE_TC, 0, 0, 0};
     HostFacts facts;
     facts.sklookup = kAll;
-    auto plan = plan_attach(request("80:3000", EngineChoice::kAuto), {there}, facts);
+    auto plan = plan_attach(request("80:3000", "auto"), {there}, facts);
     ASSERT_TRUE(plan) << plan.error().message;
     ASSERT_EQ(plan->replaced.size(), 1U);
     EXPECT_EQ(plan->rules[0].engine, BP_ENGINE_SKLOOKUP);
     EXPECT_EQ(plan->rules[0].flags, BP_RULE_STANDBY | BP_RULE_TC_FLOWS);
-    auto again = plan_attach(request("80:3000", EngineChoice::kAuto), plan->rules, facts);
+    auto again = plan_attach(request("80:3000", "auto"), plan->rules, facts);
     ASSERT_TRUE(again) << again.error().message;
     EXPECT_EQ(again->kept.size(), 1U);
     EXPECT_EQ(again->rules[0].flags, BP_RULE_STANDBY | BP_RULE_TC_FLOWS);
@@ -154,7 +163,7 @@ TEST(Choice, FromTcToSklookupItsConnectionsGoOn) {
 
 TEST(Choice, TheSameEngineIsKept) {
     InstalledRule there{7, rule("80:3000"), 0, BP_ENGINE_TC, 0, 0, 0};
-    auto plan = plan_attach(request("80:3000", EngineChoice::kAuto), {there}, {});
+    auto plan = plan_attach(request("80:3000", "auto"), {there}, {});
     ASSERT_TRUE(plan) << plan.error().message;
     EXPECT_EQ(plan->kept.size(), 1U);
     EXPECT_TRUE(plan->replaced.empty());

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "bpfport/meta.h"
+#include "engine/registry.hpp"
 
 namespace bpfport {
 namespace {
@@ -29,7 +30,7 @@ std::vector<std::uint16_t> set_of(const bp_table_side& side, std::uint16_t slot)
 }
 
 TEST(TableSide, PortsOfARule) {
-    const auto side = build_side({rule("80:3000", 7)});
+    const auto side = build_side({rule("80:3000", 7)}, slot_bits);
     ASSERT_TRUE(side);
     const auto& ports = (*side)->ports[BP_TCP];
     EXPECT_THAT(set_of(**side, ports[80]), testing::ElementsAre(7));
@@ -45,7 +46,8 @@ TEST(TableSide, TheRuleOfAPacket) {
     const auto side =
         build_side({rule("80:3000", 1, kEth0), rule("80:3001", 2, kEth1),
                     rule("10.1.0.2:80:3002", 3), rule("81:3000", 4, 0, BP_RULE_NO_LOCAL),
-                    rule("82:3000", 5, kLo, BP_RULE_NO_LOCAL), rule("83:3000/udp", 6)});
+                    rule("82:3000", 5, kLo, BP_RULE_NO_LOCAL), rule("83:3000/udp", 6)},
+                   slot_bits);
     ASSERT_TRUE(side);
     const auto address = [](const char* text) { return *parse_address(text); };
     const auto find = [&](std::uint16_t port, unsigned ifindex, const char* local,
@@ -68,7 +70,7 @@ TEST(TableSide, TheRuleOfAPacket) {
 }
 
 TEST(TableSide, Ranges) {
-    const auto side = build_side({rule("8000-8002:18000-18002/udp", 1)});
+    const auto side = build_side({rule("8000-8002:18000-18002/udp", 1)}, slot_bits);
     ASSERT_TRUE(side);
     const auto& ports = (*side)->ports[BP_UDP];
     for (unsigned i = 0; i < 3; ++i) {
@@ -85,13 +87,15 @@ TEST(TableSide, Ranges) {
 TEST(TableSide, TheMostSpecialRuleFirst) {
     const auto side =
         build_side({rule("80:3000", 1), rule("80:3000", 2, 4), rule("192.0.2.1:80:3001", 3),
-                    rule("[2001:db8::1]:80:3002", 4, 4)});
+                    rule("[2001:db8::1]:80:3002", 4, 4)},
+                   slot_bits);
     ASSERT_TRUE(side);
     EXPECT_THAT(set_of(**side, (*side)->ports[BP_TCP][80]), testing::ElementsAre(4, 3, 2, 1));
 }
 
 TEST(TableSide, PortsWithTheSameRulesShareASet) {
-    const auto side = build_side({rule("1000-1999:11000-11999", 1), rule("2000:12000", 2)});
+    const auto side =
+        build_side({rule("1000-1999:11000-11999", 1), rule("2000:12000", 2)}, slot_bits);
     ASSERT_TRUE(side);
     const auto& ports = (*side)->ports[BP_TCP];
     EXPECT_EQ(ports[1000], ports[1999]);
@@ -102,7 +106,8 @@ TEST(TableSide, FlagsOfTargets) {
     auto exclusive = rule("80:3000", 1, 0, BP_RULE_EXCLUSIVE);
     auto dropping = rule("81:3001", 2, 0, BP_RULE_EXCLUSIVE);
     dropping.on_absent = BP_ABSENT_DROP;
-    const auto side = build_side({exclusive, dropping, rule("82:3002", 3, 0, BP_RULE_FORWARDED)});
+    const auto side =
+        build_side({exclusive, dropping, rule("82:3002", 3, 0, BP_RULE_FORWARDED)}, slot_bits);
     ASSERT_TRUE(side);
     const auto& ports = (*side)->ports[BP_TCP];
     EXPECT_EQ(ports[3000], BP_SLOT_TARGET | BP_SLOT_EXCLUSIVE);
@@ -114,8 +119,8 @@ TEST(TableSide, FlagsOfTargets) {
 TEST(TableSide, CarefulRules) {
     auto absent = rule("81:3001", 2);
     absent.on_absent = BP_ABSENT_PASS;
-    const auto side =
-        build_side({rule("80:3000", 1), absent, rule("82:3002", 3, 0, BP_RULE_DRAINING)});
+    const auto side = build_side(
+        {rule("80:3000", 1), absent, rule("82:3002", 3, 0, BP_RULE_DRAINING)}, slot_bits);
     ASSERT_TRUE(side);
     EXPECT_EQ((*side)->rules[1].flags & BP_RULE_CAREFUL, 0);
     EXPECT_NE((*side)->rules[2].flags & BP_RULE_CAREFUL, 0);
@@ -126,7 +131,7 @@ TEST(TableSide, CarefulRules) {
 TEST(TableSide, TheOldTarget) {
     auto changed = rule("80-81:4000-4001", 1);
     changed.old_target_first = 3000;
-    const auto side = build_side({changed});
+    const auto side = build_side({changed}, slot_bits);
     ASSERT_TRUE(side);
     for (const unsigned port : {3000U, 3001U, 4000U, 4001U})
         EXPECT_EQ((*side)->ports[BP_TCP][port], BP_SLOT_TARGET) << port;
@@ -136,9 +141,9 @@ TEST(TableSide, TheOldTarget) {
 TEST(TableSide, TooManyRulesForOnePort) {
     std::vector<InstalledRule> rules;
     for (std::uint16_t i = 1; i <= BP_SET_SIZE; ++i) rules.push_back(rule("80:3000", i, i));
-    EXPECT_TRUE(build_side(rules));
+    EXPECT_TRUE(build_side(rules, slot_bits));
     rules.push_back(rule("80:3000", 100, 100));
-    const auto side = build_side(rules);
+    const auto side = build_side(rules, slot_bits);
     ASSERT_FALSE(side);
     EXPECT_THAT(side.error().message, testing::HasSubstr("more than 8 rules for one listen port"));
     EXPECT_THAT(side.error().message, testing::StartsWith("80:3000"));
@@ -157,7 +162,7 @@ class TableInMemory : public testing::Test {
     // As the engine does it: ids first, since counters are zeroed by them.
     static Result<void> install(Table& table, std::vector<InstalledRule>& rules) {
         BP_TRY(table.number(rules), "ids");
-        return table.replace(rules);
+        return table.replace(rules, slot_bits);
     }
     Fd memory_;
 };

@@ -59,7 +59,7 @@ TEST(XdpHooks, GenericWhenOneRuleAllowsIt) {
 TEST(XdpHooks, RefusalsKnownBeforehand) {
     AttachRequest request;
     request.rules = {parse_rules("80:3000").value().front()};
-    request.engine = EngineChoice::kXdp;
+    request.engine = find_engine("xdp");
     HostFacts facts;
     facts.interfaces = kDevices;
     for (auto [name, says] : {std::pair("lo", "no driver"), {"tun0", "no Ethernet header"}}) {
@@ -71,7 +71,7 @@ TEST(XdpHooks, RefusalsKnownBeforehand) {
     }
     request.scopes = {parse_scope("eth0").value()};
     EXPECT_TRUE(plan_attach(request, {}, facts));
-    request.engine = EngineChoice::kAuto;
+    request.engine = nullptr;
     request.flags = BP_RULE_XDP_GENERIC;
     EXPECT_EQ(plan_attach(request, {}, facts).error().fault, Fault::kUsage);
 }

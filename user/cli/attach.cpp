@@ -11,17 +11,27 @@
 #include "cli/attach_network.hpp"
 #include "cli/cgroup_session.hpp"
 #include "cli/command.hpp"
+#include "engine/engines.hpp"
 #include "engine/guard.hpp"
 #include "engine/plan.hpp"
 #include "engine/signed_rules.hpp"
 #include "engine/sklookup_object.hpp"
 #include "engine/sockname.hpp"
 #include "engine/theft.hpp"
-#include "engine/xdp_hooks.hpp"
+#include "kernel/xdp_hook.hpp"
 
 namespace bpfport {
 
 namespace {
+
+// "  tc        ports are rewritten ...", a line for each engine of interfaces.
+std::string engine_lines() {
+    std::string lines;
+    for (const Engine* engine : engines())
+        if (!engine->on_cgroups())
+            lines += fmt::format("\n  {:<9} {}", engine->info().name, engine->info().summary);
+    return lines;
+}
 
 struct AttachOptions {
     std::vector<std::string> words;
@@ -36,7 +46,7 @@ struct AttachOptions {
     bool reserve = false;
     AttachRequest request;
     GuardRequest guard;
-    TcOptions tc;
+    ApplyOptions apply;
 };
 
 // `done`: "attached", or "would be attached" where nothing is changed.
@@ -67,11 +77,12 @@ void explain(std::ostream& out, const Plan& plan, const HostFacts& facts, const 
     print_plan(out, plan, facts, hook, "would be attached");
     for (const auto& reason : plan.reasons) fmt::print(out, "{}\n", reason);
     for (std::uint32_t engine : engines_of(plan.rules))
-        fmt::print(out, "{}: {}\n", engine_name(engine), engine_text(engine));
+        fmt::print(out, "{}: {}\n", engine_name(engine), engine_of(engine).info().effect);
     fmt::print(out, "hook {}: {}\n", hook.name, hook.why);
-    for (unsigned ifindex : needed_hooks(plan.rules, facts.interfaces))
+    const auto wanted = wanted_hooks(plan.rules, facts.interfaces);
+    for (unsigned ifindex : wanted.tc)
         fmt::print(out, "sees packets of {}\n", scope_name(ifindex, facts.interfaces));
-    for (const auto& [ifindex, wish] : wanted_xdp(plan.rules, facts.interfaces))
+    for (const auto& [ifindex, wish] : wanted.xdp)
         fmt::print(out, "runs {} XDP on {}\n", xdp_mode_name(wish.mode),
                    scope_name(ifindex, facts.interfaces));
     fmt::print(out, "nothing was changed (--explain)\n");
@@ -97,20 +108,29 @@ Result<void> check_words(const ScopesAndRules& words) {
     return {};
 }
 
+unsigned given_options(const AttachOptions& options) {
+    unsigned given = 0;
+    for (auto [is_given, option] : {std::pair{options.forwarded, kOptionForwarded},
+                                    {options.vlan, kOptionVlan},
+                                    {options.no_local, kOptionNoLocal},
+                                    {options.exclusive, kOptionExclusive},
+                                    {options.on_absent == "drop", kOptionOnAbsentDrop},
+                                    {options.on_absent == "pass", kOptionOnAbsentPass},
+                                    {options.xdp_mode != "native", kOptionXdpMode},
+                                    {options.hook != "auto", kOptionHook},
+                                    {options.sockname != "target", kOptionSockname}})
+        if (is_given) given |= option;
+    return given;
+}
+
 // No packet is touched on a cgroup, so what is said of packets has no meaning there.
 Result<void> attach_cgroups(const Session& session, const AttachOptions& options,
                             ScopesAndRules words) {
-    for (auto [given, name] : {std::pair{options.forwarded, "--forwarded"},
-                               {options.vlan, "--vlan"},
-                               {options.exclusive, "--exclusive"},
-                               {options.on_absent != "reset", "--on-absent"},
-                               {options.engine != "auto", "--engine"},
-                               {options.xdp_mode != "native", "--xdp-mode"},
-                               {options.hook != "auto", "--hook"},
-                               {options.sockname != "target", "--sockname"}})
-        if (given)
-            return usage_error(fmt::format("{} is for interfaces", name),
-                               "on a cgroup the system call's port is changed, not the packet's");
+    auto refused = option_names(given_options(options) & ~cgroup_engine().info().options);
+    if (options.engine != "auto") refused.emplace_back("--engine");
+    if (!refused.empty())
+        return usage_error(fmt::format("{} is for interfaces", refused.front()),
+                           "on a cgroup the system call's port is changed, not the packet's");
     CgroupAttachOptions cgroup{std::move(words.scopes), {}, options.guard, options.explain};
     cgroup.request.rules = std::move(words.rules);
     cgroup.request.autos = std::move(words.autos);
@@ -125,16 +145,16 @@ void read_options(AttachOptions& options) {
     request.on_absent = options.on_absent == "drop"   ? BP_ABSENT_DROP
                         : options.on_absent == "pass" ? BP_ABSENT_PASS
                                                       : BP_ABSENT_RESET;
-    request.engine = parse_engine_choice(options.engine);
+    request.engine = find_engine(options.engine); // "auto": none
     if (options.xdp_mode == "generic") request.flags |= BP_RULE_XDP_GENERIC;
     if (options.no_local) request.flags |= BP_RULE_NO_LOCAL;
     if (options.forwarded) request.flags |= BP_RULE_FORWARDED;
     if (options.vlan) request.flags |= BP_RULE_VLAN;
     if (options.exclusive) request.flags |= BP_RULE_EXCLUSIVE;
     if (options.sockname == "listen") request.flags |= BP_RULE_SOCKNAME_LISTEN;
-    options.tc.hook = options.hook == "tcx"      ? HookChoice::kTcx
-                      : options.hook == "clsact" ? HookChoice::kClsact
-                                                 : HookChoice::kAuto;
+    options.apply.hook = options.hook == "tcx"      ? HookChoice::kTcx
+                         : options.hook == "clsact" ? HookChoice::kClsact
+                                                    : HookChoice::kAuto;
 }
 
 GuardedRules guarded(const Plan& plan) {
@@ -149,10 +169,10 @@ GuardedRules guarded(const Plan& plan) {
 }
 
 // Guards before rules: what is redirected is never anybody's for the taking.
-Result<void> guard_and_apply(Store& store, TcEngine& engine, const AttachOptions& options,
+Result<void> guard_and_apply(Store& store, NetnsRules& engine, const AttachOptions& options,
                              const Plan& plan, const HostFacts& facts) {
     auto done = put_guards(store, options.guard, guarded(plan), facts);
-    if (done) done = engine.apply(plan.rules, options.tc);
+    if (done) done = engine.apply(plan.rules, options.apply);
     auto reconciled = reconcile_cgroups(store);
     return done ? reconciled : done;
 }
@@ -172,7 +192,7 @@ Result<void> attach(const Session& session, AttachOptions& options) {
     auto firewall = read_firewall(); // runs programs, so before the lock
     auto store = open_for_change(session);
     if (!store) return std::unexpected(store.error());
-    auto engine = TcEngine::open(*store);
+    auto engine = NetnsRules::open(*store);
     if (!engine) return std::unexpected(engine.error());
     auto facts = host_facts();
     if (!facts) return std::unexpected(facts.error());
@@ -183,7 +203,7 @@ Result<void> attach(const Session& session, AttachOptions& options) {
     auto network = look_around(*facts, firewall, *plan);
     if (!network) return std::unexpected(network.error());
     if (auto fits = check_network(options.request, *plan, *facts, *network); !fits) return fits;
-    const HookKind hook = engine->hook_kind(plan->rules, options.tc.hook);
+    const HookKind hook = engine->hook_kind(plan->rules, options.apply.hook);
     std::ranges::move(signature_warnings(*plan, *facts), std::back_inserter(plan->warnings));
     if (options.explain) {
         explain(session.out, *plan, *facts, hook);
@@ -230,12 +250,12 @@ void add_engine_options(CommandLine& command, AttachOptions& options) {
         ->capture_default_str();
     constexpr unsigned kFewestEntries = 1024, kMostEntries = 16U << 20;
     command
-        .add_option("--flows", options.tc.sizes.udp_flows,
+        .add_option("--flows", options.apply.sizes.udp_flows,
                     "UDP flows remembered (set by the first attach in a network namespace)")
         ->between(kFewestEntries, kMostEntries)
         ->capture_default_str();
     command
-        .add_option("--hints", options.tc.sizes.hints,
+        .add_option("--hints", options.apply.sizes.hints,
                     "TCP handshakes remembered (set by the first attach)")
         ->between(kFewestEntries, kMostEntries)
         ->capture_default_str();
@@ -252,8 +272,9 @@ Command add_attach(CommandLine& app) {
                     "Examples:\n  bpfport attach eth0 80:3000\n"
                     "  bpfport attach eth0 wlan0 80:3000 443:8443/tcp+udp\n"
                     "  bpfport attach any 192.0.2.1:8000-8010:18000-18010\n"
-                    "  bpfport attach unit:web 80:auto --owner www-data",
-                    kRuleForm));
+                    "  bpfport attach unit:web 80:auto --owner www-data\n"
+                    "Engines (--engine; auto takes the first that serves the rule in full):{}",
+                    kRuleForm, engine_lines()));
     command->add_option("WORDS", options->words, "Scopes and rules")->type_name("SCOPE... RULE...");
     add_rule_flags(*command, *options);
     command->add_flag(

@@ -40,7 +40,7 @@ unsigned sum(const std::map<std::uint16_t, unsigned>& by_rule, const std::set<st
     return count;
 }
 
-Result<void> detach_now(const Session& session, Store& store, TcEngine& engine,
+Result<void> detach_now(const Session& session, Store& store, NetnsRules& engine,
                         const std::vector<InstalledRule>& selected) {
     auto ids = ids_of(selected);
     unsigned open = 0, steered = 0;
@@ -67,7 +67,7 @@ Result<void> detach_now(const Session& session, Store& store, TcEngine& engine,
     return {};
 }
 
-Result<void> start_drain(TcEngine& engine, const std::set<std::uint16_t>& ids) {
+Result<void> start_drain(NetnsRules& engine, const std::set<std::uint16_t>& ids) {
     auto rules = engine.rules();
     for (auto& rule : rules)
         if (ids.contains(rule.id)) rule.flags |= BP_RULE_DRAINING;
@@ -78,7 +78,7 @@ Result<void> start_drain(TcEngine& engine, const std::set<std::uint16_t>& ids) {
 Result<unsigned> drain_step(const Session& session, const std::set<std::uint16_t>& ids) {
     auto store = open_for_change(session);
     if (!store) return std::unexpected(store.error());
-    auto engine = TcEngine::open(*store);
+    auto engine = NetnsRules::open(*store);
     if (!engine) return std::unexpected(engine.error());
     if (auto finished = finish_drains(*engine); !finished)
         return context("finish drains", finished.error());
@@ -155,7 +155,7 @@ Result<void> detach(const Session& session, DetachOptions& options) {
         if (!store) return std::unexpected(store.error());
         if (options.all)
             if (auto detached = detach_cgroup_rules_here(*store); !detached) return detached;
-        auto engine = TcEngine::open(*store);
+        auto engine = NetnsRules::open(*store);
         if (!engine) return std::unexpected(engine.error());
         auto facts = interfaces();
         if (!facts) return std::unexpected(facts.error());

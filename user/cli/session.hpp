@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/error.hpp"
-#include "engine/tc_engine.hpp"
+#include "engine/netns_rules.hpp"
 #include "rule/conflict.hpp"
 #include "state/store.hpp"
 

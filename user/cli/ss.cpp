@@ -9,7 +9,7 @@
 #include "base/text.hpp"
 #include "cli/command.hpp"
 #include "cli/table.hpp"
-#include "engine/choice.hpp"
+#include "engine/registry.hpp"
 #include "kernel/process.hpp"
 #include "stats/counts.hpp"
 #include "stats/port_list.hpp"

@@ -110,11 +110,9 @@ std::string loss_of(const HookStatus& hook) {
     return hook_loss({!hook.tag_in.empty(), !hook.tag_out.empty()});
 }
 
-void print_sklookup(std::ostream& out, const Snapshot& snapshot) {
-    if (!snapshot.sklookup) return;
-    fmt::print(out, "sklookup: {}, {} listening socket{}\n",
-               snapshot.sklookup->alive ? "in force" : "GONE; run the attach command again",
-               snapshot.sklookup->listeners, snapshot.sklookup->listeners == 1 ? "" : "s");
+void print_engines(std::ostream& out, const Snapshot& snapshot) {
+    for (const auto& [name, report] : snapshot.engines)
+        fmt::print(out, "{}: {}\n", name, report.text);
     for (const auto& rule : snapshot.rules)
         if (rule.by_tc && !rule.rule.has(BP_RULE_STANDBY))
             fmt::print(out, "warning: {}: {}\n", rule.rule.rule.to_string(), rule.why);
@@ -149,7 +147,7 @@ void print_table(std::ostream& out, const Snapshot& snapshot,
         if (!hook.alive)
             fmt::print(out, "warning: {}: {}; run the attach command again\n", hook.interface,
                        loss_of(hook));
-    print_sklookup(out, snapshot);
+    print_engines(out, snapshot);
     for (std::size_t i = 0; i < snapshot.rules.size(); i++)
         for (const auto& listener : others[i].hidden)
             fmt::print(out, "warning: {}: {}\n", snapshot.rules[i].rule.rule.to_string(),
@@ -184,7 +182,7 @@ Json to_json(const RuleStatus& rule, const OtherListeners& others) {
     if (!rule.why.empty()) json["why"] = rule.why;
     if (rule.rule.rule.protocol() == Protocol::kTcp)
         json["sockname"] = rule.says_target ? "target" : "listen";
-    if (rule.rule.engine == BP_ENGINE_SKLOOKUP) json["served_by_tc"] = rule.by_tc;
+    if (engine_of(rule.rule).takes(kOptionSockname)) json["served_by_tc"] = rule.by_tc;
     auto known = [&](const char* name, const auto& value) {
         if (value) json[name] = *value;
     };
@@ -200,6 +198,14 @@ Json to_json(const RuleStatus& rule, const OtherListeners& others) {
     json["hidden"] = to_json(others.hidden);
     json["nat"] = others.nat;
     json["notes"] = notes(rule, others);
+    return json;
+}
+
+Json to_json(const EngineReport& report) {
+    Json json{{"alive", report.alive}};
+    for (const auto& [name, tag] : report.tags) json[name] = tag;
+    if (report.listeners) json["listeners"] = *report.listeners;
+    if (report.sockname) json["sockname_hooks"] = *report.sockname;
     return json;
 }
 
@@ -222,12 +228,7 @@ void print_json(std::ostream& out, const std::optional<Snapshot>& snapshot,
                                      {"tag_out", hook.tag_out},
                                      {"xdp", hook.xdp},
                                      {"tag_xdp", hook.tag_xdp}});
-        if (snapshot->sklookup)
-            json["sklookup"] = {{"alive", snapshot->sklookup->alive},
-                                {"tag_lookup", snapshot->sklookup->tag_lookup},
-                                {"tag_listen", snapshot->sklookup->tag_listen},
-                                {"listeners", snapshot->sklookup->listeners},
-                                {"sockname_hooks", snapshot->sklookup->sockname}};
+        for (const auto& [name, report] : snapshot->engines) json[name] = to_json(report);
         json["unhooked"] = snapshot->unhooked;
         for (unsigned i = 0; i < BP_OUTCOME_COUNT; i++)
             json["outcomes"][outcome_label(i)] = snapshot->outcomes[i];

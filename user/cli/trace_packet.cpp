@@ -70,9 +70,11 @@ void print_decision(std::ostream& out, const PacketDecision& decision, const Int
                    scope_name(decision.rule->ifindex, interfaces));
     else if (decision.before.protocol && !decision.outgoing)
         fmt::print(out, "  rule      none for this port here\n");
-    if (decision.rule && decision.rule->engine == BP_ENGINE_SKLOOKUP)
-        fmt::print(out, "  engine    sklookup: the packet may stay as it is, and a socket on the "
-                        "target port gets its connection\n");
+    if (decision.rule && !engine_of(*decision.rule).info().changes_requests)
+        fmt::print(out,
+                   "  engine    {}: the packet may stay as it is, and a socket on the target port "
+                   "gets its connection\n",
+                   engine_name(decision.rule->engine));
     if (decision.before.protocol)
         fmt::print(out, "  flow      {}{}\n",
                    decision.flow_known ? "known before" : "not known before",

@@ -13,7 +13,7 @@ namespace {
 // tc and xdp change the port before any firewall looks; sklookup leaves the packet as it is, unless
 // tc serves it instead.
 bool firewall_sees_target(const RuleStatus& rule) {
-    return as_served(rule).engine != BP_ENGINE_SKLOOKUP;
+    return engine_of(as_served(rule)).info().changes_requests;
 }
 
 // The families that a client of the rule may come with, as far as the host has addresses of them.

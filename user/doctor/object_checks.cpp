@@ -7,7 +7,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "engine/object_trial.hpp"
+#include "engine/engines.hpp"
+#include "engine/registry.hpp"
 #include "kernel/capabilities.hpp"
 
 namespace bpfport {
@@ -39,13 +40,12 @@ void check_objects(Findings& findings) {
         else
             refused.push_back(loaded.error());
     };
-    try_tc_objects(trial);
+    tc_engine().try_objects(trial);
     const bool no_tc = fine.empty();
     const std::size_t of_tc = refused.size();
-    try_xdp_object(trial);
-    try_sklookup_object(trial);
+    for (const Engine* engine : engines())
+        if (engine != &tc_engine()) engine->try_objects(trial);
     try_exclusive_object(trial);
-    try_cgroup_objects(trial);
     if (!fine.empty())
         findings.push_back({Severity::kOk,
                             "programs",

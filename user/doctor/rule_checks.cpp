@@ -130,10 +130,7 @@ const Interface* interface_of(const RuleStatus& rule, const NetworkFacts& facts)
 
 void check_place(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
     if (!rule.hooked)
-        add(findings, Severity::kBroken, rule,
-            rule.rule.engine == BP_ENGINE_SKLOOKUP
-                ? "not in force: our sk_lookup programs, or its interface, are gone"
-                : "not in force: its interface has no hooks of ours",
+        add(findings, Severity::kBroken, rule, engine_of(rule.rule).info().not_in_force,
             "run the attach command again");
     if (rule.xdp_gone)
         add(findings, Severity::kNote, rule, "no XDP program of ours runs for it: tc serves it",

@@ -67,7 +67,7 @@ Result<void> finish_in(Store& store, std::uint64_t netns) {
         if (!entered) return std::unexpected(entered.error());
         inside.emplace(std::move(*entered));
     }
-    auto engine = TcEngine::open(store);
+    auto engine = NetnsRules::open(store);
     if (!engine) return std::unexpected(engine.error());
     if (!engine->instance() || !is_of_this_netns(*engine->instance())) return {};
     return finish_drains(*engine);
@@ -75,7 +75,7 @@ Result<void> finish_in(Store& store, std::uint64_t netns) {
 
 } // namespace
 
-Result<void> finish_drains(TcEngine& engine) {
+Result<void> finish_drains(NetnsRules& engine) {
     if (!engine.instance() || std::ranges::none_of(engine.rules(), waits)) return {};
     auto open = open_connections(*engine.instance());
     if (!open) return std::unexpected(open.error());

@@ -8,7 +8,7 @@
 #include <map>
 
 #include "base/error.hpp"
-#include "engine/tc_engine.hpp"
+#include "engine/netns_rules.hpp"
 
 namespace bpfport {
 
@@ -26,7 +26,7 @@ struct OpenConnections {
 Result<OpenConnections> open_connections(const Instance& instance);
 
 // Takes away what has drained: draining rules without connections, old targets without.
-Result<void> finish_drains(TcEngine& engine);
+Result<void> finish_drains(NetnsRules& engine);
 // In every network namespace, so that a killed `detach --drain` is finished by the next command that
 // changes things, whatever that is about. What can't be finished is a warning.
 std::vector<Warning> finish_all_drains(Store& store);

@@ -38,7 +38,7 @@ bp_listener_key key_of(const bp_find& find) {
 
 } // namespace
 
-std::string why_refused(const Refusal& refusal) {
+std::string why_refused(const RefusedListener& refusal) {
     switch (refusal.error) {
     case EOPNOTSUPP:
         return "what listens there uses Multipath TCP, which can't be steered to";

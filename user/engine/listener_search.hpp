@@ -16,14 +16,14 @@
 namespace bpfport {
 
 // A port with a socket that can't be put into the map.
-struct Refusal {
+struct RefusedListener {
     Protocol protocol = Protocol::kTcp;
     std::uint16_t port = 0;
     int error = 0; // the kernel's
     Address local{};
 };
 // "what listens there uses Multipath TCP, which can't be steered to"
-std::string why_refused(const Refusal& refusal);
+std::string why_refused(const RefusedListener& refusal);
 
 class ListenerSearch {
   public:
@@ -34,7 +34,7 @@ class ListenerSearch {
     // True: the socket is in the map. False: it can't be, or has gone.
     Result<bool> put(const Socket& socket);
 
-    [[nodiscard]] const std::vector<Refusal>& refused() const { return refused_; }
+    [[nodiscard]] const std::vector<RefusedListener>& refused() const { return refused_; }
 
   private:
     ListenerSearch(Fd find, Fd listeners)
@@ -48,7 +48,7 @@ class ListenerSearch {
     Fd find_;
     Fd listeners_;
     std::set<std::uint64_t> known_; // cookies of those in the map
-    std::vector<Refusal> refused_;
+    std::vector<RefusedListener> refused_;
 };
 
 } // namespace bpfport

@@ -86,7 +86,7 @@ std::vector<TargetClaim> target_claims(const InstalledRule& rule,
                                        const NetworkView& view) {
     std::vector<TargetClaim> found;
     NatRules nat_rules(view.firewall);
-    const bool steered = rule.engine == BP_ENGINE_SKLOOKUP;
+    const bool steered = !engine_of(rule).info().changes_requests;
     auto can_be_steered_to = [](const Listener* one) { return !one->socket.mptcp; };
     if (nat_rules.empty() ||
         (steered && std::ranges::any_of(target_listeners(rule, listeners), can_be_steered_to)))
@@ -112,8 +112,8 @@ std::vector<NatClaim> nat_claims(const InstalledRule& rule, const NetworkView& v
         for (bool ipv6 : {false, true})
             for (auto& arrival : arrivals(rule, ipv6, view)) {
                 arrival.port = port;
-                // tc and xdp see what comes from outside before any firewall does.
-                bool first = arrival.interface.empty() || rule.engine == BP_ENGINE_SKLOOKUP;
+                // An engine that changes packets sees those from outside before any firewall does.
+                bool first = arrival.interface.empty() || !engine_of(rule).info().changes_requests;
                 for (auto& nat : nat_rules.of(arrival))
                     if (std::ranges::find(found, nat, &NatClaim::nat) == found.end())
                         found.push_back({port, std::move(nat), first});

@@ -55,7 +55,7 @@ void warn_of_address(const InstalledRule& rule, const NetworkView& view,
 // Programs see IPsec's packets encrypted on the way out, so the port of a reply can't be changed.
 bool is_hidden_by(const IpsecPolicy& policy, const InstalledRule& rule, const NetworkView& view) {
     bool tcp = rule.rule.protocol() == Protocol::kTcp;
-    if (rule.engine == BP_ENGINE_SKLOOKUP && tcp) return false; // no packet is changed
+    if (!engine_of(rule).changes_replies(rule)) return false;
     if (policy.protocol && *policy.protocol != (tcp ? IPPROTO_TCP : IPPROTO_UDP)) return false;
     if (policy.ifindex && rule.ifindex && policy.ifindex != rule.ifindex) return false;
     if (!policy.covers(rule.rule.listen()) && !policy.covers(rule.rule.target())) return false;
@@ -103,7 +103,8 @@ const Interface* addressed_master(const Interface& port, const std::vector<Inter
 
 Result<void> refuse_place(const InstalledRule& rule, const NetworkView& view) {
     const Interface* interface = find(rule.ifindex, view.interfaces);
-    if (!interface || interface->kind != "vrf" || rule.engine == BP_ENGINE_SKLOOKUP) return {};
+    if (!interface || interface->kind != "vrf" || !engine_of(rule).info().changes_requests)
+        return {};
     auto ports = ports_of(*interface, view.interfaces);
     return failure(fmt::format("{} is a VRF: no packet comes in by its hooks, so {} would never be "
                                "redirected",

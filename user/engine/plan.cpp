@@ -8,7 +8,6 @@
 #include "bpfport/listener.h"
 #include "bpfport/meta.h"
 #include "engine/theft.hpp"
-#include "engine/xdp_hooks.hpp"
 
 namespace bpfport {
 
@@ -47,12 +46,6 @@ bool same(const InstalledRule& left, const InstalledRule& right) {
            left.on_absent == right.on_absent && left.engine == right.engine;
 }
 
-// Whether connections that tc redirected for `before` are to go on under `after`.
-bool tc_may_have_flows(const InstalledRule& before, const InstalledRule& after) {
-    return after.engine == BP_ENGINE_SKLOOKUP && after.rule.protocol() == Protocol::kTcp &&
-           (before.engine != BP_ENGINE_SKLOOKUP || before.has(BP_RULE_TC_FLOWS | BP_RULE_STANDBY));
-}
-
 Result<void> check_theft(const std::vector<InstalledRule>& added, const HostFacts& facts) {
     for (const auto& rule : added)
         for (const auto& listener : facts.listeners)
@@ -81,15 +74,10 @@ Result<void> check_flags(const AttachRequest& request) {
     if ((request.flags & BP_RULE_FORWARDED) && request.on_absent != BP_ABSENT_RESET)
         return usage_error("--forwarded goes with --on-absent reset only",
                            "whether a program listens on another host can't be seen from here");
-    if ((request.flags & BP_RULE_XDP_GENERIC) && request.engine != EngineChoice::kXdp)
+    if ((request.flags & BP_RULE_XDP_GENERIC) &&
+        !(request.engine && request.engine->takes(kOptionXdpMode)))
         return usage_error("--xdp-mode goes with --engine xdp only", "add --engine xdp");
     return {};
-}
-
-Result<void> check_device(std::uint32_t engine, unsigned ifindex, const HostFacts& facts) {
-    auto known = std::ranges::find(facts.interfaces, ifindex, &Interface::ifindex);
-    if (engine != BP_ENGINE_XDP || known == facts.interfaces.end()) return {};
-    return check_xdp_device(*known);
 }
 
 void note_reason(const ChosenEngine& chosen, std::vector<std::string>& reasons) {
@@ -135,11 +123,9 @@ Result<Plan> plan_attach(const AttachRequest& request, const std::vector<Install
             InstalledRule wanted{0, rule, ifindex, 0, request.flags, request.on_absent, 0};
             // A datagram socket's name is what it is bound to, with every engine.
             if (rule.protocol() == Protocol::kUdp) wanted.flags &= ~BP_RULE_SOCKNAME_LISTEN;
-            auto engine = choose_engine(request.engine, wanted, {facts.interfaces, facts.sklookup});
+            auto engine = choose_engine(request.engine, wanted, facts);
             if (!engine) return std::unexpected(engine.error());
             note_reason(*engine, plan.reasons);
-            if (auto fits = check_device(engine->engine, ifindex, facts); !fits)
-                return std::unexpected(fits.error());
             wanted.engine = engine->engine;
             wanted.flags |= engine->flags;
             auto place = std::ranges::find_if(
@@ -153,7 +139,7 @@ Result<Plan> plan_attach(const AttachRequest& request, const std::vector<Install
                 wanted.id = place->id;
                 wanted.old_target_first = place->rule == wanted.rule ? place->old_target_first
                                                                      : place->rule.target().first;
-                if (tc_may_have_flows(*place, wanted)) wanted.flags |= BP_RULE_TC_FLOWS;
+                wanted.flags |= engine_of(wanted).flags_after(*place, wanted);
                 plan.replaced.emplace_back(*place, wanted);
                 *place = wanted;
             } else {

@@ -19,11 +19,11 @@ namespace bpfport {
 struct AttachRequest {
     std::vector<Scope> scopes;
     std::vector<Rule> rules;
-    EngineChoice engine = EngineChoice::kAuto;
-    std::uint16_t flags = 0;    // BP_RULE_NO_LOCAL, FORWARDED, VLAN, EXCLUSIVE
-    std::uint8_t on_absent = 0; // enum bp_on_absent
-    bool force = false;         // redirect although another program listens on the listen port
-    bool replace = false;       // the rules' listen ports may have another target now
+    const Engine* engine = nullptr; // nullptr: auto
+    std::uint16_t flags = 0;        // BP_RULE_NO_LOCAL, FORWARDED, VLAN, EXCLUSIVE
+    std::uint8_t on_absent = 0;     // enum bp_on_absent
+    bool force = false;             // redirect although another program listens on the listen port
+    bool replace = false;           // the rules' listen ports may have another target now
 };
 
 struct Plan {

@@ -10,7 +10,7 @@
 namespace bpfport {
 
 std::string why_signatures_fail(const InstalledRule& rule, const std::vector<Listener>& listeners) {
-    if (rule.engine == BP_ENGINE_SKLOOKUP) return {};
+    if (!engine_of(rule).info().changes_requests) return {};
     auto targets = target_listeners(rule, listeners);
     auto found = std::ranges::find_if(
         targets, [](const Listener* listener) { return listener->socket.md5; });

@@ -150,7 +150,7 @@ Result<void> SklookupEngine::attach(const Instance& instance) {
     return make(instance);
 }
 
-Result<std::vector<Refusal>>
+Result<std::vector<RefusedListener>>
 SklookupEngine::find_listeners(const Instance& instance, const std::vector<InstalledRule>& rules) {
     auto find = open_pin(store_->path(sklookup_name(netns_)) / pins::kFind);
     if (!find) return std::unexpected(find.error());
@@ -172,7 +172,7 @@ SklookupEngine::find_listeners(const Instance& instance, const std::vector<Insta
     auto own = interface_addresses();
     if (!own) return std::unexpected(own.error());
     // On an address of no interface (IP_FREEBIND) no client finds it.
-    std::erase_if(refused, [&](const Refusal& refusal) {
+    std::erase_if(refused, [&](const RefusedListener& refusal) {
         return !refusal.local.is_any() && !refusal.local.is_loopback() &&
                std::ranges::find(*own, refusal.local, &InterfaceAddress::address) == own->end();
     });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // The sklookup engine of the current network namespace: its programs in place, and the sockets that
-// listen on the rules' targets where they find them. TcEngine::apply() calls it at the right moments.
+// listen on the rules' targets where they find them. NetnsRules::apply() calls it at the right moments.
 //
 // Sockets are put in twice: before the rules are in force, so that no client is refused, and right
 // after, for those that began to listen between. From then on the kernel reports each.
@@ -32,8 +32,8 @@ class SklookupEngine {
 
     // Looks for every socket that listens on a target of `rules` (other engines' are ignored) and
     // is not known yet. Returns those that can't be steered to.
-    Result<std::vector<Refusal>> find_listeners(const Instance& instance,
-                                                const std::vector<InstalledRule>& rules);
+    Result<std::vector<RefusedListener>> find_listeners(const Instance& instance,
+                                                        const std::vector<InstalledRule>& rules);
 
     // find_listeners(), and lets tc sleep again where its listener has gone.
     Result<void> settle(Instance& instance, const std::vector<InstalledRule>& rules);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// The hooks of TcEngine: where its rules need them, and how they are made and removed.
+#include "engine/tc_hooks.hpp"
+
 #include <algorithm>
 #include <cstring>
 #include <ctime>
 
 #include "bpfport/meta.h"
-#include "engine/sklookup_engine.hpp"
-#include "engine/tc_engine.hpp"
+#include "engine/registry.hpp"
 #include "engine/tc_programs.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/tc_hook.hpp"
@@ -18,37 +18,25 @@ namespace {
 
 constexpr unsigned kLoopback = 1; // LOOPBACK_IFINDEX
 
-// Connections that sklookup steers need no packet to be seen.
-bool wants_tc(const InstalledRule& rule) {
-    return !is_sklookup(rule) || rule.rule.protocol() == Protocol::kUdp ||
-           rule.has(BP_RULE_STANDBY | BP_RULE_TC_FLOWS);
-}
-
 bool wants_loopback(const InstalledRule& rule) {
     return rule.ifindex == kLoopback || !rule.has(BP_RULE_NO_LOCAL) || rule.has(BP_RULE_EXCLUSIVE);
 }
 
 } // namespace
 
-std::set<unsigned> needed_hooks(const std::vector<InstalledRule>& rules,
-                                const std::vector<Interface>& interfaces) {
-    std::set<unsigned> needed;
-    for (const auto& rule : rules) {
-        if (!wants_tc(rule)) continue;
-        if (wants_loopback(rule)) needed.insert(kLoopback);
-        for (const auto& interface : interfaces)
-            if (interface.ifindex == rule.ifindex ||
-                (!rule.ifindex && interface.ifindex != kLoopback))
-                needed.insert(interface.ifindex);
-    }
-    return needed;
+void add_tc_hooks(const InstalledRule& rule, const std::vector<Interface>& interfaces,
+                  WantedHooks& wanted) {
+    if (wants_loopback(rule)) wanted.tc.insert(kLoopback);
+    for (const auto& interface : interfaces)
+        if (interface.ifindex == rule.ifindex || (!rule.ifindex && interface.ifindex != kLoopback))
+            wanted.tc.insert(interface.ifindex);
 }
 
 // The way out before the way in: what is redirected already finds its way back.
-Result<void> TcEngine::hook(const Interface& interface, bp_hook kind) {
+Result<void> TcHooks::hook(const Instance& instance, const Interface& interface, bp_hook kind) {
     LinkLayer layer = link_layer(interface);
-    BP_TRY(load_missing_programs(*store_, *instance_, layer), interface.name);
-    auto staging = store_->stage();
+    BP_TRY(load_missing_programs(store_, instance, layer), interface.name);
+    auto staging = store_.stage();
     if (!staging) return std::unexpected(staging.error());
     bool tcx = kind == BP_HOOK_TCX;
     bp_attachment_meta meta{};
@@ -69,7 +57,7 @@ Result<void> TcEngine::hook(const Interface& interface, bp_hook kind) {
     if (!tcx)
         if (auto published = staging->publish(name); !published) return published;
     for (Direction direction : {Direction::kEgress, Direction::kIngress}) {
-        auto program = instance_->open_pin(program_pin(layer, direction));
+        auto program = instance.open_pin(program_pin(layer, direction));
         if (!program) return std::unexpected(program.error());
         if (!tcx) {
             BP_TRY(attach_clsact(*program, clsact_filter(meta, direction)), interface.name);
@@ -84,9 +72,9 @@ Result<void> TcEngine::hook(const Interface& interface, bp_hook kind) {
     return tcx ? staging->publish(name) : Result<void>{};
 }
 
-Result<void> TcEngine::unhook(const Attachment& attachment) {
+Result<void> TcHooks::unhook(const Attachment& attachment) {
     BP_TRY(attachment.detach(), "detach");
-    return store_->remove(tc_name(attachment.name().netns, attachment.name().ifindex));
+    return store_.remove(tc_name(attachment.name().netns, attachment.name().ifindex));
 }
 
 // The kernel waits a grace period of RCU for each tcx link, some 10 to 30 ms, and holds the lock of
@@ -94,10 +82,9 @@ Result<void> TcEngine::unhook(const Attachment& attachment) {
 // filter it doesn't wait.
 constexpr std::size_t kManyHooks = 32;
 
-std::vector<const Interface*>
-TcEngine::missing_hooks(const std::vector<InstalledRule>& rules) const {
-    auto needed = needed_hooks(rules, interfaces_);
-    for (const auto& attachment : attachments(*store_, netns_))
+std::vector<const Interface*> TcHooks::missing(const std::vector<InstalledRule>& rules) const {
+    auto needed = wanted_hooks(rules, interfaces_).tc;
+    for (const auto& attachment : attachments(store_, netns_))
         if (attachment.alive()) needed.erase(attachment.name().ifindex);
     std::vector<const Interface*> missing;
     for (const auto& interface : interfaces_)
@@ -105,32 +92,63 @@ TcEngine::missing_hooks(const std::vector<InstalledRule>& rules) const {
     return missing;
 }
 
-HookKind TcEngine::hook_kind(const std::vector<InstalledRule>& rules, HookChoice choice) const {
+HookKind TcHooks::kind(const std::vector<InstalledRule>& rules, HookChoice choice) const {
     if (choice == HookChoice::kTcx) return {"tcx", "asked for"};
     if (choice == HookChoice::kClsact) return {"clsact", "asked for"};
     if (!tcx_supported()) return {"clsact", "this kernel has no tcx (6.6)"};
-    if (missing_hooks(rules).size() > kManyHooks)
+    if (this->missing(rules).size() > kManyHooks)
         return {"clsact", "so many tcx links would take long, each a grace period of the kernel; "
                           "--hook tcx makes them"};
     return {"tcx", "this kernel has tcx (6.6), whose links clean up by themselves"};
 }
 
-Result<void> TcEngine::make_hooks(const std::vector<InstalledRule>& rules, HookChoice choice) {
-    for (const auto& attachment : attachments(*store_, netns_))
+Result<void> TcHooks::make(const Instance& instance, const std::vector<InstalledRule>& rules,
+                           HookChoice choice) {
+    for (const auto& attachment : attachments(store_, netns_))
         if (!attachment.alive()) BP_TRY(unhook(attachment), "repair");
-    auto missing = missing_hooks(rules);
+    auto missing = this->missing(rules);
     bool tcx = choice == HookChoice::kTcx || (choice == HookChoice::kAuto && tcx_supported());
     bool avoids_tcx = choice == HookChoice::kAuto && missing.size() > kManyHooks;
     for (const Interface* interface : missing) {
         // Where it would not be first in and last out, the wait is worth it.
         if (tcx && avoids_tcx && clsact_is_as_good(interface->ifindex)) {
-            if (hook(*interface, BP_HOOK_CLSACT)) continue;
+            if (hook(instance, *interface, BP_HOOK_CLSACT)) continue;
             avoids_tcx = false; // the kernel has no such qdisc
-            auto left = Attachment::open(*store_, {netns_, interface->ifindex});
+            auto left = Attachment::open(store_, {netns_, interface->ifindex});
             if (left) BP_TRY(unhook(*left), "hook");
         }
-        BP_TRY(hook(*interface, tcx ? BP_HOOK_TCX : BP_HOOK_CLSACT), "hook");
+        BP_TRY(hook(instance, *interface, tcx ? BP_HOOK_TCX : BP_HOOK_CLSACT), "hook");
     }
+    return {};
+}
+
+// Other programs, the same maps: connections, rules and counters go on.
+Result<void> TcHooks::upgrade(const Instance& instance) {
+    auto staging = store_.stage();
+    if (!staging) return std::unexpected(staging.error());
+    auto direct_write = stage_programs(staging->path(), instance);
+    if (!direct_write) return std::unexpected(direct_write.error());
+    for (const auto& attachment : attachments(store_, netns_)) {
+        auto interface =
+            std::ranges::find(interfaces_, attachment.name().ifindex, &Interface::ifindex);
+        if (interface == interfaces_.end()) continue;
+        for (Direction direction : {Direction::kEgress, Direction::kIngress}) {
+            auto program =
+                staging->directory().open(program_pin(link_layer(*interface), direction));
+            if (!program) return std::unexpected(program.error());
+            BP_TRY(attachment.update(direction, *program), "upgrade");
+        }
+    }
+    BP_TRY(replace_programs(staging->path(), instance), "upgrade");
+    bp_netns_meta meta = instance.meta();
+    meta.direct_write = *direct_write;
+    return instance.directory().describe_anew(meta);
+}
+
+Result<void> TcHooks::remove_unneeded(const std::vector<InstalledRule>& rules) {
+    auto needed = wanted_hooks(rules, interfaces_).tc;
+    for (const auto& attachment : attachments(store_, netns_))
+        if (!needed.contains(attachment.name().ifindex)) BP_TRY(unhook(attachment), "clean up");
     return {};
 }
 

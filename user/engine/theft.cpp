@@ -21,8 +21,7 @@ bool takes_from(const InstalledRule& rule, const Socket& socket) {
 }
 
 bool keeps_address(const InstalledRule& rule, const Socket& socket) {
-    // sk_lookup runs before the kernel looks for a listener, and its map takes no Multipath TCP.
-    if (rule.engine == BP_ENGINE_SKLOOKUP && socket.mptcp) return false;
+    if (!engine_of(rule).spares(socket)) return false;
     return socket.protocol == rule.rule.protocol() && socket.local.is_loopback() &&
            rule.rule.listen().contains(socket.local_port) && !rule.rule.local() &&
            !rule.has(BP_RULE_NO_LOCAL);

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "engine/instance_maps.hpp"
+#include "engine/registry.hpp"
 #include "engine/xdp_object.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/bpffs.hpp"
@@ -37,29 +38,29 @@ bool compares_with(const bp_attachment_meta& meta, const Interface& interface) {
 
 } // namespace
 
-std::map<unsigned, XdpWish> wanted_xdp(const std::vector<InstalledRule>& rules,
-                                       const std::vector<Interface>& interfaces) {
-    std::map<unsigned, XdpWish> wanted;
-    for (const auto& rule : rules) {
-        if (rule.engine != BP_ENGINE_XDP) continue;
-        for (const auto& interface : interfaces) {
-            if (!can_run_xdp(interface)) continue;
-            if (rule.ifindex && rule.ifindex != interface.ifindex) continue;
-            XdpWish& wish = wanted[interface.ifindex];
-            if (rule.has(BP_RULE_XDP_GENERIC)) wish.mode = BP_XDP_GENERIC;
-            if (rule.ifindex) wish.named = true;
-        }
+void add_xdp(const InstalledRule& rule, const std::vector<Interface>& interfaces,
+             WantedHooks& wanted) {
+    for (const auto& interface : interfaces) {
+        if (!can_run_xdp(interface)) continue;
+        if (rule.ifindex && rule.ifindex != interface.ifindex) continue;
+        XdpWish& wish = wanted.xdp[interface.ifindex];
+        if (rule.has(BP_RULE_XDP_GENERIC)) wish.mode = BP_XDP_GENERIC;
+        if (rule.ifindex) wish.named = true;
     }
-    return wanted;
 }
 
-Result<void> check_xdp_device(const Interface& interface) {
+std::map<unsigned, XdpWish> wanted_xdp(const std::vector<InstalledRule>& rules,
+                                       const std::vector<Interface>& interfaces) {
+    return wanted_hooks(rules, interfaces).xdp;
+}
+
+std::optional<WhyNot> why_no_xdp(const Interface& interface) {
     if (interface.is_loopback())
-        return failure(fmt::format("{} has no driver that XDP could run in", interface.name),
-                       "--engine tc; local clients are served by tc under every engine");
+        return WhyNot{fmt::format("{} has no driver that XDP could run in", interface.name),
+                      "--engine tc; local clients are served by tc under every engine"};
     if (!interface.has_ethernet_header())
-        return failure(fmt::format("{} has no Ethernet header, which XDP needs", interface.name),
-                       "--engine tc works on every device");
+        return WhyNot{fmt::format("{} has no Ethernet header, which XDP needs", interface.name),
+                      "--engine tc works on every device"};
     return {};
 }
 

@@ -8,10 +8,12 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <vector>
 
 #include "base/error.hpp"
+#include "engine/contract.hpp"
 #include "kernel/netlink.hpp"
 #include "kernel/xdp_hook.hpp"
 #include "rule/conflict.hpp"
@@ -20,17 +22,16 @@
 
 namespace bpfport {
 
-struct XdpWish {
-    bp_xdp_mode mode = BP_XDP_NATIVE; // generic when one of its rules says that generic will do
-    bool named = false;               // false: only rules for `any` cover it
-};
-
-// By ifindex. lo and devices without an Ethernet header are left to tc.
+// By ifindex, of the rules of all engines. lo and devices without an Ethernet header are left to tc.
 std::map<unsigned, XdpWish> wanted_xdp(const std::vector<InstalledRule>& rules,
                                        const std::vector<Interface>& interfaces);
 
-// Refuses a named interface that can never run XDP.
-Result<void> check_xdp_device(const Interface& interface);
+// The same for one rule of the engine.
+void add_xdp(const InstalledRule& rule, const std::vector<Interface>& interfaces,
+             WantedHooks& wanted);
+
+// Why a named interface can never run XDP; none: it may.
+std::optional<WhyNot> why_no_xdp(const Interface& interface);
 
 class XdpHooks {
   public:

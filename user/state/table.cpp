@@ -52,12 +52,11 @@ std::optional<InstalledRule> from_raw(std::uint16_t id, const bp_rule& raw) {
                          flags, raw.on_absent, raw.old_target_first};
 }
 
-std::uint16_t target_bits(const InstalledRule& rule) {
-    unsigned bits = BP_SLOT_TARGET;
+std::uint16_t target_bits(const InstalledRule& rule, SlotBitsOf bits_of) {
+    unsigned bits = BP_SLOT_TARGET | bits_of(rule).target;
     if (rule.has(BP_RULE_FORWARDED)) bits |= BP_SLOT_FORWARDED;
     if (rule.has(BP_RULE_EXCLUSIVE))
         bits |= rule.on_absent == BP_ABSENT_DROP ? BP_SLOT_EXCLUSIVE_DROP : BP_SLOT_EXCLUSIVE;
-    if (rule.engine == BP_ENGINE_SKLOOKUP) bits |= BP_SLOT_STEERED;
     return static_cast<std::uint16_t>(bits);
 }
 
@@ -67,17 +66,11 @@ bool more_special(const InstalledRule& left, const InstalledRule& right) {
            std::tuple(right.rule.local().has_value(), right.ifindex != 0);
 }
 
-// tc has no part in it unless it is woken.
-bool sleeps(const InstalledRule& rule) {
-    return rule.engine == BP_ENGINE_SKLOOKUP && rule.rule.protocol() == Protocol::kTcp &&
-           !rule.has(BP_RULE_TC_FLOWS);
-}
-
 // A port is dormant when every rule that listens on it is.
-void mark_dormant(bp_table_side& side, const std::vector<InstalledRule>& rules) {
+void mark_dormant(bp_table_side& side, const std::vector<InstalledRule>& rules, SlotBitsOf bits) {
     for (bool asleep : {true, false})
         for (const auto& rule : rules) {
-            if (sleeps(rule) != asleep || rule.rule.protocol() != Protocol::kTcp) continue;
+            if (rule.rule.protocol() != Protocol::kTcp || bits(rule).dormant != asleep) continue;
             auto [first, last] = rule.rule.listen();
             for (unsigned port = first; port <= last; port++) {
                 auto& slot = side.ports[BP_TCP][port];
@@ -114,7 +107,8 @@ class SetBuilder {
 
 } // namespace
 
-Result<std::unique_ptr<bp_table_side>> build_side(const std::vector<InstalledRule>& rules) {
+Result<std::unique_ptr<bp_table_side>> build_side(const std::vector<InstalledRule>& rules,
+                                                  SlotBitsOf bits) {
     auto side = std::make_unique<bp_table_side>();
     SetBuilder sets(*side);
     std::vector<const InstalledRule*> order;
@@ -127,12 +121,13 @@ Result<std::unique_ptr<bp_table_side>> build_side(const std::vector<InstalledRul
         side->rules[rule->id] = to_raw(*rule);
         for (unsigned port = first; port <= last; port++) {
             BP_TRY(sets.add(ports[port], rule->id), rule->rule.to_string());
-            ports[rule->rule.target_of(static_cast<std::uint16_t>(port))] |= target_bits(*rule);
+            ports[rule->rule.target_of(static_cast<std::uint16_t>(port))] |=
+                target_bits(*rule, bits);
             if (rule->old_target_first)
                 ports[rule->old_target_first + port - first] |= BP_SLOT_TARGET;
         }
     }
-    mark_dormant(*side, rules);
+    mark_dormant(*side, rules, bits);
     return side;
 }
 
@@ -198,8 +193,8 @@ Result<void> Table::number(std::vector<InstalledRule>& rules) {
     return {};
 }
 
-Result<void> Table::replace(const std::vector<InstalledRule>& rules) {
-    auto side = build_side(rules);
+Result<void> Table::replace(const std::vector<InstalledRule>& rules, SlotBitsOf bits) {
+    auto side = build_side(rules, bits);
     if (!side) return std::unexpected(side.error());
 
     const std::uint32_t flips = table_->flips;

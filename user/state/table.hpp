@@ -29,6 +29,14 @@ struct InstalledRule {
     [[nodiscard]] bool has(std::uint16_t flag) const { return (flags & flag) != 0; }
 };
 
+// What its engine wants of the ports of a rule in the table.
+struct SlotBits {
+    std::uint16_t target = 0; // BP_SLOT_*, besides: of the target port
+    bool dormant = false;     // tcp: the tc programs have no part in it unless they are woken
+};
+using SlotBitsOf = SlotBits (*)(const InstalledRule& rule);
+inline SlotBits no_slot_bits(const InstalledRule&) { return {}; }
+
 // A packet as far as the choice of its rule goes.
 struct ArrivingPacket {
     Protocol protocol = Protocol::kTcp;
@@ -52,7 +60,7 @@ class Table {
     Result<void> number(std::vector<InstalledRule>& rules);
     // Writes the side not in use and flips. Rules keep their ids, and with them their counters; all
     // have one. On error nothing has changed.
-    Result<void> replace(const std::vector<InstalledRule>& rules);
+    Result<void> replace(const std::vector<InstalledRule>& rules, SlotBitsOf bits);
 
     // enum bp_by_tc: a listener that can't be steered to was seen on this TCP target port.
     [[nodiscard]] std::uint8_t by_tc(std::uint16_t target_port) const;
@@ -70,7 +78,8 @@ class Table {
 };
 
 // One side as `rules` (with ids) make it; the pure part of replace().
-Result<std::unique_ptr<bp_table_side>> build_side(const std::vector<InstalledRule>& rules);
+Result<std::unique_ptr<bp_table_side>> build_side(const std::vector<InstalledRule>& rules,
+                                                  SlotBitsOf bits);
 // The pure part of find(): rules_find() of bpf/lib/rules.h.
 std::uint16_t find_in_side(const bp_table_side& side, const ArrivingPacket& packet);
 

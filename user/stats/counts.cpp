@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "stats/counts.hpp"
 
-#include "bpfport/meta.h"
+#include "engine/registry.hpp"
 
 namespace bpfport {
 
 RuleCounts counts_of(const RuleStatus& rule) {
     RuleCounts counts;
-    std::uint32_t engine = rule.rule.engine;
-    bool sees_packets = engine == BP_ENGINE_TC || engine == BP_ENGINE_XDP || rule.by_tc;
+    const unsigned counted = engine_of(rule.rule).info().counts;
+    const bool sees_packets = (counted & kCountPackets) || rule.by_tc;
     if (sees_packets) {
         counts.packets_in = rule.counters.packets_in;
         counts.bytes_in = rule.counters.bytes_in;
         counts.packets_out = rule.counters.packets_out;
         counts.bytes_out = rule.counters.bytes_out;
     }
-    if (sees_packets || engine == BP_ENGINE_SKLOOKUP) {
+    if (sees_packets || (counted & kCountConnections)) {
         counts.connections = rule.counters.connections;
         counts.open = rule.open_connections;
     }

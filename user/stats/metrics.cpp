@@ -7,7 +7,7 @@
 #include <prometheus/text_serializer.h>
 
 #include "bpfport/meta.h"
-#include "engine/choice.hpp"
+#include "engine/registry.hpp"
 #include "stats/counts.hpp"
 
 namespace bpfport {

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "bpfport/meta.h"
+#include "engine/registry.hpp"
 
 namespace bpfport {
 
@@ -33,7 +34,7 @@ std::string who(const Listener& listener) {
     return listener.process.empty() ? "an unknown process" : listener.process;
 }
 
-bool on_cgroup(const InstalledRule& rule) { return rule.engine == BP_ENGINE_CGROUP; }
+bool on_cgroup(const InstalledRule& rule) { return engine_of(rule).on_cgroups(); }
 
 // Of a cgroup's rule, only from local clients.
 bool hides(const InstalledRule& rule, const Socket& socket) {

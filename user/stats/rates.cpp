@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "engine/choice.hpp"
+#include "engine/registry.hpp"
 
 namespace bpfport {
 

@@ -10,17 +10,14 @@
 #include <fmt/format.h>
 
 #include "base/directory.hpp"
-#include "bpfport/listener.h"
 #include "bpfport/meta.h"
 #include "engine/drain.hpp"
-#include "engine/sklookup_engine.hpp"
-#include "engine/sockname.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/map.hpp"
 #include "kernel/netns.hpp"
+#include "kernel/xdp_hook.hpp"
 #include "state/attachment.hpp"
 #include "state/netns_identity.hpp"
-#include "state/sklookup_attachment.hpp"
 
 namespace bpfport {
 
@@ -107,58 +104,19 @@ void read_hooks(const Store& store, Snapshot& snapshot) {
     }
 }
 
-void read_sklookup(const Store& store, const Instance& instance, Snapshot& snapshot) {
-    auto attachment = SklookupAttachment::open(store, snapshot.netns);
-    if (!attachment) return;
-    snapshot.sklookup = {attachment->alive(), program_tag(attachment->program(pins::kLookupLink)),
-                         program_tag(attachment->program(pins::kListenLink)), 0,
-                         attachment->sockname_alive()};
-    if (auto map = instance.open_pin(pins::kListeners))
-        snapshot.sklookup->listeners = static_cast<unsigned>(keys_of<bp_listener_key>(*map).size());
-}
-
-// A listener on a loopback address doesn't concern the rule's other clients.
-bool served_by_tc(const Table& table, const InstalledRule& rule) {
-    if (rule.engine != BP_ENGINE_SKLOOKUP || rule.rule.protocol() != Protocol::kTcp) return false;
-    auto [first, last] = rule.rule.target();
-    for (unsigned port = first; port <= last; port++)
-        if (table.by_tc(static_cast<std::uint16_t>(port)) & BP_BY_TC_EVERY) return true;
-    return false;
-}
-
-std::string why_this_engine(const RuleStatus& status, const HostFacts& facts) {
-    const InstalledRule& rule = status.rule;
-    if (rule.engine == BP_ENGINE_SKLOOKUP && status.by_tc)
-        return fmt::format("{}: what listens there {}",
-                           rule.has(BP_RULE_STANDBY) ? "tc stands in"
-                                                     : "not served, which --engine auto would do",
-                           why_unsteerable(status.listeners).text);
-    if (rule.engine == BP_ENGINE_SKLOOKUP)
-        return rule.has(BP_RULE_STANDBY) ? "tcp to a program on this host, tc stands by"
-                                         : "asked for";
-    if (rule.engine != BP_ENGINE_TC) return {};
-    if (rule.rule.protocol() == Protocol::kUdp) return "udp";
-    // What the kernel can do was probed when it was attached; here it is assumed to do all.
-    auto why_not = why_not_sklookup(rule, {facts.interfaces, {true, {}, true}});
-    return why_not.empty() ? "asked for, or this host can't do all of sklookup" : why_not;
-}
-
-bool is_hooked(const Snapshot& snapshot, unsigned ifindex) {
-    auto hook = std::ranges::find(snapshot.hooks, ifindex, &HookStatus::ifindex);
-    return hook != snapshot.hooks.end() && hook->alive;
-}
-
-bool is_steered(const Snapshot& snapshot, const InstalledRule& rule, const HostFacts& facts) {
-    return snapshot.sklookup && snapshot.sklookup->alive &&
-           (!rule.ifindex || std::ranges::any_of(facts.interfaces, [&](const Interface& interface) {
-               return interface.ifindex == rule.ifindex;
-           }));
-}
-
-bool xdp_runs_for(const InstalledRule& rule, const Snapshot& snapshot) {
-    return std::ranges::any_of(snapshot.hooks, [&](const HookStatus& hook) {
-        return *hook.xdp && (!rule.ifindex || rule.ifindex == hook.ifindex);
-    });
+EngineLook look_at(const Store& store, const Instance& instance, const HostFacts& facts,
+                   Snapshot& snapshot) {
+    EngineLook look{instance, facts, {}, {}, {}};
+    for (const auto& hook : snapshot.hooks) {
+        if (hook.alive) look.hooked.insert(hook.ifindex);
+        if (*hook.xdp) look.by_xdp.insert(hook.ifindex);
+    }
+    for (const Engine* engine : engines())
+        if (auto report = engine->report(store, instance)) {
+            snapshot.engines.push_back({engine->info().name, *report});
+            look.reports.emplace(engine->info().id, std::move(*report));
+        }
+    return look;
 }
 
 Result<std::optional<Snapshot>> read_snapshot(const Store& store, std::uint64_t netns,
@@ -172,32 +130,32 @@ Result<std::optional<Snapshot>> read_snapshot(const Store& store, std::uint64_t 
     snapshot.netns = netns;
     snapshot.direct_write = instance->meta().direct_write != 0;
     read_hooks(store, snapshot);
-    read_sklookup(store, *instance, snapshot);
+    const EngineLook look = look_at(store, *instance, facts, snapshot);
     auto open = open_connections(*instance);
     auto rules = instance->table().rules();
     for (const auto& rule : rules) {
-        RuleStatus status{rule, scope_name(rule.ifindex, facts.interfaces),
-                          {},   {},
-                          {},   {},
-                          true, rule.engine == BP_ENGINE_XDP && !xdp_runs_for(rule, snapshot)};
-        status.by_tc = served_by_tc(instance->table(), rule);
-        status.says_target = !rule.has(BP_RULE_SOCKNAME_LISTEN) || status.by_tc;
-        if (wants_sockname(rule) && !status.by_tc)
-            status.says_target = snapshot.sklookup && snapshot.sklookup->sockname;
-        status.hooked = rule.engine == BP_ENGINE_SKLOOKUP
-                            ? is_steered(snapshot, rule, facts)
-                            : !rule.ifindex || is_hooked(snapshot, rule.ifindex);
+        RuleState state = engine_of(rule).status(rule, look);
+        RuleStatus status{rule,
+                          scope_name(rule.ifindex, facts.interfaces),
+                          {},
+                          {},
+                          {},
+                          {},
+                          state.in_force,
+                          state.reduced,
+                          state.says_target,
+                          state.by_tc,
+                          std::move(state.why)};
         if (open && rule.rule.protocol() == Protocol::kTcp) {
             auto count = open->by_rule.find(rule.id);
             status.open_connections = count == open->by_rule.end() ? 0 : count->second;
         }
         for (const Listener* listener : target_listeners(rule, facts.listeners))
             status.listeners.push_back(*listener);
-        status.why = why_this_engine(status, facts);
         snapshot.rules.push_back(std::move(status));
     }
-    for (unsigned ifindex : needed_hooks(rules, facts.interfaces))
-        if (!is_hooked(snapshot, ifindex))
+    for (unsigned ifindex : wanted_hooks(rules, facts.interfaces).tc)
+        if (!look.hooked.contains(ifindex))
             snapshot.unhooked.push_back(scope_name(ifindex, facts.interfaces));
     if (auto read = read_counters(*instance, snapshot); !read) return std::unexpected(read.error());
     if (auto read = read_flows(*instance, snapshot); !read) return std::unexpected(read.error());

@@ -19,6 +19,7 @@
 #include "bpfport/counters.h"
 #include "bpfport/meta.h"
 #include "engine/plan.hpp"
+#include "engine/registry.hpp"
 #include "state/store.hpp"
 #include "state/table.hpp"
 
@@ -54,12 +55,9 @@ inline InstalledRule as_served(const RuleStatus& rule) {
     return served;
 }
 
-struct SklookupStatus {
-    bool alive = false; // both links run our programs
-    std::string tag_lookup;
-    std::string tag_listen;
-    unsigned listeners = 0; // sockets it may steer to
-    bool sockname = false;  // getsockname(2) of connections can say the target port
+struct EngineStatus {
+    const char* name = "";
+    EngineReport report;
 };
 
 struct HookStatus {
@@ -91,7 +89,7 @@ struct Snapshot {
     bool direct_write = false;
     std::vector<RuleStatus> rules;
     std::vector<HookStatus> hooks;
-    std::optional<SklookupStatus> sklookup;
+    std::vector<EngineStatus> engines; // those that have something of their own in the kernel
     std::vector<std::string> unhooked; // interfaces that a rule of `any` covers but came later
     std::array<std::uint64_t, BP_OUTCOME_COUNT> outcomes{};
     std::vector<FlowUse> flows;

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "engine/netns_rules.hpp"
+
+#include <algorithm>
+#include <future>
+#include <iterator>
+#include <list>
+
+#include <fmt/format.h>
+
+#include "bpfport/counters.h"
+#include "engine/address_list.hpp"
+#include "engine/registry.hpp"
+#include "engine/tc_object.hpp"
+#include "kernel/bpf.hpp"
+#include "kernel/map.hpp"
+#include "kernel/netns.hpp"
+#include "state/unreadable.hpp"
+
+namespace bpfport {
+
+Result<NetnsRules> NetnsRules::open(Store& store) {
+    auto netns = current_netns_inode();
+    if (!netns) return std::unexpected(netns.error());
+    if (auto readable = refuse_unreadable(store, *netns); !readable)
+        return std::unexpected(readable.error());
+    NetnsRules keeper(store, *netns);
+    auto list = interfaces();
+    if (!list) return std::unexpected(list.error());
+    keeper.interfaces_ = std::move(*list);
+    if (!store.has(instance_name(*netns))) return keeper;
+    if (auto opened = keeper.open_instance(); !opened) return std::unexpected(opened.error());
+    return keeper;
+}
+
+Result<void> NetnsRules::open_instance() {
+    auto instance = Instance::open(*store_, netns_, Store::Access::kChange);
+    if (!instance) return std::unexpected(instance.error());
+    instance_ = std::move(*instance);
+    rules_ = instance_->table().rules();
+    std::erase_if(rules_, [&](const InstalledRule& rule) {
+        return rule.ifindex && std::ranges::find(interfaces_, rule.ifindex, &Interface::ifindex) ==
+                                   interfaces_.end();
+    });
+    return {};
+}
+
+Result<void> NetnsRules::make_instance(const FlowSizes& sizes) {
+    auto staging = store_->stage();
+    if (!staging) return std::unexpected(staging.error());
+    auto loaded = load_tc_object(staging->path(), {.sizes = sizes});
+    if (!loaded) return std::unexpected(loaded.error());
+    bp_netns_meta meta{BP_ABI, loaded->direct_write, tc_object_build(), current_netns_cookie(),
+                       netns_};
+    BP_TRY(staging->directory().describe(meta), "describe the instance");
+    if (auto published = staging->publish(instance_name(netns_)); !published) return published;
+    return open_instance();
+}
+
+// Other programs, the same maps. The build is noted last: killed before, the next command goes on.
+Result<void> NetnsRules::upgrade(EngineContext& context) {
+    for (const Engine* engine : engines()) BP_TRY(engine->upgrade(context), "upgrade");
+    if (auto opened = open_instance(); !opened) return opened;
+    bp_netns_meta meta = instance_->meta();
+    meta.build = tc_object_build();
+    BP_TRY(instance_->directory().describe_anew(meta), "upgrade");
+    return open_instance();
+}
+
+Result<void> NetnsRules::write_addresses() {
+    auto map = instance_->open_pin(pins::kAddresses);
+    if (!map) return std::unexpected(map.error());
+    auto addresses = interface_addresses();
+    if (!addresses) return std::unexpected(addresses.error());
+    auto written = bpfport::write_addresses(*map, address_owners(*addresses, interfaces_, rules_));
+    if (!written) return std::unexpected(written.error());
+    warnings_.insert(warnings_.end(), written->begin(), written->end());
+    return {};
+}
+
+EngineContext NetnsRules::context(HookChoice hook) {
+    return {*store_, *instance_, interfaces_, rules_, hook, warnings_};
+}
+
+HookKind NetnsRules::hook_kind(const std::vector<InstalledRule>& rules, HookChoice choice) const {
+    return TcHooks(*store_, netns_, interfaces_).kind(rules, choice);
+}
+
+Result<void> NetnsRules::prepare(const std::vector<InstalledRule>& rules,
+                                 const ApplyOptions& options) {
+    if (!instance_) BP_TRY(make_instance(options.sizes), "set up this network namespace");
+    auto context = this->context(options.hook);
+    if (instance_->meta().build != tc_object_build())
+        BP_TRY(upgrade(context), "set up this network namespace");
+    warnings_.clear();
+    // Some wait for the kernel, others for the verifier: each tcx link takes a grace period of RCU.
+    // Nothing of it is used before the rules are published.
+    struct Beside {
+        std::vector<Warning> warnings;
+        std::future<Result<void>> done;
+    };
+    std::list<Beside> beside;
+    for (const Engine* engine : engines()) {
+        if (!engine->prepares_beside(rules)) continue;
+        auto& one = beside.emplace_back();
+        one.done = std::async(std::launch::async, [&, engine] {
+            EngineContext own{*store_, *instance_, interfaces_, rules_, options.hook, one.warnings};
+            return engine->prepare(own, rules);
+        });
+    }
+    Result<void> done;
+    for (const Engine* engine : engines())
+        if (done && !engine->prepares_beside(rules)) done = engine->prepare(context, rules);
+    for (auto& one : beside) {
+        auto prepared = one.done.get();
+        if (done) done = prepared;
+        std::ranges::move(one.warnings, std::back_inserter(warnings_));
+    }
+    return done;
+}
+
+// A new rule counts from zero, whatever rule had its id before.
+Result<void> NetnsRules::publish(std::vector<InstalledRule>& rules) {
+    std::set<std::uint16_t> old;
+    for (const auto& rule : rules) old.insert(rule.id);
+    if (auto numbered = instance_->table().number(rules); !numbered) return numbered;
+    auto counters = instance_->open_pin(pins::kCounters);
+    if (!counters) return std::unexpected(counters.error());
+    for (const auto& rule : rules)
+        if (!old.contains(rule.id)) BP_TRY(clear_cpus<bp_counters>(*counters, rule.id), "new rule");
+    return instance_->table().replace(rules, slot_bits);
+}
+
+Result<void> NetnsRules::release() {
+    if (instance_) {
+        auto context = this->context(HookChoice::kAuto);
+        for (const Engine* engine : engines()) BP_TRY(engine->release(context, rules_), "clean up");
+        if (!rules_.empty()) return {};
+    }
+    instance_.reset();
+    return store_->remove(instance_name(netns_));
+}
+
+Result<void> NetnsRules::settle() {
+    if (rules_.empty()) return {};
+    if (auto written = write_addresses(); !written) return written;
+    auto context = this->context(HookChoice::kAuto);
+    for (const Engine* engine : engines())
+        if (auto settled = engine->settle(context, rules_); !settled) return settled;
+    return {};
+}
+
+Result<void> NetnsRules::apply(std::vector<InstalledRule> rules, const ApplyOptions& options) {
+    Result<void> changed;
+    if (!rules.empty()) changed = prepare(rules, options);
+    if (changed && instance_) {
+        for (auto& rule : rules) engine_of(rule).note(*instance_, rule);
+        changed = publish(rules);
+    }
+    if (!changed) {
+        (void)release(); // what was made for nothing
+        return changed;
+    }
+    rules_ = std::move(rules);
+    const char* holds = rules_.empty() ? "no rule is in force any more, but not all is cleaned up"
+                                       : "the rules are in force as asked, but not all is done";
+    changed = settle();
+    auto released = release();
+    if (changed) changed = released;
+    return changed ? changed : bpfport::context(holds, changed.error());
+}
+
+} // namespace bpfport
