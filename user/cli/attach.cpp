@@ -157,26 +157,6 @@ void read_options(AttachOptions& options) {
                                                     : HookChoice::kAuto;
 }
 
-GuardedRules guarded(const Plan& plan) {
-    GuardedRules guarded;
-    for (const auto& rule : plan.added) guarded.rules.push_back(rule.rule);
-    for (const auto& rule : plan.kept) guarded.rules.push_back(rule.rule);
-    for (const auto& [before, after] : plan.replaced) {
-        guarded.rules.push_back(after.rule);
-        guarded.replaced.emplace_back(before.rule, after.rule);
-    }
-    return guarded;
-}
-
-// Guards before rules: what is redirected is never anybody's for the taking.
-Result<void> guard_and_apply(Store& store, NetnsRules& engine, const AttachOptions& options,
-                             const Plan& plan, const HostFacts& facts) {
-    auto done = put_guards(store, options.guard, guarded(plan), facts);
-    if (done) done = engine.apply(plan.rules, options.apply);
-    auto reconciled = reconcile_cgroups(store);
-    return done ? reconciled : done;
-}
-
 Result<void> attach(const Session& session, AttachOptions& options) {
     auto words = split_words(options.words);
     if (!words) return std::unexpected(words.error());
@@ -190,31 +170,35 @@ Result<void> attach(const Session& session, AttachOptions& options) {
     read_options(options);
     if (auto entered = enter_session_netns(session); !entered) return entered;
     auto firewall = read_firewall(); // runs programs, so before the lock
-    auto store = open_for_change(session);
-    if (!store) return std::unexpected(store.error());
-    auto engine = NetnsRules::open(*store);
-    if (!engine) return std::unexpected(engine.error());
+    auto change = begin_change(session);
+    if (!change) return std::unexpected(change.error());
+    auto netns = NetnsRules::open(change->store());
+    if (!netns) return std::unexpected(netns.error());
     auto facts = host_facts();
     if (!facts) return std::unexpected(facts.error());
     facts->sklookup = probe_sklookup();
-    if (facts->sklookup.usable) facts->sklookup.why_not = why_no_sockname(*store);
-    auto plan = plan_attach(options.request, engine->rules(), *facts);
+    if (facts->sklookup.usable) facts->sklookup.why_not = why_no_sockname(change->store());
+    auto plan = plan_attach(options.request, netns->rules(), *facts);
     if (!plan) return std::unexpected(plan.error());
     auto network = look_around(*facts, firewall, *plan);
     if (!network) return std::unexpected(network.error());
     if (auto fits = check_network(options.request, *plan, *facts, *network); !fits) return fits;
-    const HookKind hook = engine->hook_kind(plan->rules, options.apply.hook);
+    const HookKind hook = netns->hook_kind(plan->rules, options.apply.hook);
     std::ranges::move(signature_warnings(*plan, *facts), std::back_inserter(plan->warnings));
     if (options.explain) {
         explain(session.out, *plan, *facts, hook);
         print_network(session, *plan, *facts, *network);
         return {};
     }
-    if (auto done = guard_and_apply(*store, *engine, options, *plan, *facts); !done) return done;
+    GuardedRules guarded;
+    guarded.add(*plan);
+    change->guard(options.guard, std::move(guarded), *facts);
+    change->put(*netns, plan->rules, options.apply);
+    if (auto done = change->commit(); !done) return done;
     print_plan(session.out, *plan, *facts, hook, "attached");
     print_network(session, *plan, *facts, *network);
     print_warnings(session, plan->warnings);
-    print_warnings(session, engine->warnings());
+    print_warnings(session, netns->warnings());
     return {};
 }
 

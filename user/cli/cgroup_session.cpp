@@ -115,21 +115,12 @@ PortList ports_of_interfaces(const Store& store) {
     return ports;
 }
 
-Result<void> guard_and_apply(Store& store, const GuardRequest& guard, std::vector<Planned>& all,
-                             const HostFacts& facts) {
+void put_all(Change& change, const GuardRequest& guard, std::vector<Planned>& all,
+             const HostFacts& facts) {
     GuardedRules guarded;
-    for (const auto& [engine, scope, plan] : all) {
-        for (const auto& rule : plan.added) guarded.rules.push_back(rule.rule);
-        for (const auto& rule : plan.kept) guarded.rules.push_back(rule.rule);
-        for (const auto& [before, after] : plan.replaced) {
-            guarded.rules.push_back(after.rule);
-            guarded.replaced.emplace_back(before.rule, after.rule);
-        }
-    }
-    if (auto put = put_guards(store, guard, guarded, facts); !put) return put;
-    for (auto& planned : all)
-        if (auto applied = planned.engine.apply(planned.plan.content); !applied) return applied;
-    return {};
+    for (const auto& planned : all) guarded.add(planned.plan);
+    change.guard(guard, std::move(guarded), facts);
+    for (auto& planned : all) change.put(planned.engine, planned.plan.content);
 }
 
 Result<std::vector<Rule>> rules_to_detach(const PolicyContent& content, std::uint64_t cookie,
@@ -201,26 +192,25 @@ Result<void> attach_to_cgroups(const Session& session, CgroupAttachOptions optio
     auto found = find_cgroups(options.scopes);
     if (!found) return std::unexpected(found.error());
     if (auto entered = enter_session_netns(session); !entered) return entered;
-    auto store = open_for_change(session);
-    if (!store) return std::unexpected(store.error());
+    auto change = begin_change(session);
+    if (!change) return std::unexpected(change.error());
     auto cookie = require_netns_cookie();
     if (!cookie) return std::unexpected(cookie.error());
     options.request.netns_cookie = *cookie;
-    options.request.avoid = ports_of_interfaces(*store);
+    options.request.avoid = ports_of_interfaces(change->store());
     auto facts = host_facts();
     if (!facts) return std::unexpected(facts.error());
-    auto all = plan_all(*store, *found, options, *facts);
+    auto all = plan_all(change->store(), *found, options, *facts);
     if (!all) return std::unexpected(all.error());
-    if (!options.explain)
-        if (auto done = guard_and_apply(*store, options.guard, *all, *facts); !done) {
-            (void)reconcile_cgroups(*store); // guards that were made for nothing
-            return done;
-        }
+    if (!options.explain) {
+        put_all(*change, options.guard, *all, *facts);
+        if (auto done = change->commit(); !done) return done;
+    }
     for (const auto& one : *found) print_cgroup(session, one);
     for (const auto& planned : *all) print_plan(session, planned);
     options.explain ? explain(session) : say_who_is_served(session, *all);
     for (const auto& planned : *all) print_warnings(session, planned.plan.warnings);
-    if (!options.explain) warn_of_overflow(session, *store);
+    if (!options.explain) warn_of_overflow(session, change->store());
     return {};
 }
 
@@ -229,12 +219,12 @@ Result<void> detach_from_cgroups(const Session& session, const std::vector<Scope
     auto found = find_cgroups(scopes);
     if (!found) return std::unexpected(found.error());
     if (auto entered = enter_session_netns(session); !entered) return entered;
-    auto store = open_for_change(session);
-    if (!store) return std::unexpected(store.error());
+    auto change = begin_change(session);
+    if (!change) return std::unexpected(change.error());
     auto cookie = require_netns_cookie();
     if (!cookie) return std::unexpected(cookie.error());
     for (const auto& one : *found) {
-        auto engine = open_cgroup_engine(*store, one);
+        auto engine = open_cgroup_engine(change->store(), one);
         if (!engine) return std::unexpected(engine.error());
         const std::string& name = one.name;
         auto content = engine->content();
@@ -244,14 +234,16 @@ Result<void> detach_from_cgroups(const Session& session, const std::vector<Scope
             return rule.netns_cookie == *cookie &&
                    std::ranges::find(*selected, rule.rule) != selected->end();
         });
-        if (auto applied = engine->apply(std::move(content)); !applied) return applied;
+        change->put(*engine, std::move(content));
+        if (auto done = change->commit(); !done) return done;
         for (const auto& rule : *selected)
             fmt::print(session.out, "{} on {}: detached\n", rule.to_string(), name);
     }
     return {};
 }
 
-Result<void> detach_cgroup_rules_here(Store& store) {
+Result<void> detach_cgroup_rules_here(Change& change) {
+    Store& store = change.store();
     std::uint64_t cookie = current_netns_cookie();
     for (const auto& attachment : cgroup_attachments(store, Store::Access::kRead)) {
         auto content = attachment.content();
@@ -260,7 +252,8 @@ Result<void> detach_cgroup_rules_here(Store& store) {
             continue;
         auto engine = CgroupEngine::open(store, attachment.cgroup(), attachment.scope());
         if (!engine) return std::unexpected(engine.error());
-        if (auto applied = engine->apply(std::move(content)); !applied) return applied;
+        change.put(*engine, std::move(content));
+        if (auto done = change.commit(); !done) return done;
     }
     return {};
 }

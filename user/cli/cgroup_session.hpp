@@ -26,7 +26,7 @@ Result<void> attach_to_cgroups(const Session& session, CgroupAttachOptions optio
 Result<void> detach_from_cgroups(const Session& session, const std::vector<Scope>& scopes,
                                  const std::vector<Rule>& rules);
 // All rules of the current network namespace, on whatever cgroup.
-Result<void> detach_cgroup_rules_here(Store& store);
+Result<void> detach_cgroup_rules_here(Change& change);
 
 // "as typed" becomes what lasts: pid:12 is called by its cgroup's path.
 std::string lasting_name(const Scope& scope, const CgroupRef& cgroup);

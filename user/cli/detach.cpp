@@ -40,19 +40,19 @@ unsigned sum(const std::map<std::uint16_t, unsigned>& by_rule, const std::set<st
     return count;
 }
 
-Result<void> detach_now(const Session& session, Store& store, NetnsRules& engine,
+Result<void> detach_now(const Session& session, Change& change, NetnsRules& netns,
                         const std::vector<InstalledRule>& selected) {
     auto ids = ids_of(selected);
     unsigned open = 0, steered = 0;
-    if (engine.instance())
-        if (auto connections = open_connections(*engine.instance())) {
+    if (netns.instance())
+        if (auto connections = open_connections(*netns.instance())) {
             steered = sum(connections->steered, ids);
             open = sum(connections->by_rule, ids) - steered;
         }
-    auto rules = engine.rules();
+    auto rules = netns.rules();
     std::erase_if(rules, [&](const InstalledRule& rule) { return ids.contains(rule.id); });
-    if (auto applied = engine.apply(std::move(rules)); !applied) return applied;
-    if (auto reconciled = reconcile_cgroups(store); !reconciled) return reconciled; // guards
+    change.put(netns, std::move(rules));
+    if (auto done = change.commit(); !done) return done;
     if (open)
         fmt::print(session.err,
                    "warning: {} open connection{} cut\n"
@@ -67,25 +67,26 @@ Result<void> detach_now(const Session& session, Store& store, NetnsRules& engine
     return {};
 }
 
-Result<void> start_drain(NetnsRules& engine, const std::set<std::uint16_t>& ids) {
-    auto rules = engine.rules();
+Result<void> start_drain(Change& change, NetnsRules& netns, const std::set<std::uint16_t>& ids) {
+    auto rules = netns.rules();
     for (auto& rule : rules)
         if (ids.contains(rule.id)) rule.flags |= BP_RULE_DRAINING;
-    return engine.apply(std::move(rules));
+    change.put(netns, std::move(rules));
+    return change.commit();
 }
 
 // One look: how many connections of these rules are left. Takes the rules off when none is.
 Result<unsigned> drain_step(const Session& session, const std::set<std::uint16_t>& ids) {
-    auto store = open_for_change(session);
-    if (!store) return std::unexpected(store.error());
-    auto engine = NetnsRules::open(*store);
-    if (!engine) return std::unexpected(engine.error());
-    if (auto finished = finish_drains(*engine); !finished)
+    auto change = begin_change(session);
+    if (!change) return std::unexpected(change.error());
+    auto netns = NetnsRules::open(change->store());
+    if (!netns) return std::unexpected(netns.error());
+    if (auto finished = finish_drains(*netns); !finished)
         return context("finish drains", finished.error());
-    if (std::ranges::none_of(engine->rules(),
+    if (std::ranges::none_of(netns->rules(),
                              [&](const auto& rule) { return ids.contains(rule.id); }))
         return 0U;
-    auto open = open_connections(*engine->instance());
+    auto open = open_connections(*netns->instance());
     if (!open) return std::unexpected(open.error());
     return std::max(1U, sum(open->by_rule, ids));
 }
@@ -112,16 +113,17 @@ Result<void> wait_for_drain(const Session& session, const std::set<std::uint16_t
 }
 
 Result<void> detach_everything(const Session& session) {
-    auto store = open_for_change(session);
-    if (!store) return std::unexpected(store.error());
-    for (const auto& attachment : attachments(*store, 0)) {
+    auto change = begin_change(session);
+    if (!change) return std::unexpected(change.error());
+    Store& store = change->store();
+    for (const auto& attachment : attachments(store, 0)) {
         BP_TRY(detach_anywhere(attachment), "detach");
-        BP_TRY(store->remove(tc_name(attachment.name().netns, attachment.name().ifindex)),
+        BP_TRY(store.remove(tc_name(attachment.name().netns, attachment.name().ifindex)),
                attachment.interface());
     }
-    for (const auto& entry : unreadable(*store))
+    for (const auto& entry : unreadable(store))
         if (TcName name; parse_tc_name(entry, name)) BP_TRY(detach_unread(name), entry);
-    for (const auto& entry : store->entries()) BP_TRY(store->remove(entry), "detach");
+    for (const auto& entry : store.entries()) BP_TRY(store.remove(entry), "detach");
     return detach_left_behind();
 }
 
@@ -151,22 +153,22 @@ Result<void> detach(const Session& session, DetachOptions& options) {
     if (auto entered = enter_session_netns(session); !entered) return entered;
     std::set<std::uint16_t> ids;
     {
-        auto store = open_for_change(session);
-        if (!store) return std::unexpected(store.error());
+        auto change = begin_change(session);
+        if (!change) return std::unexpected(change.error());
         if (options.all)
-            if (auto detached = detach_cgroup_rules_here(*store); !detached) return detached;
-        auto engine = NetnsRules::open(*store);
-        if (!engine) return std::unexpected(engine.error());
+            if (auto detached = detach_cgroup_rules_here(*change); !detached) return detached;
+        auto netns = NetnsRules::open(change->store());
+        if (!netns) return std::unexpected(netns.error());
         auto facts = interfaces();
         if (!facts) return std::unexpected(facts.error());
-        auto selected = select_rules(options.request, engine->rules(), *facts);
+        auto selected = select_rules(options.request, netns->rules(), *facts);
         if (!selected) return std::unexpected(selected.error());
         if (!options.drain) {
-            if (auto detached = detach_now(session, *store, *engine, *selected); !detached)
+            if (auto detached = detach_now(session, *change, *netns, *selected); !detached)
                 return detached;
         } else {
             ids = ids_of(*selected);
-            if (auto started = start_drain(*engine, ids); !started) return started;
+            if (auto started = start_drain(*change, *netns, ids); !started) return started;
         }
         if (options.all && !options.drain)
             if (auto detached = detach_left_behind(); !detached) return detached;

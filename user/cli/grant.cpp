@@ -49,15 +49,16 @@ Result<void> grant(const Session& session, const std::vector<std::string>& typed
         return usage_error("no port is given", "bpfport grant unit:web 80 443");
     auto all = find_cgroups(words->scopes);
     if (!all) return std::unexpected(all.error());
-    auto store = open_for_change(session);
-    if (!store) return std::unexpected(store.error());
+    auto change = begin_change(session);
+    if (!change) return std::unexpected(change.error());
     for (const auto& found : *all) {
-        auto engine = open_cgroup_engine(*store, found);
+        auto engine = open_cgroup_engine(change->store(), found);
         if (!engine) return std::unexpected(engine.error());
         auto content = engine->content();
         for (const auto& wanted : words->grants)
             if (!has(content.grants, wanted)) content.grants.push_back(wanted);
-        if (auto applied = engine->apply(std::move(content)); !applied) return applied;
+        change->put(*engine, std::move(content));
+        if (auto done = change->commit(); !done) return done;
         print_cgroup(session, found);
         for (const auto& wanted : words->grants)
             fmt::print(session.out, "{} granted to {}\n", wanted.to_string(), found.name);
@@ -70,10 +71,10 @@ Result<void> revoke(const Session& session, const std::vector<std::string>& type
     if (!words) return std::unexpected(words.error());
     auto all = find_cgroups(words->scopes);
     if (!all) return std::unexpected(all.error());
-    auto store = open_for_change(session);
-    if (!store) return std::unexpected(store.error());
+    auto change = begin_change(session);
+    if (!change) return std::unexpected(change.error());
     for (const auto& found : *all) {
-        auto engine = open_cgroup_engine(*store, found);
+        auto engine = open_cgroup_engine(change->store(), found);
         if (!engine) return std::unexpected(engine.error());
         const std::string& name = found.name;
         auto content = engine->content();
@@ -84,7 +85,8 @@ Result<void> revoke(const Session& session, const std::vector<std::string>& type
                 return failure(fmt::format("{} is not granted to {}", grant.to_string(), name),
                                "bpfport status shows what is");
         std::erase_if(content.grants, [&](const Grant& grant) { return has(taken, grant); });
-        if (auto applied = engine->apply(std::move(content)); !applied) return applied;
+        change->put(*engine, std::move(content));
+        if (auto done = change->commit(); !done) return done;
         for (const auto& grant : taken)
             fmt::print(session.out, "{} revoked from {}\n", grant.to_string(), name);
     }

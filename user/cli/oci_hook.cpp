@@ -98,22 +98,22 @@ Result<void> begin(const Session& session, const ContainerState& state) {
     auto cgroup = cgroup_of(state);
     if (!cgroup) return std::unexpected(cgroup.error());
     if (auto entered = enter_netns_of(state.pid); !entered) return entered;
-    auto store = open_for_change(session);
-    if (!store) return std::unexpected(store.error());
-    auto content = plan(session, *store, state, *cgroup);
+    auto change = begin_change(session);
+    if (!change) return std::unexpected(change.error());
+    auto content = plan(session, change->store(), state, *cgroup);
     if (!content) return std::unexpected(content.error());
-    auto engine = CgroupEngine::open(*store, *cgroup, scope_of(state));
+    auto engine = CgroupEngine::open(change->store(), *cgroup, scope_of(state));
     if (!engine) return std::unexpected(engine.error());
-    return engine->apply(std::move(*content));
+    change->put(*engine, std::move(*content));
+    return change->commit();
 }
 
 Result<void> end(const Session& session, const ContainerState& state) {
-    auto store = open_for_change(session); // sweeps, if the cgroup is gone already
-    if (!store) return std::unexpected(store.error());
-    for (const auto& attachment : cgroup_attachments(*store, Store::Access::kRead))
-        if (attachment.scope() == scope_of(state))
-            if (auto removed = store->remove(attachment.name()); !removed) return removed;
-    return reconcile_cgroups(*store);
+    auto change = begin_change(session); // sweeps, if the cgroup is gone already
+    if (!change) return std::unexpected(change.error());
+    for (const auto& attachment : cgroup_attachments(change->store(), Store::Access::kRead))
+        if (attachment.scope() == scope_of(state)) change->remove(attachment.name());
+    return change->commit();
 }
 
 // Annotations are its larger part; JSON takes several times its size to be read.

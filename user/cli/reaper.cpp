@@ -68,8 +68,8 @@ void detach_from_caller(int pipe) {
     std::stringstream nowhere;
     Session session{nowhere, nowhere, nowhere, {}, root};
     for (int tries = 0; tries < 3; tries++) {
-        auto store = open_for_change(session); // sweeps, which is all there is to do
-        if (!store) continue;
+        auto change = begin_change(session); // sweeps, which is all there is to do
+        if (!change) continue;
         (void)remove_cgroup(cgroup); // of a command that died before it had a policy
         break;
     }

@@ -94,18 +94,20 @@ Result<void> move_into(const CgroupRef& cgroup) {
 
 // The lock is held until this process is inside: an empty cgroup is taken for one that has ended.
 Result<void> enter(const Session& session, RunOptions& options, const Reaper& reaper) {
-    auto store = open_for_change(session);
-    if (!store) return std::unexpected(store.error());
+    auto change = begin_change(session);
+    if (!change) return std::unexpected(change.error());
     auto parent = cgroup_of_process(getpid());
     if (!parent) return std::unexpected(parent.error());
     if (auto told = reaper.watch(parent->directory / run_cgroup_name(getpid())); !told) return told;
     auto cgroup = make_cgroup(*parent);
     if (!cgroup) return std::unexpected(cgroup.error());
-    auto content = plan(session, *store, options, *cgroup);
+    auto content = plan(session, change->store(), options, *cgroup);
     if (!content) return std::unexpected(content.error());
-    auto engine = CgroupEngine::open(*store, *cgroup, "cgroup:" + cgroup->path, BP_CGROUP_RUN);
+    auto engine =
+        CgroupEngine::open(change->store(), *cgroup, "cgroup:" + cgroup->path, BP_CGROUP_RUN);
     if (!engine) return std::unexpected(engine.error());
-    if (auto applied = engine->apply(std::move(*content)); !applied) return applied;
+    change->put(*engine, std::move(*content));
+    if (auto done = change->commit(); !done) return done;
     return move_into(*cgroup);
 }
 

@@ -5,13 +5,7 @@
 
 #include <fmt/ostream.h>
 
-#include "engine/cgroup_engine.hpp"
-#include "engine/drain.hpp"
-#include "kernel/bpffs.hpp"
-#include "kernel/capabilities.hpp"
 #include "kernel/netns.hpp"
-#include "state/attachment.hpp"
-#include "state/unreadable.hpp"
 
 namespace bpfport {
 
@@ -24,20 +18,11 @@ Result<void> enter_session_netns(const Session& session) {
     return enter_netns(*netns);
 }
 
-Result<Store> open_for_change(const Session& session) {
-    if (auto allowed = require_capabilities(kAttachCapabilities); !allowed)
-        return std::unexpected(allowed.error());
-    if (auto there = ensure_bpffs(session.root.parent_path()); !there)
-        return std::unexpected(there.error());
-    auto store = Store::open(session.root, Store::Access::kChange);
-    if (!store) return store;
-    for (const auto& entry : unreadable(*store))
-        print_warnings(session, {{fmt::format("{} {}", entry, kUnreadableText), kUnreadableHint}});
-    if (auto swept = sweep(*store); !swept) return std::unexpected(swept.error());
-    if (auto swept = sweep_cgroups(*store); !swept) return std::unexpected(swept.error());
-    print_warnings(session, finish_all_drains(*store));
-    if (auto done = reconcile_cgroups(*store); !done) return std::unexpected(done.error());
-    return store;
+Result<Change> begin_change(const Session& session) {
+    std::vector<Warning> warnings;
+    auto change = Change::begin(session.root, warnings);
+    print_warnings(session, warnings);
+    return change;
 }
 
 Result<Store> open_for_reading(const Session& session) {

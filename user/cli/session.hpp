@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/error.hpp"
-#include "engine/netns_rules.hpp"
+#include "engine/change.hpp"
 #include "rule/conflict.hpp"
 #include "state/store.hpp"
 
@@ -26,9 +26,8 @@ struct Session {
 
 Result<void> enter_session_netns(const Session& session);
 
-// For commands that change things: capabilities checked, bpffs there, store locked, what is dead
-// swept away, and what has drained finished.
-Result<Store> open_for_change(const Session& session);
+// For commands that change things. Prints what it warns of.
+Result<Change> begin_change(const Session& session);
 
 // To read: an absent store is an empty one.
 Result<Store> open_for_reading(const Session& session);

@@ -181,9 +181,7 @@ Result<void> CgroupEngine::apply(PolicyContent content) {
         changed = store_->remove(cgroup_attachment_name(cgroup_.id));
     }
     if (changed) content_ = std::move(content);
-    auto reconciled = reconcile_cgroups(*store_);
-    if (!changed || reconciled) return changed;
-    return context("the policy is in force as asked, but not all is done", reconciled.error());
+    return changed;
 }
 
 Result<void> reconcile_cgroups(Store& store) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // The cgroup engine of one cgroup: brings the kernel to a given policy.
 //
-// apply() is the one way things change, as with the tc engine. What is missing is made (the maps
+// apply() is the one way things change, as with NetnsRules. What is missing is made (the maps
 // all cgroups share, the attachment, its links), then the policy is flipped, then what it needs no
-// more goes, and the claims of all cgroups are worked out anew. Killed in between, the next command
-// finishes the work.
+// more goes. What all cgroups share is brought up to date by reconcile_cgroups(), which Change
+// (engine/change.hpp) calls. Killed in between, the next command finishes the work.
 #pragma once
 
 #include <optional>

@@ -43,6 +43,16 @@ struct Guard {
 struct GuardedRules {
     std::vector<Rule> rules;
     std::vector<std::pair<Rule, Rule>> replaced; // before, after: another target
+
+    // Those that a plan adds, keeps or changes: of interfaces, or of a cgroup.
+    template <typename AnyPlan> void add(const AnyPlan& plan) {
+        for (const auto& rule : plan.added) rules.push_back(rule.rule);
+        for (const auto& rule : plan.kept) rules.push_back(rule.rule);
+        for (const auto& [before, after] : plan.replaced) {
+            rules.push_back(after.rule);
+            replaced.emplace_back(before.rule, after.rule);
+        }
+    }
 };
 
 // Checks all (guard_check.hpp), then guards what is requested; what guarded the target of a rule that

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// Change: what a command has put in place before it fails is taken away by that command.
+#include <utility>
+
+#include "engine/change.hpp"
+#include "facts/host_facts.hpp"
+#include "kernel/netns.hpp"
+#include "net/cgroup_fixture.hpp"
+
+namespace bpfport::test {
+namespace {
+
+class CgroupChange : public CgroupTest {
+  protected:
+    void SetUp() override {
+        CgroupTest::SetUp();
+        if (!IsSkipped()) REQUIRE_RULES();
+    }
+    [[nodiscard]] int bind_as_root(std::uint16_t port) const {
+        return bind_errno(*netns, {nullptr, 0, {"0.0.0.0", port}});
+    }
+};
+
+TEST_F(CgroupChange, TakesAwayTheGuardOfARuleThatFails) {
+    if (!open_socket(*netns, AF_INET, SOCK_STREAM, {.mptcp = true}))
+        GTEST_SKIP() << "the kernel has no Multipath TCP, which sklookup can't serve";
+    REQUIRE_KERNEL(5, 9); // sk_lookup
+    const TcpServer program(*netns, {"::", 3000}, {.mptcp = true});
+    const auto refused = bp({"attach", "lo", "80:3000", "--reserve", "--engine", "sklookup"});
+    EXPECT_EQ(refused.status, 1);
+    EXPECT_THAT(refused.err, HasSubstr("engine sklookup can't serve port 3000"));
+    EXPECT_EQ(bind_as_root(80), 0);
+    EXPECT_EQ(entries(), "");
+}
+
+// A change that is only noted changes nothing, and the lock ends with the object.
+TEST_F(CgroupChange, NothingHappensBeforeCommit) {
+    const auto inside = ScopedNetns::enter(*open_netns(*parse_netns(netns->name())));
+    ASSERT_TRUE(inside) << inside.error().message;
+    const auto facts = host_facts(Owners::kSkip);
+    ASSERT_TRUE(facts);
+    const GuardRequest reserve{{}, true};
+    const GuardedRules guarded{parse_rules("80:3000").value(), {}};
+    std::vector<Warning> warnings;
+    for (const bool commits : {false, true}) {
+        auto change = Change::begin(state_root(), warnings);
+        ASSERT_TRUE(change) << change.error().message;
+        auto rules = NetnsRules::open(change->store());
+        ASSERT_TRUE(rules) << rules.error().message;
+        change->guard(reserve, guarded, *facts);
+        InstalledRule rule{0, guarded.rules.front(), 0, BP_ENGINE_TC, 0, 0, 0};
+        change->put(*rules, {rule});
+        Change moved = std::move(*change);
+        if (commits) {
+            const auto done = moved.commit();
+            ASSERT_TRUE(done) << done.error().message;
+        }
+        EXPECT_EQ(rules->rules().size(), commits ? 1U : 0U);
+        EXPECT_EQ(bind_as_root(80) != 0, commits);
+        EXPECT_EQ(entries() != "", commits);
+    }
+    must({"detach", "any"});
+    EXPECT_EQ(entries(), "");
+}
+
+} // namespace
+} // namespace bpfport::test
