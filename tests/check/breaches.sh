@@ -23,6 +23,7 @@ fails() { # CHECK WORDS
     fi
 }
 
+passes engines.sh
 passes layers.sh
 passes size.sh
 echo '#include "state/store.hpp"' >"$root/user/base/text.cpp"
@@ -37,4 +38,9 @@ printf '//\n%.0s' {1..300} >"$root/bpf/long.bpf.c"
 passes size.sh
 echo '//' >>"$root/bpf/long.bpf.c"
 fails size.sh 'bpf/long.bpf.c: 301 lines'
+mkdir "$root"/user/engine
+echo '    .id = BP_ENGINE_TC,' >"$root/user/engine/tc.cpp"
+passes engines.sh
+echo 'if (rule.engine == BP_ENGINE_TC) return;' >"$root/user/state/store.cpp"
+fails engines.sh 'user/state/store.cpp:1:BP_ENGINE_TC'
 exit $status

@@ -7,6 +7,7 @@
 
 #include <fmt/ostream.h>
 
+#include "bpfport/listener.h"
 #include "bpfport/meta.h"
 #include "cli/attach_network.hpp"
 #include "cli/cgroup_session.hpp"
@@ -14,9 +15,8 @@
 #include "engine/engines.hpp"
 #include "engine/guard.hpp"
 #include "engine/plan.hpp"
+#include "engine/registry.hpp"
 #include "engine/signed_rules.hpp"
-#include "engine/sklookup_object.hpp"
-#include "engine/sockname.hpp"
 #include "engine/theft.hpp"
 #include "kernel/xdp_hook.hpp"
 
@@ -176,8 +176,7 @@ Result<void> attach(const Session& session, AttachOptions& options) {
     if (!netns) return std::unexpected(netns.error());
     auto facts = host_facts();
     if (!facts) return std::unexpected(facts.error());
-    facts->sklookup = probe_sklookup();
-    if (facts->sklookup.usable) facts->sklookup.why_not = why_no_sockname(change->store());
+    for (const Engine* engine : engines()) engine->probe(change->store(), *facts);
     auto plan = plan_attach(options.request, netns->rules(), *facts);
     if (!plan) return std::unexpected(plan.error());
     auto network = look_around(*facts, firewall, *plan);

@@ -7,6 +7,7 @@
 #include <fmt/ostream.h>
 #include <fmt/ranges.h>
 
+#include "engine/engines.hpp"
 #include "engine/neighbours.hpp"
 #include "kernel/cgroup_lookup.hpp"
 #include "kernel/netns.hpp"
@@ -66,12 +67,13 @@ void warn_of_overflow(const Session& session, const Store& store) {
 }
 
 void explain(const Session& session) {
+    const EngineInfo& info = cgroup_engine().info();
     fmt::print(session.out,
-               "engine cgroup: a bind of the listen port by a program in the cgroup becomes one "
-               "of the target port;\nthe program is told the listen port; no packet is touched\n"
+               "{}: {}\n"
                "local clients reach it by the listen port; clients of other hosts by the target "
                "port,\nor by the listen port with `bpfport attach INTERFACE` for the same rule\n"
-               "nothing was changed (--explain)\n");
+               "nothing was changed (--explain)\n",
+               info.name, info.effect);
 }
 
 void say_who_is_served(const Session& session, const std::vector<Planned>& all) {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/table.hpp"
+#include "engine/engines.hpp"
 #include "kernel/cgroup_lookup.hpp"
 
 namespace bpfport {
@@ -96,7 +97,7 @@ Json to_json(const CgroupRuleStatus& rule) {
     Json json;
     json["rule"] = rule.rule.rule.to_string();
     json["protocol"] = to_string(rule.rule.rule.protocol());
-    json["engine"] = "cgroup";
+    json["engine"] = cgroup_engine().info().name;
     json["here"] = rule.here;
     json["contested"] = rule.contested;
     json["neighbours_served"] = !rule.contested && !rule.overflow;

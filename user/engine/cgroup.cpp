@@ -11,7 +11,9 @@ constexpr EngineInfo kCgroupInfo{
     .id = BP_ENGINE_CGROUP,
     .name = "cgroup",
     .summary = "the port in the system calls of a cgroup's programs is changed: bind, connect",
-    .effect = "changes the ports of system calls and touches no packet",
+    .effect =
+        "a bind of the listen port by a program in the cgroup becomes one of the target port, "
+        "and the program is told the listen port; no packet is touched",
     .scope = EngineScope::kCgroup,
     .options = kOptionNoLocal,
     .counts = kCountCalls,

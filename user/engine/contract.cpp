@@ -4,6 +4,8 @@
 
 namespace bpfport {
 
+void Engine::probe(const Store&, HostFacts&) const {}
+
 std::optional<WhyNot> Engine::why_not(const InstalledRule&, const HostFacts&) const { return {}; }
 
 std::string Engine::why_not_auto(const InstalledRule&, const HostFacts&) const {

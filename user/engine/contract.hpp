@@ -146,6 +146,9 @@ class Engine {
     [[nodiscard]] bool takes(EngineOption option) const { return (info_.options & option) != 0; }
     [[nodiscard]] bool on_cgroups() const { return info_.scope == EngineScope::kCgroup; }
 
+    // What this kernel can do of it, found by trying; needs privileges.
+    virtual void probe(const Store& store, HostFacts& facts) const;
+
     // Pure. Why it can't serve the rule, which is complete but for engine and id; none: it can.
     [[nodiscard]] virtual std::optional<WhyNot> why_not(const InstalledRule& rule,
                                                         const HostFacts& facts) const;

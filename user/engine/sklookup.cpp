@@ -8,6 +8,7 @@
 #include "bpfport/listener.h"
 #include "engine/engines.hpp"
 #include "engine/sklookup_engine.hpp"
+#include "engine/sklookup_object.hpp"
 #include "engine/sockname.hpp"
 #include "engine/tc_hooks.hpp"
 #include "kernel/bpf.hpp"
@@ -79,6 +80,10 @@ class Sklookup final : public Engine {
   public:
     constexpr Sklookup() : Engine(kSklookupInfo) {}
 
+    void probe(const Store& store, HostFacts& facts) const override {
+        facts.sklookup = probe_sklookup();
+        if (facts.sklookup.usable) facts.sklookup.why_not = why_no_sockname(store);
+    }
     [[nodiscard]] std::optional<WhyNot> why_not(const InstalledRule& rule,
                                                 const HostFacts& facts) const override {
         auto why = why_not_in_full(rule, facts);

@@ -31,7 +31,7 @@ std::vector<RuleStatus> rules_here(const CgroupSnapshot& snapshot) {
         for (const auto& one : cgroup.rules) {
             if (!one.here) continue;
             std::uint16_t flags = one.rule.has(BP_POLICY_NO_LOCAL) ? BP_RULE_NO_LOCAL : 0;
-            rules.push_back({{0, one.rule.rule, 0, BP_ENGINE_CGROUP, flags, 0, 0},
+            rules.push_back({{0, one.rule.rule, 0, cgroup_engine().info().id, flags, 0, 0},
                              cgroup.scope,
                              {},
                              {},

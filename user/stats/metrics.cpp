@@ -7,6 +7,7 @@
 #include <prometheus/text_serializer.h>
 
 #include "bpfport/meta.h"
+#include "engine/engines.hpp"
 #include "engine/registry.hpp"
 #include "stats/counts.hpp"
 
@@ -156,7 +157,7 @@ void Metrics::add_grants(const CgroupSnapshot& snapshot) {
                    {{"rule", grant.grant.to_string()},
                     {"scope", cgroup.scope},
                     {"protocol", std::string(to_string(grant.grant.protocol))},
-                    {"engine", engine_name(BP_ENGINE_CGROUP)}},
+                    {"engine", cgroup_engine().info().name}},
                    {{"call", "bind"}, {"result", "granted"}});
 }
 

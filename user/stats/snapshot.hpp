@@ -18,6 +18,7 @@
 #include "base/error.hpp"
 #include "bpfport/counters.h"
 #include "bpfport/meta.h"
+#include "engine/engines.hpp"
 #include "engine/plan.hpp"
 #include "engine/registry.hpp"
 #include "state/store.hpp"
@@ -51,7 +52,7 @@ struct RuleStatus {
 // The rule with the engine that serves it now.
 inline InstalledRule as_served(const RuleStatus& rule) {
     auto served = rule.rule;
-    if (rule.by_tc && served.has(BP_RULE_STANDBY)) served.engine = BP_ENGINE_TC;
+    if (rule.by_tc && served.has(BP_RULE_STANDBY)) served.engine = tc_engine().info().id;
     return served;
 }
 
