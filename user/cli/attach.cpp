@@ -12,6 +12,7 @@
 #include "cli/attach_network.hpp"
 #include "cli/cgroup_session.hpp"
 #include "cli/command.hpp"
+#include "cli/plan_print.hpp"
 #include "engine/engines.hpp"
 #include "engine/guard.hpp"
 #include "engine/plan.hpp"
@@ -49,21 +50,12 @@ struct AttachOptions {
     ApplyOptions apply;
 };
 
-// `done`: "attached", or "would be attached" where nothing is changed.
-void print_plan(std::ostream& out, const Plan& plan, const HostFacts& facts, const HookKind& hook,
-                std::string_view done) {
-    auto text = [&](const InstalledRule& rule) {
-        return placed(rule, facts.interfaces).to_string();
-    };
-    for (const auto& rule : plan.kept) fmt::print(out, "{}: attached already\n", text(rule));
-    for (const auto& [before, after] : plan.replaced)
-        fmt::print(
-            out, "{}: {}, replaces {} ({})\n", text(after), done, before.rule.to_string(),
-            before.engine == after.engine
-                ? engine_name(after.engine)
-                : fmt::format("{}, now {}", engine_name(before.engine), engine_name(after.engine)));
-    for (const auto& rule : plan.added)
-        fmt::print(out, "{}: {} ({}, {})\n", text(rule), done, engine_name(rule.engine), hook.name);
+void print_plan(std::ostream& out, const Plan& plan, const HostFacts& facts,
+                const PlanWords& words) {
+    print_changes(
+        out, plan, words,
+        [&](const InstalledRule& rule) { return placed(rule, facts.interfaces).to_string(); },
+        [](const InstalledRule& rule) { return engine_name(rule.engine); });
     for (const auto& note : kept_addresses(plan, facts)) fmt::print(out, "note: {}\n", note);
 }
 
@@ -74,7 +66,7 @@ std::set<std::uint32_t> engines_of(const std::vector<InstalledRule>& rules) {
 }
 
 void explain(std::ostream& out, const Plan& plan, const HostFacts& facts, const HookKind& hook) {
-    print_plan(out, plan, facts, hook, "would be attached");
+    print_plan(out, plan, facts, {kWouldBeAttached, hook.name});
     for (const auto& reason : plan.reasons) fmt::print(out, "{}\n", reason);
     for (std::uint32_t engine : engines_of(plan.rules))
         fmt::print(out, "{}: {}\n", engine_name(engine), engine_of(engine).info().effect);
@@ -194,7 +186,7 @@ Result<void> attach(const Session& session, AttachOptions& options) {
     change->guard(options.guard, std::move(guarded), *facts);
     change->put(*netns, plan->rules, options.apply);
     if (auto done = change->commit(); !done) return done;
-    print_plan(session.out, *plan, *facts, hook, "attached");
+    print_plan(session.out, *plan, *facts, {kAttached, hook.name});
     print_network(session, *plan, *facts, *network);
     print_warnings(session, plan->warnings);
     print_warnings(session, netns->warnings());

@@ -7,6 +7,7 @@
 #include <fmt/ostream.h>
 #include <fmt/ranges.h>
 
+#include "cli/plan_print.hpp"
 #include "engine/engines.hpp"
 #include "engine/neighbours.hpp"
 #include "kernel/cgroup_lookup.hpp"
@@ -40,15 +41,13 @@ void warn_of_other_netns(const CgroupRef& cgroup, const std::string& scope,
     }
 }
 
-void print_plan(const Session& session, const Planned& planned) {
-    const auto& [engine, scope, plan] = planned;
-    for (const auto& rule : plan.kept)
-        fmt::print(session.out, "{} on {}: attached already\n", rule.rule.to_string(), scope);
-    for (const auto& [before, after] : plan.replaced)
-        fmt::print(session.out, "{} on {}: replaces {}\n", after.rule.to_string(), scope,
-                   before.rule.to_string());
-    for (const auto& rule : plan.added)
-        fmt::print(session.out, "{} on {}: attached (cgroup)\n", rule.rule.to_string(), scope);
+void print_plan(std::ostream& out, const Planned& planned, std::string_view done) {
+    print_changes(
+        out, planned.plan, {done, ""},
+        [&](const PolicyRule& rule) {
+            return fmt::format("{} on {}", rule.rule.to_string(), planned.scope);
+        },
+        [](const PolicyRule&) { return cgroup_engine().info().name; });
 }
 
 // The map of addresses has been written anew just now: what it lacks did not fit.
@@ -209,7 +208,8 @@ Result<void> attach_to_cgroups(const Session& session, CgroupAttachOptions optio
         if (auto done = change->commit(); !done) return done;
     }
     for (const auto& one : *found) print_cgroup(session, one);
-    for (const auto& planned : *all) print_plan(session, planned);
+    for (const auto& planned : *all)
+        print_plan(session.out, planned, options.explain ? kWouldBeAttached : kAttached);
     options.explain ? explain(session) : say_who_is_served(session, *all);
     for (const auto& planned : *all) print_warnings(session, planned.plan.warnings);
     if (!options.explain) warn_of_overflow(session, change->store());

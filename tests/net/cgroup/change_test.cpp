@@ -33,6 +33,21 @@ TEST_F(CgroupChange, TakesAwayTheGuardOfARuleThatFails) {
     EXPECT_EQ(entries(), "");
 }
 
+// What a plan would change is said as of interfaces.
+TEST_F(CgroupChange, ExplainSaysWhatWouldBe) {
+    const std::string scope = "cgroup:" + cgroup->name();
+    const auto explained = bp({"attach", scope, "80:3000", "--explain"});
+    EXPECT_EQ(explained.status, 0) << explained.err;
+    EXPECT_THAT(explained.out, HasSubstr("80:3000 on " + scope + ": would be attached (cgroup)"));
+    EXPECT_EQ(entries(), "");
+    must({"attach", scope, "80:3000"});
+    EXPECT_THAT(
+        bp({"attach", scope, "80:3001", "--replace", "--explain"}).out,
+        HasSubstr("80:3001 on " + scope + ": would be attached, replaces 80:3000 (cgroup)"));
+    EXPECT_THAT(bp({"attach", scope, "80:3001", "--replace"}).out,
+                HasSubstr("80:3001 on " + scope + ": attached, replaces 80:3000 (cgroup)"));
+}
+
 // A change that is only noted changes nothing, and the lock ends with the object.
 TEST_F(CgroupChange, NothingHappensBeforeCommit) {
     const auto inside = ScopedNetns::enter(*open_netns(*parse_netns(netns->name())));
