@@ -7,7 +7,6 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <fmt/format.h>
 
 #include "bpfport/event.h"
 #include "bpfport/neighbours.h"
@@ -60,19 +59,14 @@ std::vector<MapPin> own_maps(guard_bpf& s) {
 }
 
 Result<void> use(const std::vector<MapPin>& maps, const fs::path& directory) {
-    for (const auto& [map, name] : maps) {
-        auto fd = open_pin(directory / name);
-        if (!fd) return std::unexpected(fd.error());
-        if (int error = bpf_map__reuse_fd(map, fd->get()); error != 0)
-            return system_error(fmt::format("reuse map {}", name), -error);
-    }
+    for (const auto& [map, name] : maps)
+        if (auto used = use_pinned(map, directory / name); !used) return used;
     return {};
 }
 
 Result<void> pin_maps(const std::vector<MapPin>& maps, const fs::path& directory) {
     for (const auto& [map, name] : maps)
-        if (int error = bpf_map__pin(map, (directory / name).c_str()); error != 0)
-            return system_error(fmt::format("pin map {}", name), -error);
+        if (auto pinned = pin_object(map, directory / name); !pinned) return pinned;
     return {};
 }
 
@@ -82,8 +76,7 @@ template <typename Skeleton> Result<void> pin_programs(Skeleton& s, const fs::pa
     bpf_object__for_each_program(program, s.obj) {
         std::string name = bpf_program__name(program);
         name = name.substr(name.rfind("bp_", 0) == 0 ? 3 : 0);
-        if (int error = bpf_program__pin(program, (directory / name).c_str()); error != 0)
-            return system_error(fmt::format("pin program {}", name), -error);
+        if (auto pinned = pin_object(program, directory / name); !pinned) return pinned;
     }
     return {};
 }
@@ -134,12 +127,6 @@ Result<void> load_and_pin(const fs::path& into, const fs::path& host, const fs::
 
 bool has_helper(bpf_func_id helper) {
     return libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, helper, nullptr) == 1;
-}
-
-std::uint64_t digest(const void* bytes, std::size_t size, std::uint64_t hash) {
-    for (std::size_t i = 0; i < size; i++) // FNV-1a
-        hash = (hash ^ static_cast<const unsigned char*>(bytes)[i]) * 0x100000001b3ULL;
-    return hash;
 }
 
 } // namespace
@@ -198,16 +185,7 @@ void try_cgroup_objects(const ObjectTrial& trial) {
 }
 
 std::uint64_t cgroup_object_build() {
-    static const std::uint64_t build = [] {
-        std::uint64_t hash = 0xcbf29ce484222325ULL;
-        std::size_t size = 0;
-        for (auto* bytes :
-             {&cgroup_bpf::elf_bytes, &neighbours_bpf::elf_bytes, &guard_bpf::elf_bytes}) {
-            const void* object = bytes(&size);
-            hash = digest(object, size, hash);
-        }
-        return hash;
-    }();
+    static const std::uint64_t build = object_digest<cgroup_bpf, neighbours_bpf, guard_bpf>();
     return build;
 }
 

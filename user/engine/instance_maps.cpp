@@ -8,9 +8,9 @@
 #include <utility>
 
 #include <bpf/bpf.h>
-#include <fmt/format.h>
 
 #include "kernel/bpf.hpp"
+#include "kernel/object.hpp"
 #include "state/instance.hpp"
 
 namespace bpfport {
@@ -47,14 +47,6 @@ const char* instance_pin(const bpf_map* map) {
     return nullptr;
 }
 
-Result<void> use_pinned(bpf_map* map, const std::filesystem::path& pin) {
-    auto fd = open_pin(pin);
-    if (!fd) return std::unexpected(fd.error());
-    if (int error = bpf_map__reuse_fd(map, fd->get()); error != 0)
-        return system_error(fmt::format("reuse map {}", pin.filename().native()), -error);
-    return {};
-}
-
 Result<void> use_instance_maps(bpf_object* object, const std::filesystem::path& instance) {
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, object) {
@@ -85,8 +77,7 @@ Result<void> pin_instance_maps(bpf_object* object, const std::filesystem::path& 
             if (fits(map, directory / pin)) continue;
             std::filesystem::remove(directory / pin, ignored);
         }
-        if (int error = bpf_map__pin(map, (directory / pin).c_str()); error != 0)
-            return system_error(fmt::format("pin map {}", pin), -error);
+        if (auto pinned = pin_object(map, directory / pin); !pinned) return pinned;
     }
     return {};
 }

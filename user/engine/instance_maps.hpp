@@ -14,9 +14,6 @@ namespace bpfport {
 // The pin's name (state/instance.hpp); nullptr: the map is the object's own, such as .rodata.
 const char* instance_pin(const bpf_map* map);
 
-// To be called between open and load: the map is the one that is pinned there.
-Result<void> use_pinned(bpf_map* map, const std::filesystem::path& pin);
-
 // To be called between open and load: all shared maps of the object are those of the instance, but
 // those that it has not, since an older version made it.
 Result<void> use_instance_maps(bpf_object* object, const std::filesystem::path& instance);

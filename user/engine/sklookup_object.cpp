@@ -6,7 +6,6 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <fmt/format.h>
 #include <linux/bpf.h>
 
 #include "bpfport/table.h"
@@ -74,8 +73,7 @@ template <typename Skeleton> Result<void> pin_programs(Skeleton& s, const fs::pa
         {s.progs.bp_name4, kSocknameHooks[0].program},
         {s.progs.bp_name6, kSocknameHooks[1].program}};
     for (auto [program, name] : programs)
-        if (int error = bpf_program__pin(program, (directory / name).c_str()); error != 0)
-            return system_error(fmt::format("pin program {}", name), -error);
+        if (auto pinned = pin_object(program, directory / name); !pinned) return pinned;
     return {};
 }
 
@@ -117,20 +115,13 @@ Result<void> load_sklookup_object(const fs::path& directory, const fs::path& ins
     if (!keep.empty()) BP_TRY(use_pinned(steered, keep / pins::kSteered), "load sklookup programs");
     if (auto loaded = object->load(); !loaded) return std::unexpected(loaded.error().error());
     if (auto pinned = pin_programs(**object, directory); !pinned) return pinned;
-    if (!keep.empty()) return {};
-    if (int error = bpf_map__pin(steered, (directory / pins::kSteered).c_str()); error != 0)
-        return system_error("pin map steered", -error);
-    return {};
+    return keep.empty() ? pin_object(steered, directory / pins::kSteered) : Result<void>{};
 }
 
 void try_sklookup_object(const ObjectTrial& trial) {
     try_object(trial, open({1, probe_sklookup().has_ifindex}));
 }
 
-std::uint64_t sklookup_object_build() {
-    std::size_t size = 0;
-    const void* bytes = sklookup_bpf::elf_bytes(&size);
-    return object_digest(bytes, size);
-}
+std::uint64_t sklookup_object_build() { return object_digest<sklookup_bpf>(); }
 
 } // namespace bpfport

@@ -7,7 +7,6 @@
 #include <tuple>
 
 #include <bpf/libbpf.h>
-#include <fmt/format.h>
 
 #include "engine/instance_maps.hpp"
 #include "engine/object_trial.hpp"
@@ -56,8 +55,7 @@ Result<void> load(const fs::path& directory, const TcLoad& what, std::uint16_t m
     if (auto loaded = object->load(); !loaded) return std::unexpected(loaded.error().error());
     for (auto [program, name, layer] : all) {
         if (layer != what.layer) continue;
-        if (int error = bpf_program__pin(program, (directory / name).c_str()); error != 0)
-            return system_error(fmt::format("pin program {}", name), -error);
+        if (auto pinned = pin_object(program, directory / name); !pinned) return pinned;
     }
     return pin_instance_maps((*object)->obj, what.keep_maps.empty() ? directory : what.keep_maps);
 }
@@ -89,22 +87,9 @@ void try_tc_objects(const ObjectTrial& trial) {
     try_object(trial, open<tc_helper_bpf>(few, 1));
 }
 
-std::uint64_t object_digest(const void* bytes, std::size_t size, std::uint64_t before) {
-    for (std::size_t i = 0; i < size; i++) // FNV-1a
-        before = (before ^ static_cast<const unsigned char*>(bytes)[i]) * 0x100000001b3ULL;
-    return before;
-}
-
 std::uint64_t tc_object_build() {
-    static const std::uint64_t build = [] {
-        std::size_t size = 0;
-        const void* bytes = tc_direct_bpf::elf_bytes(&size);
-        std::uint64_t hash = object_digest(bytes, size);
-        bytes = tc_helper_bpf::elf_bytes(&size);
-        hash = object_digest(bytes, size, hash);
-        bytes = xdp_object_bytes(&size);
-        return object_digest(bytes, size, hash);
-    }();
+    static const std::uint64_t build =
+        xdp_object_digest(object_digest<tc_direct_bpf, tc_helper_bpf>());
     return build;
 }
 

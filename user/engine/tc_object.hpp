@@ -43,8 +43,4 @@ Result<LoadedObject> load_tc_object(const std::filesystem::path& directory, cons
 // Differs whenever the compiled programs do.
 std::uint64_t tc_object_build();
 
-// Of a compiled object; `before`: the digest of what goes before it.
-std::uint64_t object_digest(const void* bytes, std::size_t size,
-                            std::uint64_t before = 0xcbf29ce484222325ULL);
-
 } // namespace bpfport

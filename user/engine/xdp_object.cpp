@@ -59,6 +59,6 @@ void try_xdp_object(const ObjectTrial& trial) {
     try_object(trial, open({}, false));
 }
 
-const void* xdp_object_bytes(std::size_t* size) { return xdp_bpf::elf_bytes(size); }
+std::uint64_t xdp_object_digest(std::uint64_t before) { return object_digest<xdp_bpf>(before); }
 
 } // namespace bpfport

@@ -2,7 +2,6 @@
 // The compiled xdp program, loaded for one interface over the maps of an instance.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <span>
@@ -17,6 +16,6 @@ namespace bpfport {
 Result<Fd> load_xdp_program(const std::filesystem::path& instance,
                             std::span<const std::uint8_t> address);
 
-const void* xdp_object_bytes(std::size_t* size);
+std::uint64_t xdp_object_digest(std::uint64_t before); // object_digest() in kernel/object.hpp
 
 } // namespace bpfport

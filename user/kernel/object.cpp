@@ -3,6 +3,9 @@
 
 #include <string_view>
 
+#include <fmt/format.h>
+
+#include "kernel/bpf.hpp"
 #include "kernel/load_log.hpp"
 
 namespace bpfport {
@@ -21,6 +24,32 @@ Loaded load_object(bpf_object_skeleton& skeleton) {
     auto failure = explain_load(object_name(skeleton), -error, LoadLog::text());
     failure.compiler = compiler_of(skeleton.data, skeleton.data_sz);
     return std::unexpected(std::move(failure));
+}
+
+Result<void> use_pinned(bpf_map* map, const std::filesystem::path& pin) {
+    auto fd = open_pin(pin);
+    if (!fd) return std::unexpected(fd.error());
+    if (int error = bpf_map__reuse_fd(map, fd->get()); error != 0)
+        return system_error(fmt::format("reuse map {}", pin.filename().native()), -error);
+    return {};
+}
+
+Result<void> pin_object(bpf_map* map, const std::filesystem::path& pin) {
+    if (int error = bpf_map__pin(map, pin.c_str()); error != 0)
+        return system_error(fmt::format("pin map {}", pin.filename().native()), -error);
+    return {};
+}
+
+Result<void> pin_object(bpf_program* program, const std::filesystem::path& pin) {
+    if (int error = bpf_program__pin(program, pin.c_str()); error != 0)
+        return system_error(fmt::format("pin program {}", pin.filename().native()), -error);
+    return {};
+}
+
+std::uint64_t digest(const void* bytes, std::size_t size, std::uint64_t before) {
+    for (std::size_t i = 0; i < size; i++) // FNV-1a
+        before = (before ^ static_cast<const unsigned char*>(bytes)[i]) * 0x100000001b3ULL;
+    return before;
 }
 
 } // namespace bpfport
