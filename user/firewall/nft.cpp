@@ -25,9 +25,9 @@ Name name_of(const Json& object, const char* key) {
 // The elements of a set or map object, by name.
 using Elements = std::map<Name, Json>;
 
-class RuleReader {
+class NftRuleReader {
   public:
-    RuleReader(const Json& rule, const Elements& elements)
+    NftRuleReader(const Json& rule, const Elements& elements)
         : family_(text_of(rule, "family")), table_(text_of(rule, "table")), elements_(elements) {
         for (const auto& expression : rule.value("expr", Json::array())) read(expression);
     }
@@ -194,7 +194,7 @@ Firewall read_ruleset(const Json& json) {
         if (!item.contains("rule")) continue;
         auto chain = chains.find(name_of(item["rule"], "chain"));
         if (chain == chains.end()) continue;
-        for (auto& rule : RuleReader(item["rule"], elements).take())
+        for (auto& rule : NftRuleReader(item["rule"], elements).take())
             firewall[chain->second].rules.push_back(std::move(rule));
     }
     return firewall;

@@ -25,10 +25,10 @@ constexpr unsigned long kNoRoot = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_
                                   SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
                                   SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
 
-Result<void> set_capabilities(std::span<const cap_value_t> kept) {
+Result<void> set_capabilities(std::span<const cap_value_t> values) {
     CapabilityState had(cap_get_proc(), cap_free);
     CapabilityState state(cap_init(), cap_free);
-    for (cap_value_t value : kept) {
+    for (cap_value_t value : values) {
         cap_flag_value_t flag = CAP_CLEAR;
         if (!CAP_IS_SUPPORTED(value) || cap_get_flag(had.get(), value, CAP_PERMITTED, &flag) != 0 ||
             flag != CAP_SET)
