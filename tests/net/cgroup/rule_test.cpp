@@ -280,7 +280,8 @@ TEST_F(CgroupRules, WhatHasNoMeaningOnACgroupIsRefused) {
     const std::string scope = "cgroup:" + cgroup->name();
     for (const auto& [words, says] :
          {Refusal{{"attach", scope, "80:3000", "--vlan"}, "--vlan is for interfaces"},
-          Refusal{{"attach", scope, "80:3000", "--on-absent", "drop"}, "--on-absent is for"},
+          Refusal{{"attach", scope, "80:3000", "--on-absent", "drop"},
+                  "--on-absent drop is for interfaces"},
           Refusal{{"attach", scope, "lo", "80:3000"}, "interfaces and cgroups are named together"},
           Refusal{{"attach", "lo", "80:auto"}, "only a cgroup's rule can choose its target"},
           Refusal{{"attach", "cgroup:/no/such/place", "80:3000"}, "No such file"},
