@@ -100,6 +100,9 @@ const Shipped kShipped[] = {
          set(object, "bp_has_loop", kernel_at_least(5, 17));
      }},
     {"sklookup", {5, 15}, nothing, "before_5_17"},
+    {"exclusive",
+     {5, 10},
+     [](bpf_object* object, bool) { set(object, "bp_has_ifindex", kernel_at_least(5, 17)); }},
     {"cgroup",
      {5, 10},
      [](bpf_object* object, bool mptcp) {
