@@ -23,11 +23,12 @@ static __always_inline bool is_admitted(__u8 proto, const struct bp_flow_key* ke
 }
 
 /* Whether a rule makes the target port exclusive for what comes by this interface, or by lo. Without a
- * branch and to the end: see lib/may_serve.h, whose bpf_loop() this object, which loads on 5.10, can't have. */
-GLOBAL int bp_is_exclusive(struct bpf_sk_lookup* ctx, __u32 proto, __u32 ifindex)
+ * branch and to the end: see lib/may_serve.h, whose bpf_loop() this object, which loads on 5.10, can't have. Numbers
+ * only: 5.10 takes no context of sk_lookup for a global function. `target_port`: in host byte order. */
+GLOBAL int bp_is_exclusive(__u32 target_port, __u32 proto, __u32 ifindex)
 {
     const struct bp_table_side* side = rules_side();
-    __u64 port = READ(ctx, local_port) & 0xffff;
+    __u64 port = target_port & 0xffff;
     __u64 exclusive = 0;
 
     for (__u32 id = 1; id < BP_MAX_RULES; id++) {
@@ -56,7 +57,8 @@ SEC("sk_lookup") int bp_exclusive(struct bpf_sk_lookup* ctx)
     if (!(rules_slot(rules_side(), proto, key.target_port) & BP_SLOT_ANY_EXCLUSIVE)) return SK_PASS;
     lookup_addresses(ctx, &key);
     key.peer_port = READ(ctx, remote_port);
-    if (is_admitted(proto, &key) || !bp_is_exclusive(ctx, proto, ifindex)) return SK_PASS;
+    if (is_admitted(proto, &key) || !bp_is_exclusive(READ(ctx, local_port), proto, ifindex))
+        return SK_PASS;
     count_outcome(BP_OUTCOME_EXCLUSIVE);
     return SK_DROP; /* the peer gets a reset, or an ICMP port unreachable */
 }
