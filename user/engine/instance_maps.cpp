@@ -7,8 +7,6 @@
 #include <system_error>
 #include <utility>
 
-#include <bpf/bpf.h>
-
 #include "kernel/bpf.hpp"
 #include "kernel/object.hpp"
 #include "state/instance.hpp"
@@ -31,10 +29,9 @@ constexpr std::pair<std::string_view, const char*> kShared[] = {
 // An older version's map of flows may hold less of each. Flows may be forgotten, rules may not.
 bool fits(const bpf_map* map, const std::filesystem::path& pin) {
     auto fd = open_pin(pin);
-    bpf_map_info info{};
-    std::uint32_t size = sizeof(info);
-    return fd && bpf_obj_get_info_by_fd(fd->get(), &info, &size) == 0 &&
-           (info.type != BPF_MAP_TYPE_LRU_HASH || info.value_size == bpf_map__value_size(map));
+    auto info = fd ? map_info(*fd, pin.native()) : std::unexpected(fd.error());
+    return info &&
+           (info->type != BPF_MAP_TYPE_LRU_HASH || info->value_size == bpf_map__value_size(map));
 }
 
 } // namespace

@@ -69,16 +69,22 @@ bool is_program(const Fd& object) {
            std::string_view(kind.data()) == "anon_inode:bpf-prog";
 }
 
+Result<MapInfo> map_info(const Fd& map, std::string_view what) {
+    bpf_map_info raw{};
+    std::uint32_t size = sizeof(raw);
+    if (bpf_obj_get_info_by_fd(map.get(), &raw, &size) != 0)
+        return system_error(fmt::format("read map info of {}", what));
+    return MapInfo{raw.type, raw.key_size, raw.value_size, raw.max_entries};
+}
+
 Result<MapUse> map_use(const Fd& map, std::string_view what) {
     constexpr std::uint32_t kBatch = 4096; // more than a bucket holds: those come as a whole
-    bpf_map_info info{};
-    std::uint32_t size = sizeof(info);
-    if (bpf_obj_get_info_by_fd(map.get(), &info, &size) != 0)
-        return system_error(fmt::format("read map info of {}", what));
-    std::vector<std::byte> keys(std::size_t{kBatch} * info.key_size);
-    std::vector<std::byte> values(std::size_t{kBatch} * info.value_size);
+    auto info = map_info(map, what);
+    if (!info) return std::unexpected(info.error());
+    std::vector<std::byte> keys(std::size_t{kBatch} * info->key_size);
+    std::vector<std::byte> values(std::size_t{kBatch} * info->value_size);
     std::uint64_t place = 0, next = 0; // the kernel's, four bytes of them
-    MapUse use{0, info.max_entries};
+    MapUse use{0, info->capacity};
     for (bool first = true;; first = false, place = next) {
         std::uint32_t count = kBatch;
         int error = bpf_map_lookup_batch(map.get(), first ? nullptr : &place, &next, keys.data(),
@@ -105,13 +111,11 @@ Result<LinkInfo> link_info(const Fd& link) {
 namespace {
 
 Result<void> check_size(const Fd& map, std::size_t size, std::string_view what) {
-    bpf_map_info info{};
-    std::uint32_t info_size = sizeof(info);
-    if (bpf_obj_get_info_by_fd(map.get(), &info, &info_size) != 0)
-        return system_error(fmt::format("read map info of {}", what));
-    if (info.value_size != size)
+    auto info = map_info(map, what);
+    if (!info) return std::unexpected(info.error());
+    if (info->value_size != size)
         return failure(
-            fmt::format("{} has {} bytes where this version has {}", what, info.value_size, size),
+            fmt::format("{} has {} bytes where this version has {}", what, info->value_size, size),
             "it was written by another version of bpfport; "
             "bpfport detach --all, then attach again");
     return {};

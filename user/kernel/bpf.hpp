@@ -30,6 +30,13 @@ Result<ProgramInfo> program_info(const Fd& program);
 // Whether a pinned object is a program: a program's info can't be asked of a map.
 bool is_program(const Fd& object);
 
+struct MapInfo {
+    std::uint32_t type = 0;                     // enum bpf_map_type
+    std::uint32_t key_size = 0, value_size = 0; // bytes
+    std::uint32_t capacity = 0;
+};
+Result<MapInfo> map_info(const Fd& map, std::string_view what);
+
 struct MapUse {
     std::uint32_t entries = 0;
     std::uint32_t capacity = 0;

@@ -49,33 +49,52 @@ std::set<std::uint16_t> possible_targets(const std::vector<InstalledRule>& rules
     return targets;
 }
 
-// An entry of a flow table: read before the packet, and put back afterwards.
-class FlowEntry {
+// What a flow table holds by a key: the bytes of a value, of which there are as many as the map says;
+// empty: it has none. All values of flow tables but asked_at's begin with a bp_flow.
+class FlowTable {
   public:
-    FlowEntry(const Fd& map, bp_flow_key key, std::size_t size)
-        : map_(&map), key_(key), before_(read(size)), size_(size) {}
-
-    void restore(PacketDecision& decision) const {
-        auto after = read(size_);
-        if (before_ == after) return;
-        decision.flow_made |= before_.empty();
-        decision.flow_changed |= !before_.empty();
-        if (before_.empty())
-            bpf_map_delete_elem(map_->get(), &key_);
+    static Result<FlowTable> open(const Instance& instance, const char* pin) {
+        auto map = instance.open_pin(pin);
+        if (!map) return std::unexpected(map.error());
+        auto info = map_info(*map, pin);
+        if (!info) return std::unexpected(info.error());
+        return FlowTable(std::move(*map), info->value_size);
+    }
+    [[nodiscard]] std::vector<std::byte> read(const bp_flow_key& key) const {
+        std::vector<std::byte> value(value_size_);
+        if (bpf_map_lookup_elem(map_.get(), &key, value.data()) != 0) value.clear();
+        return value;
+    }
+    void write(const bp_flow_key& key, const std::vector<std::byte>& value) const {
+        if (value.empty())
+            bpf_map_delete_elem(map_.get(), &key);
         else
-            bpf_map_update_elem(map_->get(), &key_, before_.data(), BPF_ANY);
+            bpf_map_update_elem(map_.get(), &key, value.data(), BPF_ANY);
     }
 
   private:
-    [[nodiscard]] std::vector<std::byte> read(std::size_t size) const { // empty: it is not there
-        std::vector<std::byte> value(size);
-        if (bpf_map_lookup_elem(map_->get(), &key_, value.data()) != 0) value.clear();
-        return value;
+    FlowTable(Fd map, std::size_t value_size) : map_(std::move(map)), value_size_(value_size) {}
+    Fd map_;
+    std::size_t value_size_;
+};
+
+// An entry of a flow table: read before the packet, and put back afterwards.
+class FlowEntry {
+  public:
+    FlowEntry(const FlowTable& table, const bp_flow_key& key)
+        : table_(&table), key_(key), before_(table.read(key)) {}
+
+    void restore(PacketDecision& decision) const {
+        if (before_ == table_->read(key_)) return;
+        decision.flow_made |= before_.empty();
+        decision.flow_changed |= !before_.empty();
+        table_->write(key_, before_);
     }
-    const Fd* map_;
+
+  private:
+    const FlowTable* table_;
     bp_flow_key key_;
     std::vector<std::byte> before_;
-    std::size_t size_;
 };
 
 // All that a packet may make or change in the flow tables, whatever the programs decide.
@@ -86,25 +105,27 @@ class FlowGuard {
         FlowGuard guard;
         for (const char* pin : {tcp ? pins::kHints : pins::kUdpFlows,
                                 tcp ? pins::kForwardTcp : pins::kForwardUdp, pins::kAskedAt}) {
-            auto map = instance.open_pin(pin);
-            if (!map) return std::unexpected(map.error());
-            guard.maps_.push_back(std::move(*map));
+            auto table = FlowTable::open(instance, pin);
+            if (!table) return std::unexpected(table.error());
+            guard.tables_.push_back(std::move(*table));
         }
         for (auto target : possible_targets(instance.table().rules(), view, outgoing)) {
             auto key = key_of(view, outgoing, target);
-            for (const Fd* map : {&guard.maps_[0], &guard.maps_[1]})
-                guard.entries_.emplace_back(*map, key, sizeof(bp_flow));
+            for (const FlowTable* table : {&guard.tables_[0], &guard.tables_[1]})
+                guard.entries_.emplace_back(*table, key);
             std::ranges::fill(key.local, __u8{0});
-            if (!tcp) guard.entries_.emplace_back(guard.maps_[2], key, sizeof(bp_asked_at));
+            if (!tcp) guard.entries_.emplace_back(guard.tables_[2], key);
         }
         return guard;
     }
 
     [[nodiscard]] bool knows(const bp_flow_key& key) const {
-        return std::ranges::any_of(maps_, [&](const Fd& map) {
+        return std::ranges::any_of(tables_, [&](const FlowTable& table) {
             bp_flow flow{};
-            return &map != &maps_.back() && bpf_map_lookup_elem(map.get(), &key, &flow) == 0 &&
-                   flow.listen_port;
+            if (&table == &tables_.back()) return false;
+            auto value = table.read(key);
+            if (!value.empty()) std::memcpy(&flow, value.data(), sizeof(flow));
+            return flow.listen_port != 0;
         });
     }
     void restore(PacketDecision& decision) const {
@@ -113,7 +134,7 @@ class FlowGuard {
     }
 
   private:
-    std::deque<Fd> maps_;
+    std::deque<FlowTable> tables_;
     std::vector<FlowEntry> entries_;
 };
 

@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // bpfport trace on real traffic, its end however it comes, and packets run through the programs.
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <sstream>
 #include <thread>
 
+#include <bpf/bpf.h>
+
+#include "bpfport/flow.h"
 #include "harness/packet.hpp"
 #include "harness/sweep.hpp"
 #include "kernel/bpf.hpp"
 #include "net/fixture.hpp"
 #include "net/observe/tracing.hpp"
+#include "rule/address.hpp"
 
 namespace bpfport::test {
 namespace {
@@ -158,11 +165,15 @@ TEST_F(Trace, PacketsThroughTheInstalledPrograms) {
 }
 
 // Entries of a map that the server's namespace has pinned.
-std::uint32_t entries_of(const std::string& map) {
+Fd instance_map(const std::string& map) {
     for (const auto& entry : std::filesystem::directory_iterator(state_root()))
         if (entry.path().filename().native().starts_with("netns-"))
-            return map_use(*open_pin(entry.path() / map), map)->entries;
-    return 0;
+            return std::move(*open_pin(entry.path() / map));
+    throw std::runtime_error("no instance");
+}
+
+std::uint32_t entries_of(const std::string& map) {
+    return map_use(instance_map(map), map)->entries;
 }
 
 // On lo a packet takes the rules of the interface that has its address, and none of --no-local.
@@ -199,6 +210,33 @@ TEST_F(Trace, ThePacketsRuleIsTheOneTheProgramsChoose) {
     }
     for (const char* map : {"hints", "udp_flows", "forward_tcp", "forward_udp", "asked_at"})
         EXPECT_EQ(entries_of(map), 0U) << map << " remembers a packet that nobody sent";
+}
+
+// What a forwarded connection has on record is larger than a flow: all of it is put back.
+TEST_F(Trace, AForwardedConnectionIsAsBefore) {
+    const ClientServer net;
+    net.server.sysctl("net/ipv4/ip_forward", "1");
+    net.server.ip("route add 10.9.0.0/24 via 10.1.0.1");
+    ASSERT_TRUE(works(net.server, "attach eth0 83:3000 --forwarded"));
+    bp_flow_key key{};
+    const auto peer = *parse_address("10.1.0.9");
+    const auto local = *parse_address("10.9.0.2");
+    std::memcpy(key.peer, peer.bytes.data(), sizeof(key.peer));
+    std::memcpy(key.local, local.bytes.data(), sizeof(key.local));
+    key.peer_port = htons(40000);
+    key.target_port = htons(3000);
+    const bp_forward before{{htons(83), htons(3000), 1, 0},
+                            {0x12345678, htons(83), BP_CLAIM_SYN | 1}};
+    const Fd map = instance_map("forward_tcp");
+    ASSERT_EQ(bpf_map_update_elem(map.get(), &key, &before, BPF_ANY), 0);
+    // Straight to the target: it would claim the connection.
+    auto result =
+        bpfport(net.server, {"trace", "eth0", "--packet", "tcp 10.1.0.9:40000 > 10.9.0.2:3000 S"});
+    EXPECT_EQ(result.status, 0) << result.err;
+    bp_forward after{};
+    ASSERT_EQ(bpf_map_lookup_elem(map.get(), &key, &after), 0);
+    EXPECT_EQ(std::memcmp(&before, &after, sizeof(before)), 0)
+        << "claim " << after.claim.number << " by port " << ntohs(after.claim.listen_port);
 }
 
 // A classic capture file of the given frames, in either byte order.
