@@ -40,7 +40,7 @@ Result<void> link_hooks(const fs::path& directory, const CgroupRef& cgroup,
         auto program = open_pin(directory / hook.program);
         if (!program) return std::unexpected(program.error());
         unlink((directory / hook.link()).c_str()); // one that was detached
-        BP_TRY(link_cgroup(*program, *fd, hook.type, directory / hook.link()), cgroup.path);
+        BP_TRY(attach_link(*program, *fd, hook.type, directory / hook.link()), cgroup.path);
     }
     return {};
 }

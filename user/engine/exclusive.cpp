@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "engine/exclusive.hpp"
 
+#include <fcntl.h>
+
 #include <algorithm>
 
 #include <bpf/bpf.h>
@@ -34,12 +36,12 @@ Result<Object<exclusive_bpf>> open() {
 }
 
 // The program of this version's, over the instance's maps.
-Result<Object<exclusive_bpf>> load(const Instance& instance) {
+Result<Fd> load_program(const Instance& instance) {
     auto object = open();
-    if (!object) return object;
+    if (!object) return std::unexpected(object.error());
     BP_TRY(use_instance_maps((*object)->obj, instance.path()), "load the program for --exclusive");
     if (auto loaded = object->load(); !loaded) return std::unexpected(loaded.error().error());
-    return object;
+    return Fd(fcntl(bpf_program__fd((*object)->progs.bp_exclusive), F_DUPFD_CLOEXEC, 0));
 }
 
 } // namespace
@@ -52,29 +54,34 @@ bool exclusive_alive(const Instance& instance) {
 }
 
 Result<void> attach_exclusive(const Instance& instance, const std::vector<InstalledRule>& rules) {
-    if (!any_exclusive(rules)) return {};
-    auto object = load(instance);
-    if (!object) return context("--exclusive", object.error());
-    int program = bpf_program__fd((*object)->progs.bp_exclusive);
+    if (!any_exclusive(rules) || exclusive_alive(instance)) return {};
+    auto program = load_program(instance);
+    if (!program) return context("--exclusive", program.error());
     auto path = instance.path() / kLink;
-    if (exclusive_alive(instance)) {
-        auto link = open_pin(path);
-        if (link && bpf_link_update(link->get(), program, nullptr) == 0) return {};
-    }
     if (auto removed = remove_pin(path); !removed) return removed;
     auto netns = open_current_netns();
     if (!netns) return std::unexpected(netns.error());
-    Fd link(bpf_link_create(program, netns->get(), BPF_SK_LOOKUP, nullptr));
-    if (!link)
-        return system_error("--exclusive: attach sk_lookup", errno,
-                            errno == E2BIG ? "64 programs are attached there already, the kernel's "
-                                             "limit"
-                                           : "");
-    return pin(link, path);
+    BP_TRY(attach_link(*program, *netns, BPF_SK_LOOKUP, path), "--exclusive: sk_lookup");
+    return {};
+}
+
+Result<void> upgrade_exclusive(const Instance& instance) {
+    if (!exclusive_alive(instance)) return {};
+    auto program = load_program(instance);
+    if (!program) return context("--exclusive", program.error());
+    auto link = open_pin(instance.path() / kLink);
+    if (!link) return std::unexpected(link.error());
+    if (bpf_link_update(link->get(), program->get(), nullptr) != 0)
+        return system_error("--exclusive: update the program");
+    return {};
 }
 
 Result<void> remove_exclusive(const Instance& instance, const std::vector<InstalledRule>& rules) {
     return any_exclusive(rules) ? Result<void>{} : remove_pin(instance.path() / kLink);
+}
+
+std::uint64_t exclusive_object_digest(std::uint64_t before) {
+    return object_digest<exclusive_bpf>(before);
 }
 
 void try_exclusive_object(const ObjectTrial& trial) { try_object(trial, open()); }

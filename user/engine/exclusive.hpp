@@ -11,11 +11,15 @@
 
 namespace bpfport {
 
-// In place afterwards as the rules want it. A link that somebody removed is made again, and one with
-// another version's program gets this version's.
+// In place afterwards as the rules want it: a link that was removed is made again. One that is there
+// stays, since loading the program takes the kernel as long as all the rest of a command.
 Result<void> attach_exclusive(const Instance& instance, const std::vector<InstalledRule>& rules);
+// The program of this version in the place of another's.
+Result<void> upgrade_exclusive(const Instance& instance);
 // For the rules in force after a change: away with what none of them needs.
 Result<void> remove_exclusive(const Instance& instance, const std::vector<InstalledRule>& rules);
+
+std::uint64_t exclusive_object_digest(std::uint64_t before); // object_digest() in kernel/object.hpp
 
 // Whether its link runs.
 bool exclusive_alive(const Instance& instance);

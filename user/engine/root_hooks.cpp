@@ -51,7 +51,7 @@ Result<void> make(Store& store, const RootPrograms& programs) {
     for (const auto& hook : programs.hooks) {
         auto program = open_pin(staging->path() / hook.program);
         if (!program) return std::unexpected(program.error());
-        BP_TRY(link_cgroup(*program, *cgroup, hook.type, staging->path() / link_name(hook)),
+        BP_TRY(attach_link(*program, *cgroup, hook.type, staging->path() / link_name(hook)),
                "root cgroup");
     }
     return staging->publish(programs.directory);
@@ -79,7 +79,7 @@ Result<void> restore_links(Store& store, const RootPrograms& programs) {
         auto cgroup = open_directory(*root);
         if (!cgroup) return std::unexpected(cgroup.error());
         unlink((directory / link_name(hook)).c_str());
-        BP_TRY(link_cgroup(*program, *cgroup, hook.type, directory / link_name(hook)),
+        BP_TRY(attach_link(*program, *cgroup, hook.type, directory / link_name(hook)),
                "root cgroup");
     }
     return {};

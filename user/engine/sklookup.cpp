@@ -70,12 +70,6 @@ bool served_by_tc(const Table& table, const InstalledRule& rule) {
     return false;
 }
 
-std::string tag_of(std::uint32_t id) {
-    Fd program(bpf_prog_get_fd_by_id(id));
-    auto info = program ? program_info(program) : failure("gone");
-    return info ? info->tag : std::string();
-}
-
 class Sklookup final : public Engine {
   public:
     constexpr Sklookup() : Engine(kSklookupInfo) {}
@@ -173,8 +167,8 @@ class Sklookup final : public Engine {
         if (!attachment) return {};
         EngineReport report;
         report.alive = attachment->alive();
-        report.tags = {{"tag_lookup", tag_of(attachment->program(pins::kLookupLink))},
-                       {"tag_listen", tag_of(attachment->program(pins::kListenLink))}};
+        report.tags = {{"tag_lookup", program_tag(attachment->program(pins::kLookupLink))},
+                       {"tag_listen", program_tag(attachment->program(pins::kListenLink))}};
         report.sockname = attachment->sockname_alive();
         if (auto map = instance.open_pin(pins::kListeners))
             report.listeners = static_cast<unsigned>(keys_of<bp_listener_key>(*map).size());

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <set>
 
-#include <bpf/bpf.h>
 #include <fmt/format.h>
 
 #include "engine/root_hooks.hpp"
@@ -21,18 +20,6 @@
 namespace bpfport {
 
 namespace {
-
-Result<void> attach_link(const Fd& program, const Fd& target, bpf_attach_type type,
-                         const std::filesystem::path& pin_path) {
-    Fd link(bpf_link_create(program.get(), target.get(), type, nullptr));
-    if (!link) {
-        bool full = errno == E2BIG || errno == ENOSPC;
-        return system_error("attach", errno,
-                            full ? "64 programs are attached there already, the kernel's limit"
-                                 : "");
-    }
-    return pin(link, pin_path);
-}
 
 // Sockets that may be given what arrives for a target, of both protocols.
 Result<std::vector<Socket>> listening_sockets(Protocol protocol) {

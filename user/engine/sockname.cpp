@@ -81,7 +81,7 @@ Result<void> attach_sockname(const Store& store, std::uint64_t netns) {
         auto program = open_pin(attachment->path() / hook.program);
         if (!program) return std::unexpected(program.error());
         unlink((attachment->path() / hook.link).c_str()); // one that was detached by force
-        auto linked = link_cgroup(*program, *cgroup, hook.type, attachment->path() / hook.link);
+        auto linked = attach_link(*program, *cgroup, hook.type, attachment->path() / hook.link);
         if (!linked) return linked;
     }
     return root->id == kHostRoot ? Result<void>{} : failure(kPartOfTheTree);

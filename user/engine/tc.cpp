@@ -48,7 +48,8 @@ class Tc final : public Engine {
         return removed ? remove_exclusive(context.instance, rules) : removed;
     }
     Result<void> upgrade(EngineContext& context) const override {
-        return hooks(context).upgrade(context.instance);
+        auto upgraded = hooks(context).upgrade(context.instance);
+        return upgraded ? upgrade_exclusive(context.instance) : upgraded;
     }
     [[nodiscard]] RuleState status(const InstalledRule& rule,
                                    const EngineLook& look) const override {

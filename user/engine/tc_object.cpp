@@ -8,6 +8,7 @@
 
 #include <bpf/libbpf.h>
 
+#include "engine/exclusive.hpp"
 #include "engine/instance_maps.hpp"
 #include "engine/object_trial.hpp"
 #include "engine/xdp_object.hpp"
@@ -89,7 +90,7 @@ void try_tc_objects(const ObjectTrial& trial) {
 
 std::uint64_t tc_object_build() {
     static const std::uint64_t build =
-        xdp_object_digest(object_digest<tc_direct_bpf, tc_helper_bpf>());
+        exclusive_object_digest(xdp_object_digest(object_digest<tc_direct_bpf, tc_helper_bpf>()));
     return build;
 }
 

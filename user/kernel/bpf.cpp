@@ -69,6 +69,12 @@ bool is_program(const Fd& object) {
            std::string_view(kind.data()) == "anon_inode:bpf-prog";
 }
 
+std::string program_tag(std::uint32_t id) {
+    Fd program(bpf_prog_get_fd_by_id(id));
+    auto info = program ? program_info(program) : failure("gone");
+    return info ? info->tag : std::string();
+}
+
 Result<MapInfo> map_info(const Fd& map, std::string_view what) {
     bpf_map_info raw{};
     std::uint32_t size = sizeof(raw);
@@ -106,6 +112,18 @@ Result<LinkInfo> link_info(const Fd& link) {
     if (raw.type == kCgroupLink)
         return LinkInfo{raw.program_id, raw.cgroup.cgroup_id, raw.cgroup.attach_type};
     return LinkInfo{raw.program_id, raw.device.target, raw.device.attach_type};
+}
+
+Result<void> attach_link(const Fd& program, const Fd& target, bpf_attach_type type,
+                         const std::filesystem::path& pin_at) {
+    Fd link(bpf_link_create(program.get(), target.get(), type, nullptr));
+    if (link) return pin(link, pin_at);
+    const char* hint = "";
+    if (errno == E2BIG || errno == ENOSPC)
+        hint = "64 programs are attached there already, the kernel's limit";
+    else if (errno == EPERM && type != BPF_SK_LOOKUP)
+        hint = "another program may have taken this cgroup for itself alone: bpftool cgroup tree";
+    return system_error(fmt::format("attach {}", pin_at.filename().native()), errno, hint);
 }
 
 namespace {

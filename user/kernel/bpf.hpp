@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <string>
 
+#include <linux/bpf.h>
+
 #include "base/error.hpp"
 #include "base/fd.hpp"
 
@@ -26,6 +28,8 @@ struct ProgramInfo {
     std::uint64_t run_time_ns = 0; // both 0 unless kernel.bpf_stats_enabled
 };
 Result<ProgramInfo> program_info(const Fd& program);
+// The tag of the program with that id; empty: there is none.
+std::string program_tag(std::uint32_t id);
 
 // Whether a pinned object is a program: a program's info can't be asked of a map.
 bool is_program(const Fd& object);
@@ -53,6 +57,10 @@ struct LinkInfo {
     std::uint32_t attach_type = 0;
 };
 Result<LinkInfo> link_info(const Fd& link);
+
+// The program on a cgroup or a network namespace, beside what others have there; the link is pinned.
+Result<void> attach_link(const Fd& program, const Fd& target, bpf_attach_type type,
+                         const std::filesystem::path& pin_at);
 
 // The one element of a map that holds a struct.
 template <typename T> Result<T> read_struct(const Fd& map, std::string_view what);

@@ -64,17 +64,6 @@ std::vector<CgroupAttachment> cgroup_attachments(const Store& store, Store::Acce
     return found;
 }
 
-Result<void> link_cgroup(const Fd& program, const Fd& cgroup, bpf_attach_type type,
-                         const std::filesystem::path& pin_at) {
-    Fd link(bpf_link_create(program.get(), cgroup.get(), type, nullptr));
-    if (!link)
-        return system_error(fmt::format("attach {}", pin_at.filename().native()), errno,
-                            errno == EPERM ? "another program may have taken this cgroup for "
-                                             "itself alone: bpftool cgroup tree"
-                                           : "");
-    return pin(link, pin_at);
-}
-
 Result<void> sweep_cgroups(Store& store) {
     for (const auto& attachment : cgroup_attachments(store, Store::Access::kChange)) {
         auto directory = attachment.cgroup().directory;

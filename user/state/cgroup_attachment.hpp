@@ -78,10 +78,6 @@ class CgroupAttachment {
 // All of the store; what can't be opened is left out.
 std::vector<CgroupAttachment> cgroup_attachments(const Store& store, Store::Access access);
 
-// A link on `cgroup`, pinned. Composes with what others have there.
-Result<void> link_cgroup(const Fd& program, const Fd& cgroup, bpf_attach_type type,
-                         const std::filesystem::path& pin_at);
-
 // Removes attachments whose cgroup is gone, and the cgroups of `bpfport run` that are empty, with
 // their attachments. To be called with the store open for change.
 Result<void> sweep_cgroups(Store& store);

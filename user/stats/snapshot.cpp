@@ -6,7 +6,6 @@
 #include <fstream>
 #include <map>
 
-#include <bpf/bpf.h>
 #include <fmt/format.h>
 
 #include "base/directory.hpp"
@@ -82,13 +81,6 @@ void read_programs(const Instance& instance, Snapshot& snapshot) {
         use.nanoseconds += info->run_time_ns;
     }
     for (auto& [name, use] : by_name) snapshot.programs.push_back(std::move(use));
-}
-
-std::string program_tag(std::uint32_t id) {
-    Fd program(bpf_prog_get_fd_by_id(id));
-    if (!program) return {};
-    auto info = program_info(program);
-    return info ? info->tag : std::string();
 }
 
 void read_hooks(const Store& store, Snapshot& snapshot) {
