@@ -23,7 +23,6 @@
 #include "bpfport/meta.h"
 
 const volatile __u64 bp_netns_cookie; /* the netns whose listeners are ours */
-const volatile __u32 bp_has_ifindex;  /* the kernel tells the interface (5.17+) */
 
 /* rules_find() for the two programs that ask. It takes a pointer, since sk_lookup
  * needs 5.15 anyway; what it points to is no map key for verifiers before 6.6, so it is copied. */
@@ -41,10 +40,10 @@ GLOBAL __u32 bp_rule_for(const struct bp_flow_key* key, __u32 slot, __u32 ifinde
 SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
 {
     const struct bp_table_side* side = rules_side();
-    __u8 proto = READ(ctx, protocol) == IPPROTO_UDP ? BP_UDP : BP_TCP;
+    __u8 proto = lookup_proto(ctx);
     __be16 listen_port = bpf_htons(READ(ctx, local_port));
     __u16 slot = rules_slot(side, proto, listen_port);
-    __u32 ifindex = bp_has_ifindex ? READ(ctx, ingress_ifindex) : 0;
+    __u32 ifindex = lookup_ifindex(ctx);
     struct bp_flow_key key = {};
     const struct bp_rule* rule;
     bool by_tc;
@@ -75,8 +74,7 @@ SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
             return SK_PASS;
         }
         if (is_taken(known, listen_port)) {
-            count_outcome(known->listen_port ? BP_OUTCOME_OLDER_REDIRECTED
-                                             : BP_OUTCOME_OLDER_DIRECT);
+            count_outcome(outcome_of_taken(known));
             return SK_DROP; /* the peer gets an ICMP port unreachable */
         }
     }

@@ -50,7 +50,7 @@ static __always_inline enum verdict remember(const struct query* q)
  * would come from the older's port. */
 static __always_inline enum verdict taken(const struct bp_flow* older)
 {
-    note(older->listen_port ? BP_OUTCOME_OLDER_REDIRECTED : BP_OUTCOME_OLDER_DIRECT);
+    note(outcome_of_taken(older));
     return DISCARD;
 }
 

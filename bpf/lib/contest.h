@@ -20,9 +20,20 @@
 /* How far an answer's number may be from the claim's: data in a SYN, segments on the way. */
 #define CLAIM_REACH 0x10000
 
-static __always_inline struct bp_flow* forward_lookup(const struct bp_flow_key* key)
+static __always_inline struct bp_forward* forward_conn(const struct bp_flow_key* key)
 {
     return bpf_map_lookup_elem(&bp_forward_conns, key);
+}
+
+static __always_inline struct bp_flow* forward_lookup(__u8 proto, const struct bp_flow_key* key)
+{
+    if (proto == BP_TCP) {
+        struct bp_forward* conn = forward_conn(key);
+
+        barrier();
+        return conn ? &conn->flow : NULL;
+    }
+    return forward_udp_lookup(key);
 }
 
 /* What a claim and its proof need of the TCP header, in host byte order. */
@@ -70,7 +81,7 @@ GLOBAL int bp_contend(struct __sk_buff* skb, __u32 rule)
 
     if (!q) return 0;
     claim.listen_port = rule ? q->listen_port : 0;
-    known = bpf_map_lookup_elem(&bp_forward_conns, &q->key);
+    known = forward_conn(&q->key);
     if (known ? known->flow.listen_port == claim.listen_port : !rule) return 0;
     if (!read_segment(skb, q->transport, &segment)) return 0;
     if (!(segment.flags & (TCP_SYN | TCP_ACK))) return 0; /* a reset says nothing of itself */
@@ -88,7 +99,7 @@ GLOBAL int bp_contend(struct __sk_buff* skb, __u32 rule)
     }
     count_stored(BP_FLOWS_FORWARD_TCP);
     /* See flow_store(). */
-    return bpf_map_lookup_elem(&bp_forward_conns, &q->key) != NULL;
+    return forward_conn(&q->key) != NULL;
 }
 
 static __always_inline bool is_proven(const struct bp_forward_claim* claim,
@@ -117,7 +128,7 @@ GLOBAL __u32 bp_forwarded_reply(struct __sk_buff* skb, __u64 packed)
     key.peer_port = ports->destination;
     key.target_port = ports->source;
     if (!packet_addresses(&p, skb_data(skb), skb_end(skb), key.local, key.peer)) return 0;
-    known = bpf_map_lookup_elem(&bp_forward_conns, &key);
+    known = forward_conn(&key);
     if (!known) return 0;
     claim = known->claim;
     if (claim.rule && read_segment(skb, p.transport, &answer) && is_proven(&claim, &answer)) {
@@ -133,7 +144,7 @@ GLOBAL __u32 bp_forwarded_reply(struct __sk_buff* skb, __u64 packed)
 static __always_inline __be16 claimed_by(struct __sk_buff* skb, const struct bp_flow_key* key,
                                          __u32 quoted)
 {
-    struct bp_forward* known = bpf_map_lookup_elem(&bp_forward_conns, key);
+    struct bp_forward* known = forward_conn(key);
     __be32 sequence;
 
     if (!known || !(known->claim.rule & BP_CLAIM_SYN)) return 0;

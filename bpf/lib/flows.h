@@ -74,6 +74,11 @@ static __always_inline bool is_taken(const struct bp_flow* flow, __be16 listen_p
     return flow && flow->listen_port != listen_port && in_use(flow);
 }
 
+static __always_inline enum bp_outcome outcome_of_taken(const struct bp_flow* older)
+{
+    return older->listen_port ? BP_OUTCOME_OLDER_REDIRECTED : BP_OUTCOME_OLDER_DIRECT;
+}
+
 /* A flow of this host's own socket on the listen port (own.h): it is on record as going there, and
  * nothing is changed for it. */
 static __always_inline bool is_own_flow(const struct bp_flow* flow, __be16 listen_port)

@@ -99,7 +99,7 @@ GLOBAL __u32 bp_quoted_target(struct __sk_buff* skb, __u32 id, __u32 proto, __u3
             return key->target_port;
     }
     if (!(rule->flags & BP_RULE_FORWARDED)) return 0;
-    flow = proto == BP_TCP ? forward_lookup(key) : forward_udp_lookup(key);
+    flow = forward_lookup(proto, key);
     return flow && flow->listen_port == listen_port ? flow->target_port : 0;
 }
 
@@ -159,7 +159,7 @@ GLOBAL int bp_icmp_out(struct __sk_buff* skb, __u64 packed_error)
     flow = READ(skb, ingress_ifindex) ? NULL : flow_lookup(q.l4.proto, key);
     if (!flow && (slot & BP_SLOT_FORWARDED)) {
         if (q.l4.proto == BP_TCP) claimed = claimed_by(skb, key, q.packet.transport);
-        flow = q.l4.proto == BP_TCP ? forward_lookup(key) : forward_udp_lookup(key);
+        flow = forward_lookup(q.l4.proto, key);
     }
     if (claimed)
         listen_port = claimed;

@@ -115,4 +115,10 @@ static __always_inline __u64 negative(__u64 difference)
     return difference >> 63;
 }
 
+/* 1 for zero, else 0, without a branch as well. */
+static __always_inline __u64 is_zero(__u64 value)
+{
+    return 1 ^ (negative(value) | negative(-value));
+}
+
 #endif

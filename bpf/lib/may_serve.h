@@ -10,23 +10,18 @@
 #include "lib/loop.h"
 #include "lib/rules.h"
 
-/* Whether the rule gives a listener on this target port and address something. Without a branch: the
- * verifier follows each one of every rule. */
+/* Whether the rule gives a listener on this target port and address something: 1 or 0. */
 static __always_inline __u64 rule_serves(const struct bp_rule* rule, __u16 port,
                                          const struct bp_listener_key* listener)
 {
     const __u64* own = (const __u64*)rule->address;
     const __u32* bound = (const __u32*)listener->address;
     __u64 has_address = (rule->flags / BP_RULE_ADDRESS) & 1;
-    __u64 offset = (__u64)port - rule->target_first;
-    __u64 span = (__u64)rule->listen_last - rule->listen_first;
     __u64 differs = (own[0] ^ (bound[0] | (__u64)bound[1] << 32)) |
                     (own[1] ^ (bound[2] | (__u64)bound[3] << 32));
-    __u64 miss = negative((__u64)rule->listen_first - 1) | negative(offset) |
-                 negative(span - offset) | (rule->engine ^ BP_ENGINE_SKLOOKUP) |
-                 (rule->proto ^ BP_TCP) | (differs & -has_address);
 
-    return 1 ^ (negative(miss) | negative(-miss));
+    return is_zero(rule_misses_target(rule, port) | (rule->engine ^ BP_ENGINE_SKLOOKUP) |
+                   (rule->proto ^ BP_TCP) | (differs & -has_address));
 }
 
 struct rule_search {

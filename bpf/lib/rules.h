@@ -131,6 +131,16 @@ static __always_inline bool rule_spares(const struct bp_rule* rule, const __u8* 
     return address_is_loopback(local) && !(rule->flags & BP_RULE_ADDRESS);
 }
 
+/* 0 when the port, in host byte order, is a target of the rule. Without a branch: where all rules are
+ * asked, the verifier follows each branch of every rule. */
+static __always_inline __u64 rule_misses_target(const struct bp_rule* rule, __u64 port)
+{
+    __u64 offset = port - rule->target_first;
+    __u64 span = (__u64)rule->listen_last - rule->listen_first;
+
+    return negative((__u64)rule->listen_first - 1) | negative(offset) | negative(span - offset);
+}
+
 /* The target of a listen port that the rule covers. */
 static __always_inline __be16 rule_target(const struct bp_rule* rule, __be16 listen_port)
 {
