@@ -132,6 +132,10 @@ testing::AssertionResult refuses(const Netns& netns, const std::string& words, i
     return testing::AssertionSuccess();
 }
 
+std::filesystem::path instance_directory(const Netns& netns) {
+    return std::filesystem::path(state_root()) / fmt::format("netns-{}", netns.inode());
+}
+
 nlohmann::json status(const Netns& netns) {
     const auto done = bpfport(netns, {"status", "--json"});
     if (done.status != 0) throw std::runtime_error("status: " + done.err);

@@ -9,6 +9,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <ostream>
 #include <string>
 
@@ -86,6 +87,17 @@ class EveryEngine : public NetTest, public testing::WithParamInterface<const cha
         return std::string("attach --engine ") + GetParam() + " " + words;
     }
 };
+// The same for every mode.
+class EveryMode : public NetTest, public testing::WithParamInterface<Mode> {
+  protected:
+    void SetUp() override {
+        NetTest::SetUp();
+        if (!IsSkipped()) REQUIRE_MODE(GetParam());
+    }
+    static std::string attach(const std::string& words) {
+        return "attach " + GetParam().options() + " " + words;
+    }
+};
 inline std::string engine_param(const testing::TestParamInfo<const char*>& info) {
     return info.param;
 }
@@ -121,6 +133,8 @@ testing::AssertionResult refuses(const Netns& netns, const std::string& words, i
                                  const std::vector<std::string>& says);
 
 nlohmann::json status(const Netns& netns);
+// The pins of its rules.
+std::filesystem::path instance_directory(const Netns& netns);
 std::uint64_t outcome(const Netns& netns, const std::string& label);
 // "80:3000 on eth0" of each rule, in order.
 std::vector<std::string> rules(const Netns& netns);

@@ -165,15 +165,8 @@ TEST_F(Trace, PacketsThroughTheInstalledPrograms) {
 }
 
 // Entries of a map that the server's namespace has pinned.
-Fd instance_map(const std::string& map) {
-    for (const auto& entry : std::filesystem::directory_iterator(state_root()))
-        if (entry.path().filename().native().starts_with("netns-"))
-            return std::move(*open_pin(entry.path() / map));
-    throw std::runtime_error("no instance");
-}
-
-std::uint32_t entries_of(const std::string& map) {
-    return map_use(instance_map(map), map)->entries;
+Fd instance_map(const Netns& netns, const char* map) {
+    return std::move(*open_pin(instance_directory(netns) / map));
 }
 
 // On lo a packet takes the rules of the interface that has its address, and none of --no-local.
@@ -209,7 +202,8 @@ TEST_F(Trace, ThePacketsRuleIsTheOneTheProgramsChoose) {
         EXPECT_THAT(result.out, HasSubstr(one.says));
     }
     for (const char* map : {"hints", "udp_flows", "forward_tcp", "forward_udp", "asked_at"})
-        EXPECT_EQ(entries_of(map), 0U) << map << " remembers a packet that nobody sent";
+        EXPECT_EQ(map_use(instance_map(net.server, map), map)->entries, 0U)
+            << map << " remembers a packet that nobody sent";
 }
 
 // What a forwarded connection has on record is larger than a flow: all of it is put back.
@@ -227,7 +221,7 @@ TEST_F(Trace, AForwardedConnectionIsAsBefore) {
     key.target_port = htons(3000);
     const bp_forward before{{htons(83), htons(3000), 1, 0},
                             {0x12345678, htons(83), BP_CLAIM_SYN | 1}};
-    const Fd map = instance_map("forward_tcp");
+    const Fd map = instance_map(net.server, "forward_tcp");
     ASSERT_EQ(bpf_map_update_elem(map.get(), &key, &before, BPF_ANY), 0);
     // Straight to the target: it would claim the connection.
     auto result =

@@ -97,7 +97,7 @@ TEST_F(NetTest, AFilterForTheWayOutOnAnIngressQdiscIsNone) {
     const ClientServer net;
     const Service web(net.server, 3000);
     ASSERT_TRUE(works(net.server, "attach eth0 80:3000 --hook clsact"));
-    const std::string programs = fmt::format("{}/netns-{}", state_root(), net.server.inode());
+    const std::string programs = instance_directory(net.server);
     tc(net.server, "qdisc del dev eth0 clsact");
     tc(net.server, "qdisc add dev eth0 ingress");
     for (const auto& [parent, priority, program] :

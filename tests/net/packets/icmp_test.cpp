@@ -9,16 +9,7 @@ namespace {
 
 constexpr unsigned kNarrow = 1280;
 
-class Icmp : public NetTest, public testing::WithParamInterface<Mode> {
-  protected:
-    void SetUp() override {
-        NetTest::SetUp();
-        if (!IsSkipped()) REQUIRE_MODE(GetParam());
-    }
-    static std::string attach(const std::string& words) {
-        return "attach " + GetParam().options() + " " + words;
-    }
-};
+class Icmp : public EveryMode {};
 
 INSTANTIATE_TEST_SUITE_P(, Icmp,
                          testing::Values(Mode{true, "tcx"}, Mode{false, "tcx"},

@@ -16,15 +16,8 @@ namespace {
 constexpr auto kServer = ClientServer::server_address;
 constexpr auto kClient = ClientServer::client_address;
 
-class OwnUdp : public NetTest, public testing::WithParamInterface<Mode> {
+class OwnUdp : public EveryMode {
   protected:
-    void SetUp() override {
-        NetTest::SetUp();
-        if (!IsSkipped()) REQUIRE_MODE(GetParam());
-    }
-    static std::string attach(const std::string& words) {
-        return "attach " + GetParam().options() + " " + words;
-    }
     // Who answers, and from where.
     static std::string reply_to(UdpClient& socket, const Endpoint& to, const char* text = "hello") {
         if (auto sent = socket.send_to(to, text); !sent) return sent.error().message;

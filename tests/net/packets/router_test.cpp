@@ -6,15 +6,8 @@
 namespace bpfport::test {
 namespace {
 
-class Router : public NetTest, public testing::WithParamInterface<Mode> {
+class Router : public EveryMode {
   protected:
-    void SetUp() override {
-        NetTest::SetUp();
-        if (!IsSkipped()) REQUIRE_MODE(GetParam());
-    }
-    static std::string attach(const std::string& words) {
-        return "attach " + GetParam().options() + " " + words;
-    }
     // What is forwarded meets no socket of this host.
     static bool refuses_forwarded(const Netns& router) {
         if (!GetParam().steers()) return false;

@@ -12,16 +12,7 @@ namespace {
 constexpr auto kServer = ClientServer::server_address;
 constexpr auto kClient = ClientServer::client_address;
 
-class Serve : public NetTest, public testing::WithParamInterface<Mode> {
-  protected:
-    void SetUp() override {
-        NetTest::SetUp();
-        if (!IsSkipped()) REQUIRE_MODE(GetParam());
-    }
-    static std::string attach(const std::string& words) {
-        return "attach " + GetParam().options() + " " + words;
-    }
-};
+class Serve : public EveryMode {};
 
 INSTANTIATE_TEST_SUITE_P(
     , Serve,

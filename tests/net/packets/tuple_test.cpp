@@ -10,13 +10,7 @@ namespace {
 constexpr auto kServer = ClientServer::server_address;
 constexpr auto kClient = ClientServer::client_address;
 
-class Tuple : public NetTest, public testing::WithParamInterface<Mode> {
-  protected:
-    void SetUp() override {
-        NetTest::SetUp();
-        if (!IsSkipped()) REQUIRE_MODE(GetParam());
-    }
-};
+class Tuple : public EveryMode {};
 
 INSTANTIATE_TEST_SUITE_P(, Tuple,
                          testing::Values(Mode{true, "tcx"}, Mode{false, "tcx"},

@@ -67,11 +67,7 @@ TEST_F(Drain, ThatCantBeFinishedElsewhereIsAWarning) {
     const ClientServer net;
     const Service service(net.server, 3000);
     ASSERT_NO_FATAL_FAILURE(leave_a_drain(net));
-    std::filesystem::path records;
-    for (const auto& entry : std::filesystem::directory_iterator(state_root()))
-        if (entry.path().filename().native().starts_with("netns-"))
-            records = entry.path() / "records";
-    ASSERT_TRUE(std::filesystem::remove(records));
+    ASSERT_TRUE(std::filesystem::remove(instance_directory(net.server) / "records"));
     const auto granted = bp({"grant", "cgroup:" + cgroup->name(), "80"});
     EXPECT_EQ(granted.status, 0) << granted.err;
     EXPECT_THAT(granted.err, HasSubstr("warning: a drain"));

@@ -45,12 +45,8 @@ class Transfer {
     std::thread thread_;
 };
 
-class Lifecycle : public NetTest, public testing::WithParamInterface<Mode> {
+class Lifecycle : public EveryMode {
   protected:
-    void SetUp() override {
-        NetTest::SetUp();
-        if (!IsSkipped()) REQUIRE_MODE(GetParam());
-    }
     static std::string mode() { return " " + GetParam().options(); }
 };
 INSTANTIATE_TEST_SUITE_P(, Lifecycle,

@@ -62,12 +62,8 @@ class Killer {
     int killed_ = 0;
 };
 
-class Repair : public NetTest, public testing::WithParamInterface<Mode> {
+class Repair : public EveryMode {
   protected:
-    void SetUp() override {
-        NetTest::SetUp();
-        if (!IsSkipped()) REQUIRE_MODE(GetParam());
-    }
     static std::string mode() { return " " + GetParam().options(); }
 };
 INSTANTIATE_TEST_SUITE_P(, Repair,

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // B10: --exclusive holds for packets of every shape, also for those whose ports the hooks of an
 // interface can't read, or that they leave alone.
+#include "bpfport/meta.h"
+#include "kernel/bpf.hpp"
 #include "net/trust/raw_client.hpp"
 
 namespace bpfport::test {
 namespace {
 
-class TrustExclusive : public NetTest, public testing::WithParamInterface<Mode> {
+class TrustExclusive : public EveryMode {
   protected:
     void SetUp() override {
-        NetTest::SetUp();
-        if (IsSkipped()) return;
-        REQUIRE_MODE(GetParam());
-        REQUIRE_KERNEL(5, 17); // before, only for rules of `any`
+        EveryMode::SetUp();
+        if (!IsSkipped()) REQUIRE_KERNEL(5, 17); // before, only for rules of `any`
     }
 };
 
@@ -96,6 +96,34 @@ TEST_P(TrustExclusive, B10_NoShapeOfPacketGoesStraightToTheTarget) {
     EXPECT_TRUE(expect_kernel_empty({net.server}));
     ASSERT_TRUE(works(net.server, "attach eth0 80:3000/tcp+udp " + GetParam().options()));
     frames(9100, [&](const RawClient& client) { EXPECT_TRUE(answered(client)); });
+    ASSERT_TRUE(works(net.server, "detach eth0"));
+    EXPECT_TRUE(expect_kernel_empty({net.server}));
+}
+
+// The program is loaded when it is needed and when another version made it, not by every command.
+TEST_F(NetTest, ExclusiveIsLoadedOnce) {
+    const ClientServer net;
+    const auto program = [&] {
+        auto link = open_pin(instance_directory(net.server) / "exclusive_link");
+        return link ? link_info(*link)->program_id : 0;
+    };
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000 --exclusive"));
+    const auto first = program();
+    EXPECT_NE(first, 0U);
+    ASSERT_TRUE(works(net.server, "attach eth0 81:3001"));
+    EXPECT_EQ(program(), first);
+    const auto meta_map = open_pin(instance_directory(net.server) / "meta");
+    auto meta = read_struct<bp_netns_meta>(meta_map.value(), "meta").value();
+    meta.build++;
+    ASSERT_TRUE(write_struct(*meta_map, meta, "meta"));
+    ASSERT_TRUE(works(net.server, "attach eth0 82:3002"));
+    EXPECT_NE(program(), first);
+    EXPECT_NE(program(), 0U);
+    std::filesystem::remove(instance_directory(net.server) / "exclusive_link");
+    ASSERT_TRUE(works(net.server, "attach eth0 83:3003"));
+    EXPECT_NE(program(), 0U);
+    ASSERT_TRUE(works(net.server, "detach eth0 80:3000"));
+    EXPECT_EQ(program(), 0U);
     ASSERT_TRUE(works(net.server, "detach eth0"));
     EXPECT_TRUE(expect_kernel_empty({net.server}));
 }

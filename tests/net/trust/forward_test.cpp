@@ -6,12 +6,8 @@
 namespace bpfport::test {
 namespace {
 
-class TrustForward : public NetTest, public testing::WithParamInterface<Mode> {
+class TrustForward : public EveryMode {
   protected:
-    void SetUp() override {
-        NetTest::SetUp();
-        if (!IsSkipped()) REQUIRE_MODE(GetParam());
-    }
     [[nodiscard]] static std::string attach() {
         return "attach left 80:3000 81:3000 --forwarded " + GetParam().options();
     }

@@ -10,12 +10,8 @@ namespace {
 
 constexpr std::uint32_t kIsn = 5000, kStrangers = 900000;
 
-class TrustHandshake : public NetTest, public testing::WithParamInterface<Mode> {
+class TrustHandshake : public EveryMode {
   protected:
-    void SetUp() override {
-        NetTest::SetUp();
-        if (!IsSkipped()) REQUIRE_MODE(GetParam());
-    }
     // Asks by the handshake's rest: an acknowledgement, then data. The port that the answer is from.
     static std::uint16_t finish(const RawClient& client, std::uint16_t port, std::uint32_t theirs) {
         const Tcp ours{.dport = port, .seq = kIsn + 1, .ack = theirs + 1, .flags = kAck};

@@ -37,13 +37,7 @@ class SlowServer {
     sockaddr_storage peer_{};
 };
 
-class TrustUdp : public NetTest, public testing::WithParamInterface<Mode> {
-  protected:
-    void SetUp() override {
-        NetTest::SetUp();
-        if (!IsSkipped()) REQUIRE_MODE(GetParam());
-    }
-};
+class TrustUdp : public EveryMode {};
 
 INSTANTIATE_TEST_SUITE_P(, TrustUdp,
                          testing::Values(Mode{true, "tcx"}, Mode{false, "clsact"},
