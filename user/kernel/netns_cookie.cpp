@@ -8,20 +8,11 @@
 #include <bpf/bpf.h>
 
 #include "kernel/cgroup.hpp"
+#include "kernel/instruction.hpp"
 
 namespace bpfport {
 
 namespace {
-
-bpf_insn instruction(int code, int dst, int src, int off, std::int64_t imm) {
-    bpf_insn one{};
-    one.code = static_cast<__u8>(code);
-    one.dst_reg = static_cast<__u8>(dst & 0xf);
-    one.src_reg = static_cast<__u8>(src & 0xf);
-    one.off = static_cast<__s16>(off);
-    one.imm = static_cast<__s32>(imm);
-    return one;
-}
 
 // if (bpf_get_socket_cookie(ctx) == socket) map[0] = bpf_get_netns_cookie(ctx); return 1;
 // By the socket and not by the process: its number in a PID namespace is not the one that programs read.
