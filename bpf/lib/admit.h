@@ -34,11 +34,14 @@ static __always_inline enum verdict leave(enum bp_outcome outcome)
     return LEAVE;
 }
 
+static __always_inline struct bp_flow flow_of(const struct query* q)
+{
+    return (struct bp_flow){q->listen_port, q->target_port, q->rule, tick()};
+}
+
 static __always_inline enum verdict remember(const struct query* q)
 {
-    struct bp_flow flow = {q->listen_port, q->target_port, q->rule, tick()};
-
-    if (!flow_store(q->proto, &q->key, flow)) note(BP_OUTCOME_FLOW_LOST);
+    if (!flow_store(q->proto, &q->key, flow_of(q))) note(BP_OUTCOME_FLOW_LOST);
     if (q->proto == BP_UDP) {
         asked_store(&q->key);
         note_flow(q);
@@ -57,7 +60,6 @@ static __always_inline enum verdict taken(const struct bp_flow* older)
 /* A datagram that this host forwards. */
 static __always_inline enum verdict forward_udp(const struct query* q)
 {
-    struct bp_flow flow = {q->listen_port, q->target_port, q->rule, tick()};
     struct bp_flow* known = forward_udp_lookup(&q->key);
 
     if (is_taken(known, q->listen_port)) return taken(known);
@@ -65,7 +67,7 @@ static __always_inline enum verdict forward_udp(const struct query* q)
         flow_used(known);
         return REDIRECT;
     }
-    if (!forward_udp_store(&q->key, flow)) note(BP_OUTCOME_FLOW_LOST);
+    if (!forward_udp_store(&q->key, flow_of(q))) note(BP_OUTCOME_FLOW_LOST);
     note_flow(q);
     return REDIRECT;
 }
@@ -75,6 +77,25 @@ static __always_inline enum verdict nobody_listens(const struct bp_rule* rule)
     if (rule->on_absent == BP_ABSENT_PASS) return leave(BP_OUTCOME_ABSENT_PASSED);
     note(BP_OUTCOME_ABSENT_DROPPED);
     return DISCARD;
+}
+
+/* The query's packet, which begins something, finds no listener on the target. Under --exclusive that may
+ * be because its program shows one to flows on record only, so this one is put there and asks again. */
+GLOBAL int bp_admit_unseen(struct __sk_buff* skb)
+{
+    struct query* q = query();
+    const struct bp_rule* rule;
+    enum owner owner;
+
+    if (!q) return LEAVE;
+    rule = rules_get(rules_side(), q->rule);
+    if (!(rule->flags & BP_RULE_EXCLUSIVE)) return nobody_listens(rule);
+    flow_store(q->proto, &q->key, flow_of(q));
+    owner = q->proto == BP_UDP ? bp_udp_owner(skb, q->target_port)
+                               : tcp_owner(skb, q->target_port).owner;
+    if (owner != OWNER_NONE) return remember(q);
+    flow_delete(q->proto, &q->key);
+    return nobody_listens(rule);
 }
 
 /* Of the newer of two on one tuple. A handshake may be nobody's: its SYN was a stranger's, and no reset
@@ -136,14 +157,8 @@ static __always_inline enum verdict admit_tcp(struct __sk_buff* skb, struct quer
     }
     if (q->known_only) return LEAVE;
     if (rule->flags & BP_RULE_DRAINING) return leave(BP_OUTCOME_DRAINING);
-    if (rule->on_absent != BP_ABSENT_RESET && tenure.owner == OWNER_NONE && q->opens) {
-        if (!(rule->flags & BP_RULE_EXCLUSIVE)) return nobody_listens(rule);
-        /* The program for --exclusive shows the listener only to flows on record. */
-        remember(q);
-        if (tcp_owner(skb, q->target_port).owner != OWNER_NONE) return REDIRECT;
-        bpf_map_delete_elem(&bp_hints, &q->key);
-        return nobody_listens(rule);
-    }
+    if (rule->on_absent != BP_ABSENT_RESET && tenure.owner == OWNER_NONE && q->opens)
+        return bp_admit_unseen(skb);
     return remember(q);
 }
 
@@ -165,13 +180,8 @@ static __always_inline enum verdict admit_udp(struct __sk_buff* skb, struct quer
         return leave(BP_OUTCOME_LISTEN_SOCKET);
     if (is_taken(known, q->listen_port)) return taken(known);
     if ((rule->flags & BP_RULE_DRAINING) && !ours) return leave(BP_OUTCOME_DRAINING);
-    if (rule->on_absent != BP_ABSENT_RESET && bp_udp_owner(skb, q->target_port) == OWNER_NONE) {
-        if (ours || !(rule->flags & BP_RULE_EXCLUSIVE)) return nobody_listens(rule);
-        remember(q); /* as above */
-        if (bp_udp_owner(skb, q->target_port) != OWNER_NONE) return REDIRECT;
-        bpf_map_delete_elem(&bp_udp_flows, &q->key);
-        return nobody_listens(rule);
-    }
+    if (rule->on_absent != BP_ABSENT_RESET && bp_udp_owner(skb, q->target_port) == OWNER_NONE)
+        return ours ? nobody_listens(rule) : bp_admit_unseen(skb);
     if (!ours) return remember(q);
     flow_used(known);
     return REDIRECT;

@@ -135,6 +135,14 @@ static __always_inline bool flow_store(__u8 proto, const struct bp_flow_key* key
     return flow_lookup(proto, key);
 }
 
+static __always_inline void flow_delete(__u8 proto, const struct bp_flow_key* key)
+{
+    if (proto == BP_UDP)
+        bpf_map_delete_elem(&bp_udp_flows, key);
+    else
+        bpf_map_delete_elem(&bp_hints, key);
+}
+
 static __always_inline struct bp_asked_at* asked_lookup(const struct bp_flow_key* key)
 {
     struct bp_flow_key any = *key;

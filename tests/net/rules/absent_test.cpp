@@ -69,6 +69,27 @@ class Exclusive : public NetTest, public testing::WithParamInterface<const char*
 INSTANTIATE_TEST_SUITE_P(, Exclusive, testing::Values("reset", "drop"),
                          [](const auto& test) { return std::string(test.param); });
 
+// What finds no listener is no connection, although it is put on record to be shown one.
+TEST_F(NetTest, ExclusiveWithoutAListenerCountsNothing) {
+    const ClientServer net(false);
+    ASSERT_TRUE(
+        works(net.server, "attach eth0 80:3000/tcp+udp --engine tc --exclusive --on-absent drop"));
+    for (const Flavour& flavour : kFlavours)
+        EXPECT_EQ(ask(net.client, {kServer(flavour.ipv6), 80}, flavour.transport, kSilence),
+                  "silent");
+    const auto silent = status(net.server);
+    ASSERT_EQ(silent.at("rules").size(), 2U);
+    for (const auto& rule : silent.at("rules")) EXPECT_EQ(rule.at("connections"), 0) << rule.dump();
+    const Service web(net.server, 3000);
+    for (const Flavour& flavour : kFlavours)
+        EXPECT_EQ(ask(net.client, {kServer(flavour.ipv6), 80}, flavour.transport), "hello");
+    const auto answered = status(net.server);
+    for (const auto& rule : answered.at("rules"))
+        EXPECT_GE(rule.at("connections"), 2) << rule.dump();
+    ASSERT_TRUE(works(net.server, "detach eth0"));
+    EXPECT_TRUE(expect_kernel_empty({net.server}));
+}
+
 TEST_P(Exclusive, NobodyGoesStraightToTheTarget) {
     const std::string answer = GetParam() == std::string_view("drop") ? "silent" : "refused";
     const ClientServer net(false);
