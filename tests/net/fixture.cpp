@@ -8,6 +8,10 @@
 #include <sstream>
 #include <stdexcept>
 
+#include <fmt/format.h>
+
+#include "harness/sweep.hpp"
+
 namespace bpfport::test {
 namespace {
 

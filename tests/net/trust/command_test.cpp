@@ -97,7 +97,7 @@ TEST_F(Trust, A2_FramesThatCannotBeRunAreLeftOut) {
 
 TEST_F(Trust, A1_ACgroupOfAUserIsNoContainer) {
     REQUIRE_GRANTS();
-    const std::string id(64, 'a');
+    const auto id = fmt::format("{:064x}", getpid());
     const Below container(cgroup->path() + "/docker-" + id + ".scope");
     auto granted = bp({"grant", "container:" + id, "81"});
     ASSERT_EQ(granted.status, 0) << granted.err;

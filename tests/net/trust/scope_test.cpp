@@ -11,7 +11,9 @@
 namespace bpfport::test {
 namespace {
 
-constexpr uid_t kUser = 4242;
+// Of this process alone: a user's slices are looked for in the whole tree, where other tests run beside.
+const uid_t kUser = 1'000'000 + 2 * static_cast<uid_t>(getpid());
+const uid_t kOther = kUser + 1;
 
 class TrustScope : public Trust {
   protected:
@@ -64,17 +66,17 @@ TEST_F(TrustScope, UserIsAllThatTheUserRuns) {
 }
 
 TEST_F(TrustScope, AUserWithoutCgroupIsExplained) {
-    const auto nothing = bp({"grant", "user:4243", "80"});
+    const auto nothing = bp({"grant", fmt::format("user:{}", kOther), "80"});
     EXPECT_EQ(nothing.status, 1);
-    EXPECT_THAT(nothing.err, HasSubstr("user-4243.slice"));
+    EXPECT_THAT(nothing.err, HasSubstr(fmt::format("user-{}.slice", kOther)));
     EXPECT_THAT(nothing.err, HasSubstr("enable-linger"));
     EXPECT_EQ(bp({"grant", "user:no-such-user", "80"}).status, 2);
 }
 
 // A slice of that name which another than root made is none.
 TEST_F(TrustScope, A1_ASliceOfTheUsersOwnIsNone) {
-    const Below own(service_->path + "/user-4243.slice");
-    EXPECT_EQ(bp({"grant", "user:4243", "80"}).status, 1);
+    const Below own(fmt::format("{}/user-{}.slice", service_->path, kOther));
+    EXPECT_EQ(bp({"grant", fmt::format("user:{}", kOther), "80"}).status, 1);
 }
 
 TEST_F(TrustScope, E_AUserWithoutEntryIsInNoGroup) {
