@@ -119,7 +119,9 @@ TEST_F(Sockname, EnginesThatCantTellTheListenPort) {
     EXPECT_TRUE(expect_kernel_empty({server()}));
     // Of datagrams nothing is to be told.
     attach("auto", {"any", "80:3000/tcp+udp", "--sockname", "listen"});
-    for (const auto& rule : status().at("rules"))
+    const auto now = status();
+    ASSERT_EQ(now.at("rules").size(), 2U);
+    for (const auto& rule : now.at("rules"))
         EXPECT_EQ(rule.contains("sockname"), rule.at("protocol") == "tcp");
 }
 
