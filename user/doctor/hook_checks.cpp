@@ -124,10 +124,9 @@ void check_hooks(const Store& store, const Snapshot& snapshot, const NetworkFact
         }
         check_tcx(attachment, findings);
         check_xdp(attachment, findings);
-        auto interface = std::ranges::find(facts.host.interfaces, attachment.name().ifindex,
-                                           &Interface::ifindex);
-        if (interface != facts.host.interfaces.end() && !interface->is_loopback())
-            check_device(attachment, findings);
+        const Interface* interface =
+            find_interface(facts.host.interfaces, attachment.name().ifindex);
+        if (interface && !interface->is_loopback()) check_device(attachment, findings);
     }
 }
 

@@ -124,8 +124,7 @@ void check_forwarding(const RuleStatus& rule, const NetworkFacts& facts, Finding
 }
 
 const Interface* interface_of(const RuleStatus& rule, const NetworkFacts& facts) {
-    auto found = std::ranges::find(facts.host.interfaces, rule.rule.ifindex, &Interface::ifindex);
-    return rule.rule.ifindex && found != facts.host.interfaces.end() ? &*found : nullptr;
+    return find_interface(facts.host.interfaces, rule.rule.ifindex);
 }
 
 void check_place(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {

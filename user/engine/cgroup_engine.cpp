@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "engine/cgroup_engine.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <ctime>
-#include <functional>
 
 #include <fmt/format.h>
 
@@ -16,6 +13,7 @@
 #include "engine/guard.hpp"
 #include "engine/neighbours.hpp"
 #include "engine/root_hooks.hpp"
+#include "engine/upgrade.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/bpffs.hpp"
 #include "kernel/map.hpp"
@@ -29,19 +27,13 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// Links those of the hooks that the content needs and `directory` has not.
-Result<void> link_hooks(const fs::path& directory, const CgroupRef& cgroup,
-                        const PolicyContent& content,
-                        const std::function<bool(const CgroupHook&)>& linked) {
+// Links those of the hooks that the content needs and `directory` lacks.
+Result<void> link_needed(const fs::path& directory, const CgroupRef& cgroup,
+                         const PolicyContent& content) {
     auto fd = open_directory(cgroup);
     if (!fd) return std::unexpected(fd.error());
-    for (const auto& hook : kCgroupHooks) {
-        if (!hook.needed_by(content) || linked(hook)) continue;
-        auto program = open_pin(directory / hook.program);
-        if (!program) return std::unexpected(program.error());
-        unlink((directory / hook.link()).c_str()); // one that was detached
-        BP_TRY(attach_link(*program, *fd, hook.type, directory / hook.link()), cgroup.path);
-    }
+    for (const auto& hook : kCgroupHooks)
+        if (hook.needed_by(content)) BP_TRY(attach_hook(directory, hook, *fd), cgroup.path);
     return {};
 }
 
@@ -120,17 +112,20 @@ Result<void> CgroupEngine::make(PolicyContent& content) {
     if (!policy) return std::unexpected(policy.error());
     if (auto places = policy->replace(content, cgroup_.id); !places)
         return std::unexpected(places.error());
-    auto none = [](const CgroupHook&) { return false; };
-    if (auto linked = link_hooks(directory, cgroup_, content, none); !linked) return linked;
+    if (auto linked = link_needed(directory, cgroup_, content); !linked) return linked;
     if (auto published = staging->publish(cgroup_attachment_name(cgroup_.id)); !published)
         return published;
     return open_attachment();
 }
 
 Result<void> CgroupEngine::upgrade() {
-    std::vector<HookSpec> hooks;
-    for (const auto& hook : kCgroupHooks) hooks.push_back({hook.program, hook.type});
-    BP_TRY(upgrade_programs(*store_, attachment_->path(), hooks, &load_cgroup_object),
+    const auto& directory = attachment_->path();
+    const std::vector<Hook> hooks(kCgroupHooks.begin(), kCgroupHooks.end());
+    BP_TRY(upgrade_hooks(*store_, directory, hooks,
+                         [&](const fs::path& staging) {
+                             return load_cgroup_object(staging, store_->path(kHostDirectory),
+                                                       directory);
+                         }),
            cgroup_.path);
     auto meta = attachment_->meta();
     meta.build = cgroup_object_build();
@@ -138,15 +133,9 @@ Result<void> CgroupEngine::upgrade() {
     return open_attachment();
 }
 
-Result<void> CgroupEngine::link_needed(const PolicyContent& content) {
-    return link_hooks(attachment_->path(), cgroup_, content,
-                      [&](const CgroupHook& hook) { return attachment_->program(hook) != 0; });
-}
-
 Result<void> CgroupEngine::unlink_unneeded(const PolicyContent& content) const {
     for (const auto& hook : kCgroupHooks)
-        if (!hook.needed_by(content))
-            BP_TRY(remove_pin(attachment_->path() / hook.link()), "detach");
+        if (!hook.needed_by(content)) BP_TRY(remove_pin(attachment_->path() / hook.link), "detach");
     return {};
 }
 
@@ -164,7 +153,7 @@ Result<void> CgroupEngine::change(PolicyContent& content) {
     if (!attachment_) return make(content);
     if (attachment_->meta().build != cgroup_object_build())
         if (auto upgraded = upgrade(); !upgraded) return upgraded;
-    if (auto linked = link_needed(content); !linked) return linked;
+    if (auto linked = link_needed(attachment_->path(), cgroup_, content); !linked) return linked;
     auto fresh = attachment_->policy().replace(content, cgroup_.id);
     if (!fresh) return std::unexpected(fresh.error());
     if (auto cleared = clear_counters(attachment_->path(), *fresh); !cleared) return cleared;

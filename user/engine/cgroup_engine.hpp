@@ -37,7 +37,6 @@ class CgroupEngine {
     Result<void> open_attachment();
     Result<void> make(PolicyContent& content);
     Result<void> upgrade();
-    Result<void> link_needed(const PolicyContent& content);
     Result<void> unlink_unneeded(const PolicyContent& content) const;
     Result<void> change(PolicyContent& content);
 

@@ -11,8 +11,8 @@
 #include "engine/object_trial.hpp"
 #include "engine/sklookup_object.hpp"
 #include "exclusive.skel.h"
-#include "kernel/bpf.hpp"
 #include "kernel/bpffs.hpp"
+#include "kernel/link.hpp"
 #include "kernel/netns.hpp"
 #include "kernel/object.hpp"
 
@@ -46,33 +46,24 @@ Result<Fd> load_program(const Instance& instance) {
 
 } // namespace
 
-bool exclusive_alive(const Instance& instance) {
-    auto link = open_pin(instance.path() / kLink);
-    if (!link) return false;
-    auto info = link_info(*link);
-    return info && info->target != 0;
-}
+bool exclusive_alive(const Instance& instance) { return linked_program(instance.path() / kLink); }
 
 Result<void> attach_exclusive(const Instance& instance, const std::vector<InstalledRule>& rules) {
     if (!any_exclusive(rules) || exclusive_alive(instance)) return {};
     auto program = load_program(instance);
     if (!program) return context("--exclusive", program.error());
-    auto path = instance.path() / kLink;
-    if (auto removed = remove_pin(path); !removed) return removed;
     auto netns = open_current_netns();
     if (!netns) return std::unexpected(netns.error());
-    BP_TRY(attach_link(*program, *netns, BPF_SK_LOOKUP, path), "--exclusive: sk_lookup");
-    return {};
+    auto link = Link::create(*program, netns->get(), BPF_SK_LOOKUP, kLink);
+    if (!link) return context("--exclusive", link.error());
+    return link->pin(instance.path() / kLink);
 }
 
 Result<void> upgrade_exclusive(const Instance& instance) {
     if (!exclusive_alive(instance)) return {};
     auto program = load_program(instance);
     if (!program) return context("--exclusive", program.error());
-    auto link = open_pin(instance.path() / kLink);
-    if (!link) return std::unexpected(link.error());
-    if (bpf_link_update(link->get(), program->get(), nullptr) != 0)
-        return system_error("--exclusive: update the program");
+    BP_TRY(update_link(instance.path() / kLink, *program), "--exclusive");
     return {};
 }
 

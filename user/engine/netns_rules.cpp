@@ -39,8 +39,7 @@ Result<void> NetnsRules::open_instance() {
     instance_ = std::move(*instance);
     rules_ = instance_->table().rules();
     std::erase_if(rules_, [&](const InstalledRule& rule) {
-        return rule.ifindex && std::ranges::find(interfaces_, rule.ifindex, &Interface::ifindex) ==
-                                   interfaces_.end();
+        return rule.ifindex && !find_interface(interfaces_, rule.ifindex);
     });
     return {};
 }

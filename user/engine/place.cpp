@@ -16,11 +16,6 @@ namespace bpfport {
 
 namespace {
 
-const Interface* find(unsigned ifindex, const std::vector<Interface>& interfaces) {
-    auto known = std::ranges::find(interfaces, ifindex, &Interface::ifindex);
-    return ifindex && known != interfaces.end() ? &*known : nullptr;
-}
-
 std::string ports_of(const Interface& master, const std::vector<Interface>& interfaces) {
     std::vector<std::string> names;
     for (const auto& one : interfaces)
@@ -30,7 +25,7 @@ std::string ports_of(const Interface& master, const std::vector<Interface>& inte
 
 void warn_of_master(const InstalledRule& rule, const NetworkView& view,
                     std::vector<Warning>& found) {
-    const Interface* port = find(rule.ifindex, view.interfaces);
+    const Interface* port = find_interface(view.interfaces, rule.ifindex);
     const Interface* master = port ? addressed_master(*port, view.interfaces) : nullptr;
     if (!master || rule.has(BP_RULE_FORWARDED)) return;
     found.push_back({fmt::format("{} is a port of {}, which has the addresses: clients on this "
@@ -97,12 +92,12 @@ bool is_own_network(const Interface& interface, const NetworkView& view) {
 } // namespace
 
 const Interface* addressed_master(const Interface& port, const std::vector<Interface>& interfaces) {
-    const Interface* master = find(port.master, interfaces);
+    const Interface* master = find_interface(interfaces, port.master);
     return master && master->kind != "vrf" ? master : nullptr; // a VRF's ports keep their addresses
 }
 
 Result<void> refuse_place(const InstalledRule& rule, const NetworkView& view) {
-    const Interface* interface = find(rule.ifindex, view.interfaces);
+    const Interface* interface = find_interface(view.interfaces, rule.ifindex);
     if (!interface || interface->kind != "vrf" || !engine_of(rule).info().changes_requests)
         return {};
     auto ports = ports_of(*interface, view.interfaces);
@@ -131,7 +126,7 @@ std::string unserved_note(const std::vector<InstalledRule>& rules,
                           const std::vector<InstalledRule>& in_force, const NetworkView& view) {
     std::set<std::string> networks, scopes;
     for (const auto& rule : rules) {
-        const Interface* scope = find(rule.ifindex, view.interfaces);
+        const Interface* scope = find_interface(view.interfaces, rule.ifindex);
         if (!scope || scope->is_loopback() || rule.has(BP_RULE_FORWARDED)) continue;
         for (const auto& interface : view.interfaces) {
             if (interface.ifindex == rule.ifindex || !is_own_network(interface, view)) continue;

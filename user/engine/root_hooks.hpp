@@ -6,19 +6,12 @@
 
 #include <filesystem>
 #include <span>
-#include <string>
-
-#include <bpf/bpf.h>
 
 #include "base/error.hpp"
+#include "kernel/link.hpp"
 #include "state/store.hpp"
 
 namespace bpfport {
-
-struct HookSpec {
-    const char* program; // its pin; the link's name begins with "link_"
-    bpf_attach_type type;
-};
 
 // Loads an object's programs into a directory; with maps to be used on, or new ones.
 using Loader = Result<void> (*)(const std::filesystem::path& into,
@@ -27,7 +20,7 @@ using Loader = Result<void> (*)(const std::filesystem::path& into,
 
 struct RootPrograms {
     const char* directory;
-    std::span<const HookSpec> hooks;
+    std::span<const Hook> hooks;
     Loader load;
 };
 extern const RootPrograms kNeighbourPrograms;
@@ -38,11 +31,6 @@ Result<void> ensure_host(Store& store);
 Result<void> ensure_root_programs(Store& store, const RootPrograms& programs);
 // The kernel runs them, asked of each link.
 bool root_programs_alive(const Store& store, const RootPrograms& programs);
-
-// Puts this version's programs in the place of those in `directory`, without a gap: links that are
-// there are updated, maps are used on.
-Result<void> upgrade_programs(Store& store, const std::filesystem::path& directory,
-                              std::span<const HookSpec> hooks, Loader load);
 
 // host/ when nothing needs it any more.
 Result<void> remove_unused_host(Store& store);

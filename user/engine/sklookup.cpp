@@ -34,11 +34,6 @@ constexpr EngineInfo kSklookupInfo{
 
 bool is_udp(const InstalledRule& rule) { return rule.rule.protocol() == Protocol::kUdp; }
 
-const Interface* find(unsigned ifindex, const std::vector<Interface>& interfaces) {
-    auto found = std::ranges::find(interfaces, ifindex, &Interface::ifindex);
-    return found == interfaces.end() ? nullptr : &*found;
-}
-
 // For a sentence; empty: it can serve the rule.
 std::string why_not_in_full(const InstalledRule& rule, const HostFacts& facts) {
     if (rule.has(BP_RULE_FORWARDED)) return "--forwarded: what this host forwards meets no socket";
@@ -52,9 +47,9 @@ std::string why_not_in_full(const InstalledRule& rule, const HostFacts& facts) {
     if (!facts.sklookup.has_ifindex)
         return "this kernel does not tell the interface to sk_lookup programs (5.17), so only "
                "`any` can be served";
-    const Interface* interface = find(rule.ifindex, facts.interfaces);
+    const Interface* interface = find_interface(facts.interfaces, rule.ifindex);
     if (interface && interface->master) {
-        const Interface* master = find(interface->master, facts.interfaces);
+        const Interface* master = find_interface(facts.interfaces, interface->master);
         return fmt::format("{} is a port of {}, by which its packets reach sockets",
                            interface->name, master ? master->name : "another device");
     }
@@ -167,8 +162,9 @@ class Sklookup final : public Engine {
         if (!attachment) return {};
         EngineReport report;
         report.alive = attachment->alive();
-        report.tags = {{"tag_lookup", program_tag(attachment->program(pins::kLookupLink))},
-                       {"tag_listen", program_tag(attachment->program(pins::kListenLink))}};
+        report.tags = {
+            {"tag_lookup", program_tag(linked_program(attachment->path(), kLookupHook))},
+            {"tag_listen", program_tag(linked_program(attachment->path(), kListenHook))}};
         report.sockname = attachment->sockname_alive();
         if (auto map = instance.open_pin(pins::kListeners))
             report.listeners = static_cast<unsigned>(keys_of<bp_listener_key>(*map).size());
@@ -184,7 +180,7 @@ class Sklookup final : public Engine {
         auto found = look.reports.find(kSklookupInfo.id);
         const EngineReport report = found == look.reports.end() ? EngineReport{} : found->second;
         state.in_force =
-            report.alive && (!rule.ifindex || find(rule.ifindex, look.host.interfaces));
+            report.alive && (!rule.ifindex || find_interface(look.host.interfaces, rule.ifindex));
         state.by_tc = served_by_tc(look.instance.table(), rule);
         state.says_target = !rule.has(BP_RULE_SOCKNAME_LISTEN) || state.by_tc;
         if (wants_sockname(rule) && !state.by_tc)

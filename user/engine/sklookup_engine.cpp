@@ -11,6 +11,7 @@
 #include "engine/root_hooks.hpp"
 #include "engine/sockname.hpp"
 #include "engine/theft.hpp"
+#include "engine/upgrade.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/cgroup.hpp"
 #include "kernel/netlink.hpp"
@@ -87,15 +88,9 @@ Result<void> SklookupEngine::make(const Instance& instance) {
     bp_sklookup_meta meta{BP_ABI, support.has_ifindex, sklookup_object_build(), config.netns_cookie,
                           cgroup->id};
     BP_TRY(staging->directory().describe(meta), "describe the attachment");
-    auto listen = open_pin(staging->path() / pins::kListen);
-    if (!listen) return std::unexpected(listen.error());
-    BP_TRY(
-        attach_link(*listen, *cgroup_fd, BPF_CGROUP_SOCK_OPS, staging->path() / pins::kListenLink),
-        "notice listeners (sockops on the root cgroup)");
-    auto lookup = open_pin(staging->path() / pins::kLookup);
-    if (!lookup) return std::unexpected(lookup.error());
-    BP_TRY(attach_link(*lookup, *netns_fd, BPF_SK_LOOKUP, staging->path() / pins::kLookupLink),
-           "sk_lookup");
+    BP_TRY(attach_hook(staging->path(), kListenHook, *cgroup_fd),
+           "notice listeners (sockops on the root cgroup)");
+    BP_TRY(attach_hook(staging->path(), kLookupHook, *netns_fd), "sk_lookup");
     return staging->publish(sklookup_name(netns_));
 }
 
@@ -103,27 +98,15 @@ Result<void> SklookupEngine::upgrade(const Instance& instance) {
     auto attachment = SklookupAttachment::open(*store_, netns_);
     if (!attachment) return std::unexpected(attachment.error());
     if (auto there = ensure_host(*store_); !there) return there;
-    auto staging = store_->stage();
-    if (!staging) return std::unexpected(staging.error());
     auto meta = attachment->meta();
-    SklookupConfig config{meta.netns_cookie, meta.has_ifindex != 0};
-    if (auto loaded =
-            load_sklookup_object(staging->path(), instance.path(), config, attachment->path());
-        !loaded)
-        return loaded;
+    const SklookupConfig config{meta.netns_cookie, meta.has_ifindex != 0};
+    const auto& directory = attachment->path();
+    auto load = [&](const std::filesystem::path& staging) {
+        return load_sklookup_object(staging, instance.path(), config, directory);
+    };
     // The look-up first: it knows what the other program writes into the maps.
-    std::vector programs{std::pair{pins::kLookup, pins::kLookupLink},
-                         std::pair{pins::kListen, pins::kListenLink}};
-    for (const auto& hook : kSocknameHooks) programs.emplace_back(hook.program, hook.link);
-    for (auto [name, link] : programs) {
-        auto program = open_pin(staging->path() / name);
-        if (!program) return std::unexpected(program.error());
-        if (attachment->program(link)) BP_TRY(attachment->update(link, *program), "upgrade");
-    }
-    programs.emplace_back(pins::kFind, nullptr);
-    for (auto [name, link] : programs)
-        if (rename((staging->path() / name).c_str(), (attachment->path() / name).c_str()) != 0)
-            return system_error(fmt::format("upgrade: replace program {}", name));
+    const Hook hooks[] = {kLookupHook, kListenHook, kSocknameHooks[0], kSocknameHooks[1]};
+    if (auto upgraded = upgrade_hooks(*store_, directory, hooks, load); !upgraded) return upgraded;
     meta.build = sklookup_object_build();
     return attachment->directory().describe_anew(meta);
 }

@@ -60,8 +60,8 @@ bool loads_lookup(std::size_t field) {
 
 template <typename Skeleton> Result<void> pin_programs(Skeleton& s, const fs::path& directory) {
     const std::pair<bpf_program*, const char*> programs[] = {
-        {s.progs.bp_lookup, pins::kLookup},
-        {s.progs.bp_listen, pins::kListen},
+        {s.progs.bp_lookup, kLookupHook.program},
+        {s.progs.bp_listen, kListenHook.program},
         {s.progs.bp_find, pins::kFind},
         {s.progs.bp_name4, kSocknameHooks[0].program},
         {s.progs.bp_name6, kSocknameHooks[1].program}};

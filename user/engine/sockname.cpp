@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "engine/sockname.hpp"
 
-#include <unistd.h>
-
 #include <cerrno>
 #include <iterator>
 
@@ -76,14 +74,8 @@ Result<void> attach_sockname(const Store& store, std::uint64_t netns) {
     if (!root) return std::unexpected(root.error());
     auto cgroup = open_directory(*root);
     if (!cgroup) return std::unexpected(cgroup.error());
-    for (const auto& hook : kSocknameHooks) {
-        if (attachment->program(hook.link)) continue;
-        auto program = open_pin(attachment->path() / hook.program);
-        if (!program) return std::unexpected(program.error());
-        unlink((attachment->path() / hook.link).c_str()); // one that was detached by force
-        auto linked = attach_link(*program, *cgroup, hook.type, attachment->path() / hook.link);
-        if (!linked) return linked;
-    }
+    for (const auto& hook : kSocknameHooks)
+        if (auto linked = attach_hook(attachment->path(), hook, *cgroup); !linked) return linked;
     return root->id == kHostRoot ? Result<void>{} : failure(kPartOfTheTree);
 }
 

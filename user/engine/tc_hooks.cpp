@@ -8,6 +8,7 @@
 #include "bpfport/meta.h"
 #include "engine/registry.hpp"
 #include "engine/tc_programs.hpp"
+#include "engine/upgrade.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/tc_hook.hpp"
 #include "state/unreadable.hpp"
@@ -65,9 +66,7 @@ Result<void> TcHooks::hook(const Instance& instance, const Interface& interface,
         }
         auto link = attach_tcx(*program, interface.ifindex, direction);
         if (!link) return context(interface.name, link.error());
-        BP_TRY(pin(*link, staging->path() /
-                              (direction == Direction::kIngress ? pins::kLinkIn : pins::kLinkOut)),
-               interface.name);
+        BP_TRY(link->pin(staging->path() / link_pin(direction)), interface.name);
     }
     return tcx ? staging->publish(name) : Result<void>{};
 }
@@ -122,27 +121,30 @@ Result<void> TcHooks::make(const Instance& instance, const std::vector<Installed
     return {};
 }
 
-// Other programs, the same maps: connections, rules and counters go on.
-Result<void> TcHooks::upgrade(const Instance& instance) {
-    auto staging = store_.stage();
-    if (!staging) return std::unexpected(staging.error());
-    auto direct_write = stage_programs(staging->path(), instance);
-    if (!direct_write) return std::unexpected(direct_write.error());
-    for (const auto& attachment : attachments(store_, netns_)) {
-        auto interface =
-            std::ranges::find(interfaces_, attachment.name().ifindex, &Interface::ifindex);
-        if (interface == interfaces_.end()) continue;
-        for (Direction direction : {Direction::kEgress, Direction::kIngress}) {
-            auto program =
-                staging->directory().open(program_pin(link_layer(*interface), direction));
+// The way out before the way in, on every interface.
+Result<void> TcHooks::update(const std::filesystem::path& staging) {
+    for (Direction direction : {Direction::kEgress, Direction::kIngress})
+        for (const auto& attachment : attachments(store_, netns_)) {
+            const Interface* interface = find_interface(interfaces_, attachment.name().ifindex);
+            if (!interface) continue;
+            auto program = open_pin(staging / program_pin(link_layer(*interface), direction));
             if (!program) return std::unexpected(program.error());
-            BP_TRY(attachment.update(direction, *program), "upgrade");
+            if (auto updated = attachment.update(direction, *program); !updated) return updated;
         }
-    }
-    BP_TRY(replace_programs(staging->path(), instance), "upgrade");
+    return {};
+}
+
+Result<void> TcHooks::upgrade(const Instance& instance) {
     bp_netns_meta meta = instance.meta();
-    meta.direct_write = *direct_write;
-    return instance.directory().describe_anew(meta);
+    auto load = [&](const std::filesystem::path& staging) -> Result<void> {
+        auto direct_write = stage_programs(staging, instance);
+        if (!direct_write) return std::unexpected(direct_write.error());
+        meta.direct_write = *direct_write;
+        return {};
+    };
+    auto upgraded = upgrade_programs(store_, instance.path(), load,
+                                     [&](const auto& staging) { return update(staging); });
+    return upgraded ? instance.directory().describe_anew(meta) : upgraded;
 }
 
 Result<void> TcHooks::remove_unneeded(const std::vector<InstalledRule>& rules) {

@@ -39,6 +39,7 @@ class TcHooks {
     missing(const std::vector<InstalledRule>& rules) const;
     Result<void> hook(const Instance& instance, const Interface& interface, bp_hook kind);
     Result<void> unhook(const Attachment& attachment);
+    Result<void> update(const std::filesystem::path& staging); // links and filters
 
     Store& store_;
     std::uint64_t netns_;

@@ -67,10 +67,4 @@ Result<bool> stage_programs(const fs::path& staging, const Instance& instance) {
     return load.choice == TcObject::kDirect;
 }
 
-Result<void> replace_programs(const fs::path& staging, const Instance& instance) {
-    for (LinkLayer layer : kLayers)
-        if (exists(staging, layer)) BP_TRY(move(staging, instance.path(), layer), "replace");
-    return {};
-}
-
 } // namespace bpfport

@@ -26,7 +26,4 @@ Result<void> load_missing_programs(Store& store, const Instance& instance, LinkL
 // directly.
 Result<bool> stage_programs(const std::filesystem::path& staging, const Instance& instance);
 
-// Puts the staged programs in place of the instance's.
-Result<void> replace_programs(const std::filesystem::path& staging, const Instance& instance);
-
 } // namespace bpfport

@@ -9,7 +9,6 @@
 #include "engine/instance_maps.hpp"
 #include "engine/registry.hpp"
 #include "engine/xdp_object.hpp"
-#include "kernel/bpf.hpp"
 #include "kernel/bpffs.hpp"
 #include "kernel/map.hpp"
 
@@ -64,11 +63,6 @@ std::optional<WhyNot> why_no_xdp(const Interface& interface) {
     return {};
 }
 
-const Interface* XdpHooks::interface_of(const Attachment& attachment) const {
-    auto known = std::ranges::find(interfaces_, attachment.name().ifindex, &Interface::ifindex);
-    return known == interfaces_.end() ? nullptr : &*known;
-}
-
 Result<void> XdpHooks::list(unsigned ifindex) {
     auto devices = instance_.open_pin(pins::kXdpDevices);
     if (!devices) return std::unexpected(devices.error());
@@ -97,7 +91,7 @@ Result<void> XdpHooks::attach(const Attachment& attachment, const Interface& int
     BP_TRY(attachment.write(meta_for(attachment, interface, mode)), interface.name);
     BP_TRY(list(interface.ifindex), interface.name);
     auto link = attach_xdp(*program, interface, mode);
-    Result<void> done = link ? pin(*link, attachment.path() / pins::kLinkXdp)
+    Result<void> done = link ? link->pin(attachment.path() / pins::kLinkXdp)
                              : Result<void>(std::unexpected(link.error()));
     if (!done) (void)remove(attachment);
     return done;
@@ -106,10 +100,7 @@ Result<void> XdpHooks::attach(const Attachment& attachment, const Interface& int
 Result<void> XdpHooks::update(const Attachment& attachment, const Interface& interface) {
     auto program = load_xdp_program(instance_.path(), interface.link_address);
     if (!program) return std::unexpected(program.error());
-    auto link = open_pin(attachment.path() / pins::kLinkXdp);
-    if (!link) return std::unexpected(link.error());
-    if (bpf_link_update(link->get(), program->get(), nullptr) != 0)
-        return system_error(fmt::format("update the XDP link on {}", interface.name));
+    BP_TRY(update_link(attachment.path() / pins::kLinkXdp, *program), interface.name);
     auto mode = static_cast<bp_xdp_mode>(attachment.meta().xdp_mode);
     return attachment.write(meta_for(attachment, interface, mode));
 }
@@ -142,7 +133,7 @@ Result<std::vector<Warning>> XdpHooks::make(const std::vector<InstalledRule>& ru
     std::vector<Warning> warnings;
     unsigned running = 0;
     for (const auto& attachment : attachments(store_, instance_.netns())) {
-        const Interface* interface = interface_of(attachment);
+        const Interface* interface = find_interface(interfaces_, attachment.name().ifindex);
         auto wish = wanted.find(attachment.name().ifindex);
         if (!interface || wish == wanted.end()) continue;
         auto made = make(attachment, *interface, wish->second.mode);
@@ -161,7 +152,7 @@ Result<std::vector<Warning>> XdpHooks::make(const std::vector<InstalledRule>& ru
 
 Result<void> XdpHooks::upgrade() {
     for (const auto& attachment : attachments(store_, instance_.netns()))
-        if (const Interface* interface = interface_of(attachment);
+        if (const Interface* interface = find_interface(interfaces_, attachment.name().ifindex);
             interface && attachment.xdp_program())
             if (auto updated = update(attachment, *interface); !updated) return updated;
     return {};

@@ -53,7 +53,6 @@ class XdpHooks {
     Result<void> list(unsigned ifindex); // as one that runs XDP
     void unlist(unsigned ifindex);
     std::set<unsigned> listed();
-    [[nodiscard]] const Interface* interface_of(const Attachment& attachment) const;
 
     const Store& store_;
     Instance& instance_;

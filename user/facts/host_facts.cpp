@@ -57,8 +57,8 @@ Result<HostFacts> host_facts(Owners owners) {
 
 std::string scope_name(unsigned ifindex, const std::vector<Interface>& interfaces) {
     if (!ifindex) return "any";
-    auto known = std::ranges::find(interfaces, ifindex, &Interface::ifindex);
-    return known == interfaces.end() ? fmt::format("interface {} (gone)", ifindex) : known->name;
+    const Interface* known = find_interface(interfaces, ifindex);
+    return known ? known->name : fmt::format("interface {} (gone)", ifindex);
 }
 
 } // namespace bpfport

@@ -13,31 +13,6 @@
 
 namespace bpfport {
 
-namespace {
-
-// struct bpf_link_info of later kernels, as far as we read it.
-struct RawLinkInfo {
-    std::uint32_t type;
-    std::uint32_t id;
-    std::uint32_t program_id;
-    std::uint32_t padding;
-    union {
-        struct {
-            std::uint64_t cgroup_id;
-            std::uint32_t attach_type;
-        } cgroup;
-        struct {
-            std::uint32_t target; // tcx and xdp: ifindex, netns: inode
-            std::uint32_t attach_type;
-        } device;
-        std::uint8_t room[64];
-    };
-};
-
-constexpr std::uint32_t kCgroupLink = 3; // BPF_LINK_TYPE_CGROUP
-
-} // namespace
-
 void silence_libbpf() { libbpf_set_print(nullptr); }
 
 Result<Fd> open_pin(const std::filesystem::path& path) {
@@ -102,28 +77,6 @@ Result<MapUse> map_use(const Fd& map, std::string_view what) {
     }
     use.entries = std::min(use.entries, use.capacity);
     return use;
-}
-
-Result<LinkInfo> link_info(const Fd& link) {
-    RawLinkInfo raw{};
-    std::uint32_t size = sizeof(raw);
-    if (bpf_obj_get_info_by_fd(link.get(), reinterpret_cast<bpf_link_info*>(&raw), &size) != 0)
-        return system_error("read link info");
-    if (raw.type == kCgroupLink)
-        return LinkInfo{raw.program_id, raw.cgroup.cgroup_id, raw.cgroup.attach_type};
-    return LinkInfo{raw.program_id, raw.device.target, raw.device.attach_type};
-}
-
-Result<void> attach_link(const Fd& program, const Fd& target, bpf_attach_type type,
-                         const std::filesystem::path& pin_at) {
-    Fd link(bpf_link_create(program.get(), target.get(), type, nullptr));
-    if (link) return pin(link, pin_at);
-    const char* hint = "";
-    if (errno == E2BIG || errno == ENOSPC)
-        hint = "64 programs are attached there already, the kernel's limit";
-    else if (errno == EPERM && type != BPF_SK_LOOKUP)
-        hint = "another program may have taken this cgroup for itself alone: bpftool cgroup tree";
-    return system_error(fmt::format("attach {}", pin_at.filename().native()), errno, hint);
 }
 
 namespace {

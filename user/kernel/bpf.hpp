@@ -6,8 +6,6 @@
 #include <filesystem>
 #include <string>
 
-#include <linux/bpf.h>
-
 #include "base/error.hpp"
 #include "base/fd.hpp"
 
@@ -49,19 +47,6 @@ struct MapUse {
 // under load a few are missed or counted twice.
 Result<MapUse> map_use(const Fd& map, std::string_view what);
 
-// A link to a network device, netns or cgroup. `target` is the ifindex, netns inode or cgroup id; 0
-// when that is gone and the link is only an empty shell.
-struct LinkInfo {
-    std::uint32_t program_id = 0;
-    std::uint64_t target = 0;
-    std::uint32_t attach_type = 0;
-};
-Result<LinkInfo> link_info(const Fd& link);
-
-// The program on a cgroup or a network namespace, beside what others have there; the link is pinned.
-Result<void> attach_link(const Fd& program, const Fd& target, bpf_attach_type type,
-                         const std::filesystem::path& pin_at);
-
 // The one element of a map that holds a struct.
 template <typename T> Result<T> read_struct(const Fd& map, std::string_view what);
 template <typename T>
@@ -82,11 +67,5 @@ template <typename T>
 Result<void> write_struct(const Fd& map, const T& value, std::string_view what) {
     return write_bytes(map, &value, sizeof(value), what);
 }
-
-// Kernel types that the header of Debian 12 does not have yet.
-inline constexpr int kTcxIngress = 46; // BPF_TCX_INGRESS, 6.6
-inline constexpr int kTcxEgress = 47;
-inline constexpr std::uint32_t kBefore = 1U << 3; // BPF_F_BEFORE: with no relative, the head
-inline constexpr std::uint32_t kAfter = 1U << 4;  // BPF_F_AFTER: the tail
 
 } // namespace bpfport

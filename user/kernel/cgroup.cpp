@@ -79,6 +79,11 @@ Result<Fd> open_directory(const CgroupRef& cgroup) {
     return fd;
 }
 
+Result<Fd> open_root_cgroup() {
+    auto root = root_cgroup();
+    return root ? open_directory(*root) : std::unexpected(root.error());
+}
+
 bool is_populated(const fs::path& directory) {
     return read_file(directory / "cgroup.events").find("populated 1") != std::string::npos;
 }

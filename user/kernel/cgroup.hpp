@@ -35,6 +35,7 @@ Result<CgroupRef> root_cgroup();
 
 // For bpf(2) and for reading cgroup.events.
 Result<Fd> open_directory(const CgroupRef& cgroup);
+Result<Fd> open_root_cgroup();
 
 // Whether a process lives in it or below; false as well when it is gone.
 bool is_populated(const std::filesystem::path& directory);

@@ -171,9 +171,13 @@ Result<Interface> find_interface(std::string_view name) {
 Result<Interface> find_interface(unsigned ifindex) {
     auto all = interfaces();
     if (!all) return std::unexpected(all.error());
-    auto found = std::ranges::find(*all, ifindex, &Interface::ifindex);
-    if (found != all->end()) return *found;
+    if (const Interface* found = find_interface(*all, ifindex)) return *found;
     return system_error(fmt::format("interface with index {}", ifindex), ENODEV);
+}
+
+const Interface* find_interface(const std::vector<Interface>& interfaces, unsigned ifindex) {
+    auto found = std::ranges::find(interfaces, ifindex, &Interface::ifindex);
+    return found == interfaces.end() ? nullptr : &*found;
 }
 
 std::string suggest_name(std::string_view wrong, std::span<const std::string> known) {

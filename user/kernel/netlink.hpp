@@ -42,6 +42,8 @@ Result<std::vector<InterfaceAddress>> interface_addresses();
 // Unknown names are answered with the nearest known one, or with all when there are few.
 Result<Interface> find_interface(std::string_view name);
 Result<Interface> find_interface(unsigned ifindex);
+// Of a list that was read before; null: it isn't there.
+const Interface* find_interface(const std::vector<Interface>& interfaces, unsigned ifindex);
 
 // The parsers: RTM_NEWLINK and RTM_NEWADDR messages; others and malformed ones are skipped.
 std::vector<Interface> parse_links(std::span<const std::byte> messages);

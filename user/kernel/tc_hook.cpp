@@ -20,7 +20,7 @@ namespace {
 
 constexpr unsigned kLoopback = 1;
 
-int tcx_type(Direction direction) {
+bpf_attach_type tcx_type(Direction direction) {
     return direction == Direction::kIngress ? kTcxIngress : kTcxEgress;
 }
 
@@ -41,10 +41,9 @@ bpf_tc_opts options_of(const ClsactFilter& filter) {
 }
 
 // All programs there; nullopt: the kernel has no tcx.
-std::optional<std::uint32_t> count_tcx(unsigned ifindex, int type) {
+std::optional<std::uint32_t> count_tcx(unsigned ifindex, bpf_attach_type type) {
     std::uint32_t count = 0;
-    if (bpf_prog_query(static_cast<int>(ifindex), static_cast<bpf_attach_type>(type), 0, nullptr,
-                       nullptr, &count) != 0)
+    if (bpf_prog_query(static_cast<int>(ifindex), type, 0, nullptr, nullptr, &count) != 0)
         return std::nullopt;
     return count;
 }
@@ -107,14 +106,10 @@ bool clsact_is_as_good(unsigned ifindex) {
            qdisc_kind(ifindex) != "ingress";
 }
 
-Result<Fd> attach_tcx(const Fd& program, unsigned ifindex, Direction direction) {
-    // libbpf 1.1 knows no tcx, but hands type and flags through to the kernel.
-    LIBBPF_OPTS(bpf_link_create_opts, options);
-    options.flags = direction == Direction::kIngress ? kBefore : kAfter;
-    Fd link(bpf_link_create(program.get(), static_cast<int>(ifindex),
-                            static_cast<bpf_attach_type>(tcx_type(direction)), &options));
-    if (!link) return system_error(fmt::format("attach to tcx {}", name_of(direction)));
-    return link;
+Result<Link> attach_tcx(const Fd& program, unsigned ifindex, Direction direction) {
+    return Link::create(program, static_cast<int>(ifindex), tcx_type(direction),
+                        fmt::format("to tcx {}", name_of(direction)),
+                        direction == Direction::kIngress ? kBefore : kAfter);
 }
 
 Result<void> attach_clsact(const Fd& program, const ClsactFilter& filter) {

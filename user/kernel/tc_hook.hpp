@@ -9,6 +9,7 @@
 
 #include "base/error.hpp"
 #include "base/fd.hpp"
+#include "kernel/link.hpp"
 
 namespace bpfport {
 
@@ -21,8 +22,7 @@ bool tcx_supported();
 // its place, and nobody's programs are on tcx, which comes first.
 bool clsact_is_as_good(unsigned ifindex);
 
-// The attachment ends when the last descriptor and pin of the link are gone.
-Result<Fd> attach_tcx(const Fd& program, unsigned ifindex, Direction direction);
+Result<Link> attach_tcx(const Fd& program, unsigned ifindex, Direction direction);
 
 // A filter that stays until it is removed; replaces ours when it is there already.
 struct ClsactFilter {

@@ -140,17 +140,15 @@ Result<void> check_xdp_mode(const Interface& interface, bp_xdp_mode mode) {
                    "--engine tc does the same on any device");
 }
 
-Result<Fd> attach_xdp(const Fd& program, const Interface& interface, bp_xdp_mode mode) {
-    LIBBPF_OPTS(bpf_link_create_opts, options);
-    options.flags = mode_flag(mode);
-    Fd link(bpf_link_create(program.get(), static_cast<int>(interface.ifindex), BPF_XDP, &options));
+Result<Link> attach_xdp(const Fd& program, const Interface& interface, bp_xdp_mode mode) {
+    auto link =
+        Link::create(program, static_cast<int>(interface.ifindex), BPF_XDP, "XDP", mode_flag(mode));
     if (link) return link;
-    int code = errno;
     if (auto free = check_free(interface); !free) return std::unexpected(free.error());
     std::string reason = refusal(program, interface, mode);
     std::string what = fmt::format("{} refuses {} XDP", interface.name, xdp_mode_name(mode));
     if (!reason.empty()) what += fmt::format(" ({})", reason);
-    return system_error(what, code, advice(reason, interface));
+    return system_error(what, link.error().code, advice(reason, interface));
 }
 
 } // namespace bpfport

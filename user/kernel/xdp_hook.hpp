@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/fd.hpp"
 #include "bpfport/meta.h"
+#include "kernel/link.hpp"
 #include "kernel/netlink.hpp"
 
 namespace bpfport {
@@ -18,8 +19,7 @@ const char* xdp_mode_name(std::uint8_t mode); // "native", by enum bp_xdp_mode; 
 // Refuses a mode that would break something on this kernel.
 Result<void> check_xdp_mode(const Interface& interface, bp_xdp_mode mode);
 
-// The attachment ends when the last descriptor and pin of the link are gone. A refusal is told in
-// the driver's words, with what to do about it.
-Result<Fd> attach_xdp(const Fd& program, const Interface& interface, bp_xdp_mode mode);
+// A refusal is told in the driver's words, with what to do about it.
+Result<Link> attach_xdp(const Fd& program, const Interface& interface, bp_xdp_mode mode);
 
 } // namespace bpfport

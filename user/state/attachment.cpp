@@ -6,11 +6,10 @@
 #include <map>
 #include <set>
 
-#include <bpf/bpf.h>
 #include <fmt/format.h>
 
 #include "base/directory.hpp"
-#include "kernel/bpf.hpp"
+#include "kernel/link.hpp"
 #include "kernel/netns.hpp"
 #include "state/instance.hpp"
 #include "state/sklookup_attachment.hpp"
@@ -20,22 +19,10 @@ namespace bpfport {
 
 namespace {
 
-const char* link_pin(Direction direction) {
-    return direction == Direction::kIngress ? pins::kLinkIn : pins::kLinkOut;
-}
-
-// 0: no link there, or an empty shell whose interface is gone.
-std::uint32_t program_of_link(const std::filesystem::path& path) {
-    auto link = open_pin(path);
-    if (!link) return 0;
-    auto info = link_info(*link);
-    return info && info->target ? info->program_id : 0;
-}
-
 // Whether a pin in there is a link that the kernel still runs.
 bool has_live_link(const std::filesystem::path& directory) {
     return std::ranges::any_of(entries_of(directory), [](const auto& pin) {
-        return pin.filename() != pins::kMeta && program_of_link(pin) != 0;
+        return pin.filename() != pins::kMeta && linked_program(pin) != 0;
     });
 }
 
@@ -70,6 +57,10 @@ ClsactFilter clsact_filter(const bp_attachment_meta& meta, Direction direction) 
             direction == Direction::kIngress ? meta.ingress_priority : meta.egress_priority};
 }
 
+const char* link_pin(Direction direction) {
+    return direction == Direction::kIngress ? pins::kLinkIn : pins::kLinkOut;
+}
+
 Result<Attachment> Attachment::open(const Store& store, const TcName& name) {
     Directory directory(store.path(tc_name(name.netns, name.ifindex)));
     auto meta = directory.meta<bp_attachment_meta>();
@@ -80,10 +71,10 @@ Result<Attachment> Attachment::open(const Store& store, const TcName& name) {
 std::uint32_t Attachment::program(Direction direction) const {
     if (meta_.hook == BP_HOOK_CLSACT)
         return clsact_program(clsact_filter(meta_, direction)).value_or(0);
-    return program_of_link(path() / link_pin(direction));
+    return linked_program(path() / link_pin(direction));
 }
 
-std::uint32_t Attachment::xdp_program() const { return program_of_link(path() / pins::kLinkXdp); }
+std::uint32_t Attachment::xdp_program() const { return linked_program(path() / pins::kLinkXdp); }
 
 bool Attachment::alive() const {
     return program(Direction::kIngress) && program(Direction::kEgress);
@@ -92,10 +83,7 @@ bool Attachment::alive() const {
 Result<void> Attachment::update(Direction direction, const Fd& program) const {
     if (meta_.hook == BP_HOOK_CLSACT)
         return attach_clsact(program, clsact_filter(meta_, direction));
-    auto link = open_pin(path() / link_pin(direction));
-    if (!link) return std::unexpected(link.error());
-    if (bpf_link_update(link->get(), program.get(), nullptr) != 0)
-        return system_error(fmt::format("update the link on {}", interface()));
+    BP_TRY(update_link(path() / link_pin(direction), program), interface());
     return {};
 }
 

@@ -56,6 +56,7 @@ Result<void> detach_anywhere(const Attachment& attachment);
 // All of a netns, or of every netns with 0.
 std::vector<Attachment> attachments(const Store& store, std::uint64_t netns);
 
+const char* link_pin(Direction direction); // of a tcx link
 ClsactFilter clsact_filter(const bp_attachment_meta& meta, Direction direction);
 
 // Sweeps what is dead, of every netns: attachments whose interface or netns is gone, and instances

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "bpfport/meta.h"
-#include "kernel/bpf.hpp"
 #include "state/run_cgroup.hpp"
 
 namespace bpfport {
@@ -34,23 +33,16 @@ CgroupRef CgroupAttachment::cgroup() const {
     return {meta_.cgroup, below, (mount ? mount->native() : std::string()) + below};
 }
 
-std::uint32_t CgroupAttachment::program(const CgroupHook& hook) const {
-    auto link = directory_.open(hook.link().c_str());
-    if (!link) return 0;
-    auto info = link_info(*link);
-    return info && info->target == meta_.cgroup ? info->program_id : 0;
-}
-
 bool CgroupAttachment::complete() const {
     auto now = content();
     return std::ranges::all_of(kCgroupHooks, [&](const CgroupHook& hook) {
-        return !hook.needed_by(now) || program(hook);
+        return !hook.needed_by(now) || linked_program(path(), hook);
     });
 }
 
 bool CgroupAttachment::alive() const {
     return std::ranges::any_of(kCgroupHooks,
-                               [&](const CgroupHook& hook) { return program(hook) != 0; });
+                               [&](const Hook& hook) { return linked_program(path(), hook); });
 }
 
 std::vector<CgroupAttachment> cgroup_attachments(const Store& store, Store::Access access) {

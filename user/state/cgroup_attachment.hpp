@@ -9,38 +9,33 @@
 #include <string>
 #include <vector>
 
-#include <bpf/bpf.h>
-
 #include "base/error.hpp"
-#include "base/fd.hpp"
 #include "bpfport/policy.h"
 #include "kernel/cgroup.hpp"
+#include "kernel/link.hpp"
 #include "state/policy.hpp"
 #include "state/store.hpp"
 
 namespace bpfport {
 
-struct CgroupHook {
-    const char* program; // its pin's name; the link's begins with "link_"
-    bpf_attach_type type;
+struct CgroupHook : Hook {
     bool for_clients; // only while a rule has local clients
     bool for_rules;   // only while there is a rule
 
-    [[nodiscard]] std::string link() const { return std::string("link_") + program; }
     [[nodiscard]] bool needed_by(const PolicyContent& content) const;
 };
 // In the order in which they are put in place: a bind is rewritten only once it is answered for.
 inline constexpr std::array<CgroupHook, 10> kCgroupHooks{{
-    {"sockname4", BPF_CGROUP_INET4_GETSOCKNAME, false, true},
-    {"sockname6", BPF_CGROUP_INET6_GETSOCKNAME, false, true},
-    {"connect4", BPF_CGROUP_INET4_CONNECT, true, true},
-    {"connect6", BPF_CGROUP_INET6_CONNECT, true, true},
-    {"sendmsg4", BPF_CGROUP_UDP4_SENDMSG, true, true},
-    {"sendmsg6", BPF_CGROUP_UDP6_SENDMSG, true, true},
-    {"post_bind4", BPF_CGROUP_INET4_POST_BIND, false, false},
-    {"post_bind6", BPF_CGROUP_INET6_POST_BIND, false, false},
-    {"bind4", BPF_CGROUP_INET4_BIND, false, false},
-    {"bind6", BPF_CGROUP_INET6_BIND, false, false},
+    {{"sockname4", "link_sockname4", BPF_CGROUP_INET4_GETSOCKNAME}, false, true},
+    {{"sockname6", "link_sockname6", BPF_CGROUP_INET6_GETSOCKNAME}, false, true},
+    {{"connect4", "link_connect4", BPF_CGROUP_INET4_CONNECT}, true, true},
+    {{"connect6", "link_connect6", BPF_CGROUP_INET6_CONNECT}, true, true},
+    {{"sendmsg4", "link_sendmsg4", BPF_CGROUP_UDP4_SENDMSG}, true, true},
+    {{"sendmsg6", "link_sendmsg6", BPF_CGROUP_UDP6_SENDMSG}, true, true},
+    {{"post_bind4", "link_post_bind4", BPF_CGROUP_INET4_POST_BIND}, false, false},
+    {{"post_bind6", "link_post_bind6", BPF_CGROUP_INET6_POST_BIND}, false, false},
+    {{"bind4", "link_bind4", BPF_CGROUP_INET4_BIND}, false, false},
+    {{"bind6", "link_bind6", BPF_CGROUP_INET6_BIND}, false, false},
 }};
 
 class CgroupAttachment {
@@ -60,8 +55,6 @@ class CgroupAttachment {
     [[nodiscard]] Policy& policy() { return policy_; }
     [[nodiscard]] PolicyContent content() const { return policy_.content(); }
 
-    // The id of the program that the kernel runs at this hook; 0: none, or the cgroup is gone.
-    [[nodiscard]] std::uint32_t program(const CgroupHook& hook) const;
     // Every hook that the policy needs is in place.
     [[nodiscard]] bool complete() const;
     // The cgroup is still there, asked of a link.

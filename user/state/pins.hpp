@@ -34,13 +34,9 @@ inline constexpr const char* kLinkIn = "in";
 inline constexpr const char* kLinkOut = "out";
 inline constexpr const char* kLinkXdp = "xdp";
 
-// sklookup-<inode>/; the getsockname hooks' are in kSocknameHooks.
-inline constexpr const char* kLookup = "lookup";
-inline constexpr const char* kListen = "listen";
+// sklookup-<inode>/; its hooks' are in state/sklookup_attachment.hpp.
 inline constexpr const char* kFind = "find";
 inline constexpr const char* kSteered = "steered";
-inline constexpr const char* kLookupLink = "lookup_link";
-inline constexpr const char* kListenLink = "listen_link";
 
 // cgroup-<id>/; the hooks' are in kCgroupHooks.
 inline constexpr const char* kPolicy = "policy";

@@ -6,26 +6,18 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <string>
-#include <string_view>
-
-#include <bpf/bpf.h>
 
 #include "base/error.hpp"
-#include "base/fd.hpp"
 #include "bpfport/meta.h"
+#include "kernel/link.hpp"
 #include "state/store.hpp"
 
 namespace bpfport {
 
-struct SocknameHook {
-    const char* program; // its pin
-    const char* link;
-    bpf_attach_type type;
-};
-inline constexpr SocknameHook kSocknameHooks[] = {
-    {"name4", "name4_link", BPF_CGROUP_INET4_GETSOCKNAME},
-    {"name6", "name6_link", BPF_CGROUP_INET6_GETSOCKNAME}};
+inline constexpr Hook kLookupHook{"lookup", "lookup_link", BPF_SK_LOOKUP};
+inline constexpr Hook kListenHook{"listen", "listen_link", BPF_CGROUP_SOCK_OPS};
+inline constexpr Hook kSocknameHooks[] = {{"name4", "name4_link", BPF_CGROUP_INET4_GETSOCKNAME},
+                                          {"name6", "name6_link", BPF_CGROUP_INET6_GETSOCKNAME}};
 
 class SklookupAttachment {
   public:
@@ -34,14 +26,8 @@ class SklookupAttachment {
     [[nodiscard]] const std::filesystem::path& path() const { return directory_.path(); }
     [[nodiscard]] const bp_sklookup_meta& meta() const { return meta_; }
     [[nodiscard]] const Directory& directory() const { return directory_; }
-    // The id of the program that a link runs now; 0: its netns or cgroup is gone, or another's hand
-    // took it off.
-    [[nodiscard]] std::uint32_t program(const char* link) const;
     [[nodiscard]] bool alive() const; // the links of lookup and listen run
     [[nodiscard]] bool sockname_alive() const;
-
-    // Puts another program in place without a gap.
-    Result<void> update(const char* link, const Fd& program) const;
 
   private:
     SklookupAttachment(Directory directory, bp_sklookup_meta meta)

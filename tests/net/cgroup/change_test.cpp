@@ -2,8 +2,12 @@
 // Change: what a command has put in place before it fails is taken away by that command.
 #include <utility>
 
+#include <bpf/bpf.h>
+
 #include "engine/change.hpp"
 #include "facts/host_facts.hpp"
+#include "kernel/bpf.hpp"
+#include "kernel/link.hpp"
 #include "kernel/netns.hpp"
 #include "net/cgroup_fixture.hpp"
 
@@ -46,6 +50,36 @@ TEST_F(CgroupChange, ExplainSaysWhatWouldBe) {
         HasSubstr("80:3001 on " + scope + ": would be attached, replaces 80:3000 (cgroup)"));
     EXPECT_THAT(bp({"attach", scope, "80:3001", "--replace"}).out,
                 HasSubstr("80:3001 on " + scope + ": attached, replaces 80:3000 (cgroup)"));
+}
+
+// A link that `bpftool link detach` has severed keeps no upgrade from being made, and is made again.
+TEST_F(CgroupChange, UpgradeMakesADetachedLinkAgain) {
+    const std::string scope = "cgroup:" + cgroup->name();
+    must({"attach", scope, "80:3000"});
+    const auto own =
+        Store::open(state_root(), Store::Access::kRead)
+            .value()
+            .path(cgroup_attachment_name(
+                nlohmann::json::parse(status())["cgroups"][0]["cgroup"].get<std::uint64_t>()));
+    const auto shared = std::filesystem::path(state_root()) / kNeighboursDirectory;
+    const std::filesystem::path links[] = {own / "link_bind4", shared / "link_n_connect4"};
+    for (const auto& link : links) {
+        ASSERT_EQ(bpf_link_detach(open_pin(link).value().get()), 0) << link;
+        ASSERT_EQ(linked_program(link), 0U);
+    }
+    const auto age = [](const std::filesystem::path& directory, auto meta) {
+        const Directory there(directory);
+        meta = there.meta<decltype(meta)>().value();
+        meta.build++;
+        ASSERT_TRUE(there.describe_anew(meta));
+    };
+    age(own, bp_cgroup_meta{});
+    age(shared, bp_root_meta{});
+    must({"attach", scope, "81:3001"});
+    for (const auto& link : links) EXPECT_NE(linked_program(link), 0U) << link;
+    EXPECT_EQ(nlohmann::json::parse(status())["cgroups"][0]["in_force"], true);
+    must({"detach", scope});
+    EXPECT_EQ(entries(), "");
 }
 
 // A change that is only noted changes nothing, and the lock ends with the object.

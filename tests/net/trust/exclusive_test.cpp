@@ -3,6 +3,7 @@
 // interface can't read, or that they leave alone.
 #include "bpfport/meta.h"
 #include "kernel/bpf.hpp"
+#include "kernel/link.hpp"
 #include "net/trust/raw_client.hpp"
 
 namespace bpfport::test {
@@ -104,8 +105,7 @@ TEST_P(TrustExclusive, B10_NoShapeOfPacketGoesStraightToTheTarget) {
 TEST_F(NetTest, ExclusiveIsLoadedOnce) {
     const ClientServer net;
     const auto program = [&] {
-        auto link = open_pin(instance_directory(net.server) / "exclusive_link");
-        return link ? link_info(*link)->program_id : 0;
+        return linked_program(instance_directory(net.server) / "exclusive_link");
     };
     ASSERT_TRUE(works(net.server, "attach eth0 80:3000 --exclusive"));
     const auto first = program();
