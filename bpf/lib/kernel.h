@@ -76,7 +76,9 @@ static __always_inline __u32 bounded(__u64 value, const __u32 mask)
     return value;
 }
 
+#ifndef GLOBAL /* maps.bpf.c */
 #define GLOBAL __weak __noinline
+#endif
 
 #define ATOMIC_ADD(at, value)                                                                      \
     do {                                                                                           \

@@ -79,6 +79,7 @@ struct Shipped {
 void nothing(bpf_object*, bool) {}
 
 const Shipped kShipped[] = {
+    {"maps", {5, 10}, nothing},
     {"tc_direct", {6, 2}, nothing},
     {"tc_helper", {5, 10}, nothing},
     {"xdp",

@@ -7,8 +7,10 @@
 #include <system_error>
 #include <utility>
 
+#include "bpfport/table.h"
 #include "kernel/bpf.hpp"
 #include "kernel/object.hpp"
+#include "maps.skel.h"
 #include "state/instance.hpp"
 
 namespace bpfport {
@@ -77,6 +79,15 @@ Result<void> pin_instance_maps(bpf_object* object, const std::filesystem::path& 
         if (auto pinned = pin_object(map, directory / pin); !pinned) return pinned;
     }
     return {};
+}
+
+Result<void> make_instance_maps(const std::filesystem::path& directory, const FlowSizes& sizes) {
+    auto object = Object<maps_bpf>::open();
+    if (!object) return std::unexpected(object.error());
+    size_flow_maps((*object)->maps, sizes);
+    BP_TRY(use_instance_maps((*object)->obj, directory), "create maps");
+    if (auto loaded = object->load(); !loaded) return std::unexpected(loaded.error().error());
+    return pin_instance_maps((*object)->obj, directory);
 }
 
 } // namespace bpfport

@@ -11,6 +11,25 @@
 
 namespace bpfport {
 
+struct FlowSizes {
+    std::uint32_t hints = 65536;
+    std::uint32_t udp_flows = 65536;
+    std::uint32_t forward = 16384; // each of TCP and UDP
+};
+
+// Before load: the sizes of an object's own maps of flows, from its skeleton's list of maps.
+void size_flow_maps(auto& maps, const FlowSizes& sizes) {
+    bpf_map__set_max_entries(maps.bp_hints, sizes.hints);
+    bpf_map__set_max_entries(maps.bp_udp_flows, sizes.udp_flows);
+    bpf_map__set_max_entries(maps.bp_asked_at, sizes.udp_flows);
+    bpf_map__set_max_entries(maps.bp_forward_conns, sizes.forward);
+    bpf_map__set_max_entries(maps.bp_forward_udp, sizes.forward);
+}
+
+// Creates and pins the shared maps that `directory` has not, which makes it an instance (to be). Maps of
+// flows whose entries another build made otherwise are replaced. `sizes`: of those that are created.
+Result<void> make_instance_maps(const std::filesystem::path& directory, const FlowSizes& sizes);
+
 // The pin's name (state/instance.hpp); nullptr: the map is the object's own, such as .rodata.
 const char* instance_pin(const bpf_map* map);
 

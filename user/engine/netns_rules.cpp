@@ -47,10 +47,8 @@ Result<void> NetnsRules::open_instance() {
 Result<void> NetnsRules::make_instance(const FlowSizes& sizes) {
     auto staging = store_->stage();
     if (!staging) return std::unexpected(staging.error());
-    auto loaded = load_tc_object(staging->path(), {.sizes = sizes});
-    if (!loaded) return std::unexpected(loaded.error());
-    bp_netns_meta meta{BP_ABI, loaded->direct_write, tc_object_build(), current_netns_cookie(),
-                       netns_};
+    BP_TRY(make_instance_maps(staging->path(), sizes), "create maps");
+    bp_netns_meta meta{BP_ABI, 0, tc_object_build(), current_netns_cookie(), netns_};
     BP_TRY(staging->directory().describe(meta), "describe the instance");
     if (auto published = staging->publish(instance_name(netns_)); !published) return published;
     return open_instance();
@@ -93,7 +91,7 @@ Result<void> NetnsRules::prepare(const std::vector<InstalledRule>& rules,
         BP_TRY(upgrade(context), "set up this network namespace");
     warnings_.clear();
     // Some wait for the kernel, others for the verifier: each tcx link takes a grace period of RCU.
-    // Nothing of it is used before the rules are published.
+    // Nothing of it is used before the rules are published. Without a thread, one comes after the other.
     struct Beside {
         std::vector<Warning> warnings;
         std::future<Result<void>> done;
@@ -102,7 +100,7 @@ Result<void> NetnsRules::prepare(const std::vector<InstalledRule>& rules,
     for (const Engine* engine : engines()) {
         if (!engine->prepares_beside(rules)) continue;
         auto& one = beside.emplace_back();
-        one.done = std::async(std::launch::async, [&, engine] {
+        one.done = std::async([&, engine] {
             EngineContext own{*store_, *instance_, interfaces_, rules_, options.hook, one.warnings};
             return engine->prepare(own, rules);
         });

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <ctime>
+#include <future>
 
 #include "bpfport/meta.h"
 #include "engine/registry.hpp"
@@ -23,6 +24,24 @@ bool wants_loopback(const InstalledRule& rule) {
     return rule.ifindex == kLoopback || !rule.has(BP_RULE_NO_LOCAL) || rule.has(BP_RULE_EXCLUSIVE);
 }
 
+// The link that was reserved there, or a new one.
+Result<Link> give_program(ReservedLinks& reserved, const Fd& program, unsigned ifindex,
+                          Direction direction) {
+    auto held = reserved.extract({ifindex, direction});
+    if (held && held.mapped().update(program)) return std::move(held.mapped());
+    return attach_tcx(program, ifindex, direction);
+}
+
+// The tcx links of those interfaces, as far as they can be made: what fails is left to hook(), which says so.
+ReservedLinks reserve(const std::vector<const Interface*>& interfaces) {
+    ReservedLinks reserved;
+    for (const Interface* interface : interfaces)
+        for (Direction direction : {Direction::kEgress, Direction::kIngress})
+            if (auto link = reserve_tcx(interface->ifindex, direction))
+                reserved.insert_or_assign({interface->ifindex, direction}, std::move(*link));
+    return reserved;
+}
+
 } // namespace
 
 void add_tc_hooks(const InstalledRule& rule, const std::vector<Interface>& interfaces,
@@ -34,7 +53,8 @@ void add_tc_hooks(const InstalledRule& rule, const std::vector<Interface>& inter
 }
 
 // The way out before the way in: what is redirected already finds its way back.
-Result<void> TcHooks::hook(const Instance& instance, const Interface& interface, bp_hook kind) {
+Result<void> TcHooks::hook(Instance& instance, const Interface& interface, bp_hook kind,
+                           ReservedLinks& reserved) {
     LinkLayer layer = link_layer(interface);
     BP_TRY(load_missing_programs(store_, instance, layer), interface.name);
     auto staging = store_.stage();
@@ -64,7 +84,7 @@ Result<void> TcHooks::hook(const Instance& instance, const Interface& interface,
             BP_TRY(attach_clsact(*program, clsact_filter(meta, direction)), interface.name);
             continue;
         }
-        auto link = attach_tcx(*program, interface.ifindex, direction);
+        auto link = give_program(reserved, *program, interface.ifindex, direction);
         if (!link) return context(interface.name, link.error());
         BP_TRY(link->pin(staging->path() / link_pin(direction)), interface.name);
     }
@@ -101,22 +121,35 @@ HookKind TcHooks::kind(const std::vector<InstalledRule>& rules, HookChoice choic
     return {"tcx", "this kernel has tcx (6.6), whose links clean up by themselves"};
 }
 
-Result<void> TcHooks::make(const Instance& instance, const std::vector<InstalledRule>& rules,
+// The kernel waits for the links while it verifies the programs.
+Result<ReservedLinks> TcHooks::load(Instance& instance,
+                                    const std::vector<const Interface*>& linked) {
+    if (has_programs(instance, LinkLayer::kEthernet)) return ReservedLinks{};
+    auto reserving = std::async([&] { return reserve(linked); });
+    auto loaded = load_missing_programs(store_, instance, LinkLayer::kEthernet);
+    auto reserved = reserving.get();
+    if (!loaded) return std::unexpected(loaded.error());
+    return reserved;
+}
+
+Result<void> TcHooks::make(Instance& instance, const std::vector<InstalledRule>& rules,
                            HookChoice choice) {
     for (const auto& attachment : attachments(store_, netns_))
         if (!attachment.alive()) BP_TRY(unhook(attachment), "repair");
     auto missing = this->missing(rules);
     bool tcx = choice == HookChoice::kTcx || (choice == HookChoice::kAuto && tcx_supported());
     bool avoids_tcx = choice == HookChoice::kAuto && missing.size() > kManyHooks;
+    auto reserved = load(instance, tcx && !avoids_tcx ? missing : std::vector<const Interface*>());
+    if (!reserved) return context("set up this network namespace", reserved.error());
     for (const Interface* interface : missing) {
         // Where it would not be first in and last out, the wait is worth it.
         if (tcx && avoids_tcx && clsact_is_as_good(interface->ifindex)) {
-            if (hook(instance, *interface, BP_HOOK_CLSACT)) continue;
+            if (hook(instance, *interface, BP_HOOK_CLSACT, *reserved)) continue;
             avoids_tcx = false; // the kernel has no such qdisc
             auto left = Attachment::open(store_, {netns_, interface->ifindex});
             if (left) BP_TRY(unhook(*left), "hook");
         }
-        BP_TRY(hook(instance, *interface, tcx ? BP_HOOK_TCX : BP_HOOK_CLSACT), "hook");
+        BP_TRY(hook(instance, *interface, tcx ? BP_HOOK_TCX : BP_HOOK_CLSACT, *reserved), "hook");
     }
     return {};
 }
@@ -134,17 +167,17 @@ Result<void> TcHooks::update(const std::filesystem::path& staging) {
     return {};
 }
 
-Result<void> TcHooks::upgrade(const Instance& instance) {
-    bp_netns_meta meta = instance.meta();
+Result<void> TcHooks::upgrade(Instance& instance) {
+    bool direct_write = false;
     auto load = [&](const std::filesystem::path& staging) -> Result<void> {
-        auto direct_write = stage_programs(staging, instance);
-        if (!direct_write) return std::unexpected(direct_write.error());
-        meta.direct_write = *direct_write;
+        auto staged = stage_programs(staging, instance);
+        if (!staged) return std::unexpected(staged.error());
+        direct_write = *staged;
         return {};
     };
     auto upgraded = upgrade_programs(store_, instance.path(), load,
                                      [&](const auto& staging) { return update(staging); });
-    return upgraded ? instance.directory().describe_anew(meta) : upgraded;
+    return upgraded ? instance.note_direct_write(direct_write) : upgraded;
 }
 
 Result<void> TcHooks::remove_unneeded(const std::vector<InstalledRule>& rules) {

@@ -3,10 +3,13 @@
 // given other programs and removed. All programs are those of the instance.
 #pragma once
 
+#include <map>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "engine/contract.hpp"
+#include "kernel/tc_hook.hpp"
 #include "state/attachment.hpp"
 
 namespace bpfport {
@@ -20,6 +23,9 @@ struct HookKind {
 void add_tc_hooks(const InstalledRule& rule, const std::vector<Interface>& interfaces,
                   WantedHooks& wanted);
 
+// tcx links that pass packets on until they are given programs.
+using ReservedLinks = std::map<std::pair<unsigned, Direction>, Link>; // by ifindex
+
 class TcHooks {
   public:
     TcHooks(Store& store, std::uint64_t netns, const std::vector<Interface>& interfaces)
@@ -28,16 +34,18 @@ class TcHooks {
     // How make() would make those that `rules` still need, but for interfaces where that is not
     // possible.
     [[nodiscard]] HookKind kind(const std::vector<InstalledRule>& rules, HookChoice choice) const;
-    Result<void> make(const Instance& instance, const std::vector<InstalledRule>& rules,
+    Result<void> make(Instance& instance, const std::vector<InstalledRule>& rules,
                       HookChoice choice);
     // The programs of this build in every hook and in the instance, without a gap.
-    Result<void> upgrade(const Instance& instance);
+    Result<void> upgrade(Instance& instance);
     Result<void> remove_unneeded(const std::vector<InstalledRule>& rules);
 
   private:
     [[nodiscard]] std::vector<const Interface*>
     missing(const std::vector<InstalledRule>& rules) const;
-    Result<void> hook(const Instance& instance, const Interface& interface, bp_hook kind);
+    Result<void> hook(Instance& instance, const Interface& interface, bp_hook kind,
+                      ReservedLinks& reserved);
+    Result<ReservedLinks> load(Instance& instance, const std::vector<const Interface*>& linked);
     Result<void> unhook(const Attachment& attachment);
     Result<void> update(const std::filesystem::path& staging); // links and filters
 

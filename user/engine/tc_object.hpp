@@ -10,14 +10,9 @@
 #include <string>
 
 #include "base/error.hpp"
+#include "engine/instance_maps.hpp"
 
 namespace bpfport {
-
-struct FlowSizes {
-    std::uint32_t hints = 65536;
-    std::uint32_t udp_flows = 65536;
-    std::uint32_t forward = 16384; // each of TCP and UDP
-};
 
 struct LoadedObject {
     bool direct_write = false;

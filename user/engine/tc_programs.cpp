@@ -44,18 +44,28 @@ const char* program_pin(LinkLayer layer, Direction direction) {
     return ethernet ? pins::kTcOut : pins::kTcOutL3;
 }
 
-Result<void> load_missing_programs(Store& store, const Instance& instance, LinkLayer layer) {
-    if (exists(instance.path(), layer)) return {};
+bool has_programs(const Instance& instance, LinkLayer layer) {
+    return exists(instance.path(), layer);
+}
+
+Result<void> load_missing_programs(Store& store, Instance& instance, LinkLayer layer) {
+    if (has_programs(instance, layer)) return {};
     auto staging = store.stage();
     if (!staging) return std::unexpected(staging.error());
-    TcObject choice = instance.meta().direct_write ? TcObject::kDirect : TcObject::kHelper;
+    TcObject choice = TcObject::kBest;
+    if (layer != LinkLayer::kEthernet) // as the other pair
+        choice = instance.meta().direct_write ? TcObject::kDirect : TcObject::kHelper;
     auto loaded = load_tc_object(staging->path(),
                                  {.layer = layer, .keep_maps = instance.path(), .choice = choice});
     if (!loaded) return std::unexpected(loaded.error());
+    if (layer == LinkLayer::kEthernet)
+        if (auto noted = instance.note_direct_write(loaded->direct_write); !noted) return noted;
     return move(staging->path(), instance.path(), layer);
 }
 
 Result<bool> stage_programs(const fs::path& staging, const Instance& instance) {
+    if (auto made = make_instance_maps(instance.path(), {}); !made)
+        return context("create maps", made.error());
     TcLoad load{.keep_maps = instance.path()};
     for (LinkLayer layer : kLayers) {
         if (layer != LinkLayer::kEthernet && !exists(instance.path(), layer)) continue;

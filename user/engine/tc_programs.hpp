@@ -18,9 +18,11 @@ LinkLayer link_layer(const Interface& interface);
 // The pin of the program that a device of this link layer runs.
 const char* program_pin(LinkLayer layer, Direction direction);
 
+bool has_programs(const Instance& instance, LinkLayer layer);
+
 // Loads the pair that `layer` needs into the instance, unless it is there. Killed half-way, it has
 // pinned one program or none; called again, it goes on.
-Result<void> load_missing_programs(Store& store, const Instance& instance, LinkLayer layer);
+Result<void> load_missing_programs(Store& store, Instance& instance, LinkLayer layer);
 
 // Pins the present build of every pair that the instance has into `staging`; whether they write
 // directly.

@@ -5,13 +5,16 @@
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 #include <libmnl/libmnl.h>
+#include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
+#include <iterator>
 #include <string>
 
 #include "kernel/bpf.hpp"
+#include "kernel/instruction.hpp"
 #include "kernel/netlink_dump.hpp"
 
 namespace bpfport {
@@ -110,6 +113,16 @@ Result<Link> attach_tcx(const Fd& program, unsigned ifindex, Direction direction
     return Link::create(program, static_cast<int>(ifindex), tcx_type(direction),
                         fmt::format("to tcx {}", name_of(direction)),
                         direction == Direction::kIngress ? kBefore : kAfter);
+}
+
+Result<Link> reserve_tcx(unsigned ifindex, Direction direction) {
+    constexpr bpf_insn kPassOn[] = {
+        instruction(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, TC_ACT_UNSPEC),
+        instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)};
+    const Fd program(bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "bp_reserve", "GPL", kPassOn,
+                                   std::size(kPassOn), nullptr));
+    if (!program) return system_error("load a program that passes packets on");
+    return attach_tcx(program, ifindex, direction);
 }
 
 Result<void> attach_clsact(const Fd& program, const ClsactFilter& filter) {

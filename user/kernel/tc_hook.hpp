@@ -24,6 +24,10 @@ bool clsact_is_as_good(unsigned ifindex);
 
 Result<Link> attach_tcx(const Fd& program, unsigned ifindex, Direction direction);
 
+// A link that passes every packet on and holds the place until it is given a program: the kernel waits a
+// grace period of RCU for a new link, and none for another program in it.
+Result<Link> reserve_tcx(unsigned ifindex, Direction direction);
+
 // A filter that stays until it is removed; replaces ours when it is there already.
 struct ClsactFilter {
     unsigned ifindex = 0;

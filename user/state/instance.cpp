@@ -14,4 +14,9 @@ Result<Instance> Instance::open(const Store& store, std::uint64_t netns, Store::
     return Instance(std::move(directory), netns, *meta, std::move(*table));
 }
 
+Result<void> Instance::note_direct_write(bool direct_write) {
+    meta_.direct_write = direct_write;
+    return directory_.describe_anew(meta_);
+}
+
 } // namespace bpfport

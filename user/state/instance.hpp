@@ -21,6 +21,8 @@ class Instance {
 
     [[nodiscard]] std::uint64_t netns() const { return netns_; }
     [[nodiscard]] const bp_netns_meta& meta() const { return meta_; }
+    // Whether its tc programs are those of the direct object; told to later commands too.
+    Result<void> note_direct_write(bool direct_write);
     [[nodiscard]] Table& table() { return table_; }
     [[nodiscard]] const Table& table() const { return table_; }
     [[nodiscard]] const Directory& directory() const { return directory_; }
