@@ -19,7 +19,7 @@ demo_packages=(iproute2 curl busybox-static util-linux)
 test_packages=(
     nginx-light iperf3 dnsmasq-base socat ethtool nftables iptables tcpdump iputils-ping procps python3 strace libcap2-bin crun
     prometheus tmux apache2-bin openssl proftpd-core shellcheck graphviz
-    qemu-system-x86 qemu-system-arm g++-aarch64-linux-gnu debian-archive-keyring xz-utils clang-19 libclang-rt-19-dev
+    qemu-system-x86 qemu-system-arm g++-aarch64-linux-gnu debian-archive-keyring debootstrap xz-utils clang-19 libclang-rt-19-dev
 )
 
 # The programs must load as every clang from 14 on compiles them: those that this release has.
