@@ -145,7 +145,7 @@ static __always_inline int on_getsockname(struct bpf_sock_addr* ctx, const struc
     if (bound->target == call->port)
         write_port(ctx, bound->listen);
     else if (bound->listen == call->port) /* truly so: the sklookup engine steered it */
-        bpf_sk_storage_get(&bp_told, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+        bpf_sk_storage_get(&bp_sockname_set, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
     return CALL_ALLOW;
 }
 

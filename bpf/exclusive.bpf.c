@@ -47,7 +47,7 @@ SEC("sk_lookup") int bp_exclusive(struct bpf_sk_lookup* ctx)
     struct bp_flow_key key = {};
 
     key.target_port = bpf_htons(READ(ctx, local_port));
-    if (!(rules_slot(rules_side(), proto, key.target_port) & BP_SLOT_ANY_EXCLUSIVE)) return SK_PASS;
+    if (!(rules_slot(rules_side(), proto, key.target_port) & BP_PORT_ANY_EXCLUSIVE)) return SK_PASS;
     lookup_addresses(ctx, &key);
     key.peer_port = READ(ctx, remote_port);
     if (is_admitted(proto, &key) ||

@@ -19,7 +19,7 @@ struct {
 } bp_guards SEC(".maps");
 
 /* Whether a program can say with which error it denies (bpf_set_retval, 5.18). */
-const volatile bool bp_can_say = true;
+const volatile bool bp_has_set_retval = true;
 
 #define ERROR_ACCESS 13 /* EACCES */
 
@@ -45,18 +45,18 @@ static __always_inline int on_bind(struct bpf_sock_addr* ctx, const struct call*
     ATOMIC_ADD(&guard->denied, 1);
     what.cgroup = guard->cgroup;
     watch_tell(call, &what);
-    if (bp_can_say) bpf_set_retval(-ERROR_ACCESS);
+    if (bp_has_set_retval) bpf_set_retval(-ERROR_ACCESS);
     return CALL_DENY;
 }
 
-SEC("cgroup/bind4") int bp_g_bind4(struct bpf_sock_addr* ctx)
+SEC("cgroup/bind4") int bp_guard_bind4(struct bpf_sock_addr* ctx)
 {
     struct call call = {};
 
     return read_call4(ctx, &call) && port_is_known(&call) ? on_bind(ctx, &call) : CALL_ALLOW;
 }
 
-SEC("cgroup/bind6") int bp_g_bind6(struct bpf_sock_addr* ctx)
+SEC("cgroup/bind6") int bp_guard_bind6(struct bpf_sock_addr* ctx)
 {
     struct call call = {};
 

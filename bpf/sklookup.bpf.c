@@ -49,7 +49,7 @@ SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
     bool by_tc;
     __u16 id;
 
-    if (!(slot & BP_SLOT_SET)) return SK_PASS;
+    if (!(slot & BP_PORT_SET)) return SK_PASS;
     lookup_addresses(ctx, &key);
     id = bp_rule_for(&key, slot, ifindex);
     if (!id) return SK_PASS;
@@ -78,7 +78,7 @@ SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
             return SK_DROP; /* the peer gets an ICMP port unreachable */
         }
     }
-    by_tc = (rule->flags & BP_RULE_STANDBY) && tc_serves(key.target_port, key.local);
+    by_tc = (rule->flags & BP_RULE_FALLBACK) && tc_serves(key.target_port, key.local);
     if (steer(ctx, ifindex, proto, key.local, key.target_port) == STEERED) {
         if (proto == BP_UDP)
             remember_datagram(&key, listen_port, id);
@@ -117,7 +117,7 @@ struct listener_search {
 
 static long keep_listener_in_slot(__u32 slot, struct listener_search* search)
 {
-    search->key->slot = slot;
+    search->key->member = slot;
     search->error = bpf_sock_hash_update(search->ctx, &bp_listeners, search->key, BPF_NOEXIST);
     return search->error == -BP_EEXIST ? LOOP_GO_ON : LOOP_END;
 }
@@ -127,7 +127,7 @@ static __always_inline int keep_listener(struct bpf_sock_ops* ctx, struct bpf_so
 {
     struct listener_search search = {.ctx = ctx, .key = key};
 
-    LOOP(BP_LISTENER_SLOTS, keep_listener_in_slot, &search);
+    LOOP(BP_GROUP_MEMBERS, keep_listener_in_slot, &search);
     if (!search.error) group_join(key, READ(sk, bound_dev_if));
     return search.error;
 }
@@ -145,11 +145,11 @@ static __always_inline void on_listen(struct bpf_sock_ops* ctx)
     if (!sk) return;
     key.port = bpf_htons(port);
     slot = rules_slot(rules_side(), BP_TCP, key.port);
-    if (!(slot & (BP_SLOT_STEERED | BP_SLOT_SET))) return;
+    if (!(slot & (BP_PORT_STEERED | BP_PORT_SET))) return;
     local_address(ctx, key.address);
     serves = bp_may_serve(&key);
     /* No target is of interest where it keeps its address. */
-    if (!serves && !((slot & BP_SLOT_SET) && address_is_loopback(key.address))) return;
+    if (!serves && !((slot & BP_PORT_SET) && address_is_loopback(key.address))) return;
     error = keep_listener(ctx, sk, &key);
     if (!serves) return;
     /* All slots taken: the group is served through those, this one included. */
@@ -176,7 +176,7 @@ static __always_inline void on_established(struct bpf_sock_ops* ctx)
     if (!target || (*target & STEERED_PORT) == port) return;
     record.listen_port = bpf_htons(port);
     slot = rules_slot(side, BP_TCP, record.listen_port);
-    if (!(slot & BP_SLOT_SET)) return;
+    if (!(slot & BP_PORT_SET)) return;
     local_address(ctx, key.local);
     id = bp_rule_for(&key, slot, LOOPBACK_INDEX);
     if (!id || !(rules_get(side, id)->flags & BP_RULE_SOCKNAME_LISTEN)) *target |= STEERED_NAME;
@@ -231,7 +231,7 @@ static __always_inline void keep_for_loader(struct bpf_sock* sk, struct bp_find*
     find->found = 1;
     bound_address(sk, key.address);
     find->error = keep_found(sk, &key);
-    find->slot = key.slot;
+    find->member = key.member;
     copy_address(find->address, key.address);
     if (find->proto == BP_UDP) return;
     if (!find->error || find->error == -BP_EEXIST)

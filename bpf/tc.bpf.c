@@ -101,8 +101,8 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
 
     struct bp_flow* flow = NULL;
 
-    id = slot & BP_SLOT_SET ? find_rule_quickly(side, slot, q.ifindex) : 0;
-    if (!id && (slot & BP_SLOT_TARGET) && !q.opens) {
+    id = slot & BP_PORT_SET ? find_rule_quickly(side, slot, q.ifindex) : 0;
+    if (!id && (slot & BP_PORT_TARGET) && !q.opens) {
         if (cookies_in_use() && ask(&q)) bp_end_hint(skb);
         return TC_NEXT;
     }
@@ -178,7 +178,7 @@ static __always_inline int tc_out_matched(struct __sk_buff* skb, struct packet* 
     __u8* header;
 
     if (READ(skb, ingress_ifindex)) {
-        if (!(slot & BP_SLOT_FORWARDED)) return TC_NEXT; /* another host's, or a container's */
+        if (!(slot & BP_PORT_FORWARDED)) return TC_NEXT; /* another host's, or a container's */
     } else {
         sk = sender(skb, l4);
         if (sk) record = bpf_sk_storage_get(&bp_records, sk, 0, 0);
@@ -233,7 +233,7 @@ static __always_inline int tc_out(struct __sk_buff* skb, __u32 link_header)
         return translated(bp_icmp_out(skb, packet_pack(&p, PARSED)));
     }
     slot = rules_slot(rules_side(), l4.proto, ports.source);
-    if (!(slot & BP_SLOT_TARGET)) {
+    if (!(slot & BP_PORT_TARGET)) {
         if (slot && l4.proto == BP_UDP && !READ(skb, ingress_ifindex))
             bp_note_own(skb, packet_pack(&p, PARSED), slot);
         return TC_NEXT;

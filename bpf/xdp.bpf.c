@@ -80,7 +80,7 @@ static __always_inline int direct_datagram(struct xdp_md* xdp, const struct bp_f
                                            __u16 slot)
 {
     struct bp_flow* flow = flow_lookup(BP_UDP, key);
-    bool exclusive = slot & BP_SLOT_ANY_EXCLUSIVE;
+    bool exclusive = slot & BP_PORT_ANY_EXCLUSIVE;
 
     if (flow && flow->listen_port && (exclusive || in_use(flow))) {
         struct query q = {.key = *key, .ifindex = READ(xdp, ingress_ifindex), .proto = BP_UDP};
@@ -101,7 +101,7 @@ static __always_inline int direct_datagram(struct xdp_md* xdp, const struct bp_f
 static __always_inline __u32 find_rule(const struct bp_table_side* side, __u16 slot, __u32 ifindex,
                                        const struct bp_flow_key* key)
 {
-    __u32 id = slot & BP_SLOT_SET ? find_rule_quickly(side, slot, ifindex) : 0;
+    __u32 id = slot & BP_PORT_SET ? find_rule_quickly(side, slot, ifindex) : 0;
     struct query* q;
 
     if (id != ASK_IN_FULL) return id;
@@ -127,7 +127,7 @@ static __always_inline int xdp_in_matched(struct xdp_md* xdp, const struct packe
     key.peer_port = ports->source;
     id = find_rule(side, slot, READ(xdp, ingress_ifindex), &key);
     if (!id) {
-        if (l4->proto != BP_UDP || !(slot & BP_SLOT_TARGET)) return XDP_PASS;
+        if (l4->proto != BP_UDP || !(slot & BP_PORT_TARGET)) return XDP_PASS;
         key.target_port = ports->destination;
         return direct_datagram(xdp, &key, slot);
     }
@@ -136,7 +136,7 @@ static __always_inline int xdp_in_matched(struct xdp_md* xdp, const struct packe
 
     if (rule->engine != BP_ENGINE_XDP) return XDP_PASS;
     /* A SYN is tc's, known or not: rewritten, it would be one to the target port for tc. */
-    if (opens && (l4->proto == BP_TCP || (rule->flags & BP_RULE_CAREFUL))) return XDP_PASS;
+    if (opens && (l4->proto == BP_TCP || (rule->flags & BP_RULE_RECHECK))) return XDP_PASS;
     /* Nor may it take what brings a cookie back for a direct client's. */
     if (l4->proto == BP_TCP && cookies_in_use()) return XDP_PASS;
     key.target_port = rule_target(rule, ports->destination);

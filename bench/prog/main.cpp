@@ -96,7 +96,7 @@ class Bench {
         rodata.checksum = read<std::uint16_t>(frame_, *view.packet->checksum_offset);
         rodata.record = {htons(kListen), lab.rule_id(c.udp ? "80:3000/udp" : "80:3000")};
         for (bpf_map* map : {skeleton_->maps.bp_hints, skeleton_->maps.bp_udp_flows,
-                             skeleton_->maps.bp_forward_conns, skeleton_->maps.bp_forward_udp})
+                             skeleton_->maps.bp_forward_tcp, skeleton_->maps.bp_forward_udp})
             bpf_map__set_autocreate(map, false);
         bpf_map__reuse_fd(skeleton_->maps.bp_records, lab.map(pins::kRecords).get());
         if (bench_frame_bpf::load(skeleton_.get()) != 0)

@@ -222,17 +222,17 @@ static __always_inline enum verdict direct_udp(struct __sk_buff* skb, struct que
     if (address_is_multicast(q->key.local)) return LEAVE;
     /* Redirected by XDP: had it come straight to the target port, the flow would be direct. */
     if (q->after_xdp && flow && flow->listen_port) return LEAVE;
-    if (q->slot & BP_SLOT_FORWARDED) forward = forward_udp_lookup(&q->key);
-    if (!flow || (q->slot & BP_SLOT_ANY_EXCLUSIVE))
+    if (q->slot & BP_PORT_FORWARDED) forward = forward_udp_lookup(&q->key);
+    if (!flow || (q->slot & BP_PORT_ANY_EXCLUSIVE))
         locality = forward ? FORWARDED : bp_locality(skb);
     if (locality == FORWARDED) {
         if (is_taken(forward, 0)) return taken(forward);
-        if (q->slot & BP_SLOT_FORWARDED) forward_udp_store(&q->key, direct);
+        if (q->slot & BP_PORT_FORWARDED) forward_udp_store(&q->key, direct);
         return LEAVE;
     }
     if (locality != LOCAL) return LEAVE;
     /* A flow on record as direct is one this host began (see tc_out). */
-    if ((q->slot & BP_SLOT_ANY_EXCLUSIVE) &&
+    if ((q->slot & BP_PORT_ANY_EXCLUSIVE) &&
         (!flow || flow->listen_port || flow->target_port != q->target_port)) {
         note(BP_OUTCOME_EXCLUSIVE);
         return DISCARD;
@@ -257,7 +257,7 @@ GLOBAL int bp_admit_direct(struct __sk_buff* skb)
     flow = flow_lookup(q->proto, &q->key);
     q->target_port = q->key.target_port;
     if (q->proto == BP_UDP) return direct_udp(skb, q, flow);
-    if (q->slot & BP_SLOT_FORWARDED) bp_contend(skb, 0);
+    if (q->slot & BP_PORT_FORWARDED) bp_contend(skb, 0);
     if (q->ifindex == LOOPBACK_INDEX && flow && !bp_has_local_client(skb)) return LEAVE;
 
     tenure = tcp_owner(skb, q->target_port);
@@ -266,9 +266,9 @@ GLOBAL int bp_admit_direct(struct __sk_buff* skb)
         return refusal(tenure.owner, bp_proof(skb, q->target_port));
     }
     if (tenure.owner >= OWNER_HANDSHAKE) return LEAVE;
-    if ((q->slot & BP_SLOT_ANY_EXCLUSIVE) && bp_locality(skb) == LOCAL) {
+    if ((q->slot & BP_PORT_ANY_EXCLUSIVE) && bp_locality(skb) == LOCAL) {
         note(BP_OUTCOME_EXCLUSIVE);
-        return q->slot & BP_SLOT_EXCLUSIVE_DROP ? DISCARD : REFUSE;
+        return q->slot & BP_PORT_EXCLUSIVE_DROP ? DISCARD : REFUSE;
     }
     /* What an earlier redirected connection with this tuple left behind. */
     if (flow) bpf_map_delete_elem(&bp_hints, &q->key);

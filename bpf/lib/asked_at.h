@@ -27,7 +27,7 @@ struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
     __uint(max_entries, 1024);
     __type(key, struct fragment_key);
-    __type(value, struct bp_asked_at);
+    __type(value, struct bp_last_local);
 } bp_fragments SEC(".maps");
 
 /* Whether the map above was ever used. Reading an array of one is no call: the kernel inlines it. */
@@ -107,7 +107,7 @@ GLOBAL __u32 bp_answer_as_asked(struct __sk_buff* skb, __u64 packed)
     struct packet p;
     struct l4 l4;
     struct ports* ports;
-    struct bp_asked_at* asked;
+    struct bp_last_local* asked;
     struct bp_flow* flow;
     struct bp_flow found;
     __u8 source[16];
@@ -129,10 +129,10 @@ GLOBAL __u32 bp_answer_as_asked(struct __sk_buff* skb, __u64 packed)
     flow = flow_lookup(BP_UDP, &q->key);
     if (!flow || !flow->listen_port || flow->target_port != q->key.target_port) return 0;
     found = *flow;
-    flow->seen = tick();
+    flow->last_used = tick();
     if (p.fragment) {
         struct fragment_key key = {};
-        struct bp_asked_at to;
+        struct bp_last_local to;
 
         copy_address(key.source, source);
         copy_address(key.destination, q->key.peer);
@@ -151,7 +151,7 @@ GLOBAL int bp_later_fragment(struct __sk_buff* skb, __u32 link_header)
 {
     struct packet p = {};
     struct fragment_key key = {};
-    struct bp_asked_at* to;
+    struct bp_last_local* to;
     __u32 protocol = READ(skb, protocol);
 
     if (READ(skb, ingress_ifindex)) return 0;

@@ -22,7 +22,7 @@
 
 static __always_inline struct bp_forward* forward_conn(const struct bp_flow_key* key)
 {
-    return bpf_map_lookup_elem(&bp_forward_conns, key);
+    return bpf_map_lookup_elem(&bp_forward_tcp, key);
 }
 
 static __always_inline struct bp_flow* forward_lookup(__u8 proto, const struct bp_flow_key* key)
@@ -58,11 +58,11 @@ static __always_inline bool read_segment(struct __sk_buff* skb, __u32 transport,
     return true;
 }
 
-static __always_inline void claim_assign(struct bp_forward_claim* claim,
-                                         struct bp_forward_claim value)
+static __always_inline void claim_assign(struct bp_forward_candidate* claim,
+                                         struct bp_forward_candidate value)
 {
     union {
-        struct bp_forward_claim claim;
+        struct bp_forward_candidate claim;
         __u64 word;
     } whole = {.claim = value};
 
@@ -76,7 +76,7 @@ GLOBAL int bp_contend(struct __sk_buff* skb, __u32 rule)
     struct query* q = query();
     struct bp_forward* known;
     struct bp_forward fresh = {};
-    struct bp_forward_claim claim = {};
+    struct bp_forward_candidate claim = {};
     struct segment segment = {};
 
     if (!q) return 0;
@@ -86,14 +86,14 @@ GLOBAL int bp_contend(struct __sk_buff* skb, __u32 rule)
     if (!read_segment(skb, q->transport, &segment)) return 0;
     if (!(segment.flags & (TCP_SYN | TCP_ACK))) return 0; /* a reset says nothing of itself */
     claim.number = q->opens ? segment.sequence : segment.acknowledgment;
-    claim.rule = (rule & BP_CLAIM_RULE) | (q->opens ? BP_CLAIM_SYN : BP_CLAIM_SEGMENT);
+    claim.rule = (rule & BP_CANDIDATE_RULE) | (q->opens ? BP_CANDIDATE_SYN : BP_CANDIDATE_SEGMENT);
     if (known) {
-        claim_assign(&known->claim, claim);
+        claim_assign(&known->candidate, claim);
         return 0;
     }
     fresh.flow.target_port = q->key.target_port;
-    fresh.claim = claim;
-    if (bpf_map_update_elem(&bp_forward_conns, &q->key, &fresh, BPF_ANY)) {
+    fresh.candidate = claim;
+    if (bpf_map_update_elem(&bp_forward_tcp, &q->key, &fresh, BPF_ANY)) {
         count_outcome(BP_OUTCOME_FLOW_LOST);
         return 0;
     }
@@ -102,13 +102,13 @@ GLOBAL int bp_contend(struct __sk_buff* skb, __u32 rule)
     return forward_conn(&q->key) != NULL;
 }
 
-static __always_inline bool is_proven(const struct bp_forward_claim* claim,
+static __always_inline bool is_proven(const struct bp_forward_candidate* claim,
                                       const struct segment* answer)
 {
-    if (claim->rule & BP_CLAIM_SYN)
+    if (claim->rule & BP_CANDIDATE_SYN)
         return (answer->flags & TCP_ACK) && (answer->flags & (TCP_SYN | TCP_RST)) &&
                answer->acknowledgment - claim->number - 1 < CLAIM_REACH;
-    return (claim->rule & BP_CLAIM_SEGMENT) && answer->sequence - claim->number < CLAIM_REACH;
+    return (claim->rule & BP_CANDIDATE_SEGMENT) && answer->sequence - claim->number < CLAIM_REACH;
 }
 
 /* A TCP packet from a target port that this host forwards: the listen port and, above 16 bits, the rule
@@ -118,7 +118,7 @@ GLOBAL __u32 bp_forwarded_reply(struct __sk_buff* skb, __u64 packed)
     struct bp_flow_key key = {};
     struct bp_forward* known;
     struct segment answer = {};
-    struct bp_forward_claim claim;
+    struct bp_forward_candidate claim;
     struct packet p;
     struct ports* ports;
 
@@ -130,11 +130,11 @@ GLOBAL __u32 bp_forwarded_reply(struct __sk_buff* skb, __u64 packed)
     if (!packet_addresses(&p, skb_data(skb), skb_end(skb), key.local, key.peer)) return 0;
     known = forward_conn(&key);
     if (!known) return 0;
-    claim = known->claim;
+    claim = known->candidate;
     if (claim.rule && read_segment(skb, p.transport, &answer) && is_proven(&claim, &answer)) {
         flow_assign(&known->flow, (struct bp_flow){claim.listen_port, key.target_port,
-                                                   claim.rule & BP_CLAIM_RULE, 0});
-        claim_assign(&known->claim, (struct bp_forward_claim){});
+                                                   claim.rule & BP_CANDIDATE_RULE, 0});
+        claim_assign(&known->candidate, (struct bp_forward_candidate){});
     }
     return known->flow.listen_port | (__u32)known->flow.rule << 16;
 }
@@ -147,9 +147,9 @@ static __always_inline __be16 claimed_by(struct __sk_buff* skb, const struct bp_
     struct bp_forward* known = forward_conn(key);
     __be32 sequence;
 
-    if (!known || !(known->claim.rule & BP_CLAIM_SYN)) return 0;
+    if (!known || !(known->candidate.rule & BP_CANDIDATE_SYN)) return 0;
     if (bpf_skb_load_bytes(skb, quoted + TCP_SEQUENCE, &sequence, sizeof(sequence))) return 0;
-    return bpf_ntohl(sequence) == known->claim.number ? known->claim.listen_port : 0;
+    return bpf_ntohl(sequence) == known->candidate.number ? known->candidate.listen_port : 0;
 }
 
 #endif

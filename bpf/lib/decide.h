@@ -25,7 +25,7 @@ static __always_inline bool is_settled(const struct bp_flow* flow, const struct 
 {
     return flow && flow->listen_port == q->listen_port &&
            !(q->opens &&
-             (q->known_only || (rule->flags & BP_RULE_CAREFUL) || rule_spares(rule, q->key.local)));
+             (q->known_only || (rule->flags & BP_RULE_RECHECK) || rule_spares(rule, q->key.local)));
 }
 
 /* The query's packet goes to a port that no rule takes here: another scope's listen port, or a target
@@ -33,13 +33,13 @@ static __always_inline bool is_settled(const struct bp_flow* flow, const struct 
 static __always_inline int without_rule(struct __sk_buff* skb, struct query* q,
                                         const struct packet* p)
 {
-    if (!(q->slot & BP_SLOT_TARGET)) return leave(BP_OUTCOME_OTHER_SCOPE);
+    if (!(q->slot & BP_PORT_TARGET)) return leave(BP_OUTCOME_OTHER_SCOPE);
     q->key.target_port = q->listen_port;
     q->listen_port = 0;
     q->after_xdp = q->proto == BP_UDP && seen_by_xdp(p, q->ifindex);
     if (q->after_xdp) {
         mark(skb); /* what XDP has settled, no other hook may settle again */
-        if (!(q->slot & (BP_SLOT_ANY_EXCLUSIVE | BP_SLOT_FORWARDED))) return LEAVE;
+        if (!(q->slot & (BP_PORT_ANY_EXCLUSIVE | BP_PORT_FORWARDED))) return LEAVE;
     }
     return bp_admit_direct(skb);
 }
@@ -77,9 +77,9 @@ GLOBAL int bp_decide(struct __sk_buff* skb, __u64 packed)
     __u32 id;
 
     if (!q || packet_unpack(&p, packed) != PARSED) return LEAVE;
-    id = q->slot & BP_SLOT_SET ? find_rule_quickly(side, q->slot, q->ifindex) : 0;
+    id = q->slot & BP_PORT_SET ? find_rule_quickly(side, q->slot, q->ifindex) : 0;
     if (id == ASK_IN_FULL) id = bp_find_rule(q->slot);
-    if (!id && !q->opens && (q->slot & BP_SLOT_TARGET)) {
+    if (!id && !q->opens && (q->slot & BP_PORT_TARGET)) {
         if (cookies_in_use()) bp_end_hint(skb);
         return LEAVE;
     }

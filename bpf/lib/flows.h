@@ -38,14 +38,14 @@ struct {
     __uint(max_entries, 65536);
     __type(key, struct bp_flow_key);
     __type(value, struct bp_forward);
-} bp_forward_conns SEC(".maps");
+} bp_forward_tcp SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
     __uint(max_entries, 65536);
     __type(key, struct bp_flow_key);
-    __type(value, struct bp_asked_at);
-} bp_asked_at SEC(".maps");
+    __type(value, struct bp_last_local);
+} bp_last_local SEC(".maps");
 
 /* UDP flows note when they were last used, in ticks of four to eight seconds: what the shift makes of
  * the kernel's jiffies, which take a load and no call to read. The loader knows their rate. */
@@ -56,7 +56,7 @@ static __always_inline __u16 tick(void) { return bpf_jiffies64() >> (bp_tick_shi
 
 static __always_inline bool in_use(const struct bp_flow* flow)
 {
-    return (__u16)(tick() - flow->seen) < IDLE_TICKS;
+    return (__u16)(tick() - flow->last_used) < IDLE_TICKS;
 }
 
 /* Written only when it changes: the flow's cache line is every CPU's. */
@@ -64,7 +64,7 @@ static __always_inline void flow_used(struct bp_flow* flow)
 {
     __u16 now = tick();
 
-    if (flow->seen != now) flow->seen = now;
+    if (flow->last_used != now) flow->last_used = now;
 }
 
 /* The older use of a UDP flow wins while it lasts: this one was used in the last minutes, and through
@@ -143,23 +143,23 @@ static __always_inline void flow_delete(__u8 proto, const struct bp_flow_key* ke
         bpf_map_delete_elem(&bp_hints, key);
 }
 
-static __always_inline struct bp_asked_at* asked_lookup(const struct bp_flow_key* key)
+static __always_inline struct bp_last_local* asked_lookup(const struct bp_flow_key* key)
 {
     struct bp_flow_key any = *key;
 
     __builtin_memset(any.local, 0, sizeof(any.local));
-    return bpf_map_lookup_elem(&bp_asked_at, &any);
+    return bpf_map_lookup_elem(&bp_last_local, &any);
 }
 
 /* The UDP flow was asked at its local address. */
 static __always_inline void asked_store(const struct bp_flow_key* key)
 {
     struct bp_flow_key any = *key;
-    struct bp_asked_at at;
+    struct bp_last_local at;
 
     copy_address(at.local, key->local);
     __builtin_memset(any.local, 0, sizeof(any.local));
-    bpf_map_update_elem(&bp_asked_at, &any, &at, BPF_ANY);
+    bpf_map_update_elem(&bp_last_local, &any, &at, BPF_ANY);
 }
 
 static __always_inline bool forward_udp_store(const struct bp_flow_key* key, struct bp_flow value)

@@ -120,7 +120,7 @@ GLOBAL int bp_icmp_in(struct __sk_buff* skb, __u64 packed_error)
     key = &query_slot->key;
     if (!read_quote(skb, &error, &q, key->local, key->peer)) return NO_OUTCOME;
     slot = rules_slot(side, q.l4.proto, q.ports.source);
-    if (!(slot & BP_SLOT_SET)) return NO_OUTCOME;
+    if (!(slot & BP_PORT_SET)) return NO_OUTCOME;
     set = rules_set(side, slot);
     key->peer_port = q.ports.destination;
 
@@ -153,11 +153,11 @@ GLOBAL int bp_icmp_out(struct __sk_buff* skb, __u64 packed_error)
     key = &query_slot->key;
     if (!read_quote(skb, &error, &q, key->peer, key->local)) return NO_OUTCOME;
     slot = rules_slot(rules_side(), q.l4.proto, q.ports.destination);
-    if (!(slot & BP_SLOT_TARGET)) return NO_OUTCOME;
+    if (!(slot & BP_PORT_TARGET)) return NO_OUTCOME;
     key->peer_port = q.ports.source;
     key->target_port = q.ports.destination;
     flow = READ(skb, ingress_ifindex) ? NULL : flow_lookup(q.l4.proto, key);
-    if (!flow && (slot & BP_SLOT_FORWARDED)) {
+    if (!flow && (slot & BP_PORT_FORWARDED)) {
         if (q.l4.proto == BP_TCP) claimed = claimed_by(skb, key, q.packet.transport);
         flow = forward_lookup(q.l4.proto, key);
     }

@@ -20,7 +20,7 @@ struct {
 } bp_listeners SEC(".maps");
 
 /* What a look-up can't know of an address and port (key with slot 0): where its slots end, when
- * more than BP_LISTENER_FIRST were ever in use, and whether a member is bound to a device. Nothing
+ * more than BP_GROUP_FIRST were ever in use, and whether a member is bound to a device. Nothing
  * is lost that must be served when the map is full: any member stands for its group. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
@@ -38,8 +38,7 @@ static __always_inline __u32 group_read(const struct bp_listener_key* group)
     const __u32* known = bpf_map_lookup_elem(&bp_groups, group);
     __u32 value = known ? *(volatile __u32*)known : 0;
 
-    return (value & GROUP_END) < BP_LISTENER_FIRST ? (value & ~GROUP_END) | BP_LISTENER_FIRST
-                                                   : value;
+    return (value & GROUP_END) < BP_GROUP_FIRST ? (value & ~GROUP_END) | BP_GROUP_FIRST : value;
 }
 
 /* `member` is kept. Several CPUs may say so at once: the end may become too large by that, which
@@ -51,14 +50,14 @@ static __always_inline void group_join(const struct bp_listener_key* member, boo
     __u32* value;
     __u32 end;
 
-    if (member->slot < BP_LISTENER_FIRST && !bound) return;
-    group.slot = 0;
+    if (member->member < BP_GROUP_FIRST && !bound) return;
+    group.member = 0;
     bpf_map_update_elem(&bp_groups, &group, &none, BPF_NOEXIST);
     value = bpf_map_lookup_elem(&bp_groups, &group);
     if (!value) return;
     if (bound && *(volatile __u32*)value < GROUP_BOUND) ATOMIC_ADD(value, GROUP_BOUND);
     end = *(volatile __u32*)value & GROUP_END;
-    if (end <= member->slot) ATOMIC_ADD(value, member->slot + 1 - end);
+    if (end <= member->member) ATOMIC_ADD(value, member->member + 1 - end);
 }
 
 static __always_inline void bound_address(const struct bpf_sock* sk, __u8* address)
@@ -80,18 +79,18 @@ struct slot_search {
 
 static long keep_in_slot(__u32 slot, struct slot_search* search)
 {
-    search->key->slot = slot;
+    search->key->member = slot;
     search->result = bpf_map_update_elem(&bp_listeners, search->key, search->sk, BPF_NOEXIST);
     return search->result == -BP_EEXIST ? LOOP_GO_ON : LOOP_END;
 }
 
-/* Into the first free slot, which is left in key->slot. The error has 32 bits: kernels before 6.4 leave
+/* Into the first free slot, which is left in key->member. The error has 32 bits: kernels before 6.4 leave
  * the sign out of the others. */
 static __always_inline int keep_found(struct bpf_sock* sk, struct bp_listener_key* key)
 {
     struct slot_search search = {.sk = sk, .key = key};
 
-    LOOP(BP_LISTENER_SLOTS, keep_in_slot, &search);
+    LOOP(BP_GROUP_MEMBERS, keep_in_slot, &search);
     if (!search.result) group_join(key, READ(sk, bound_dev_if));
     return search.result;
 }
@@ -102,7 +101,7 @@ static long slot_lives(__u32 slot, struct slot_search* search)
     __u32 bound;
 
     if (slot >= search->end) return LOOP_END;
-    search->key->slot = slot;
+    search->key->member = slot;
     sk = bpf_map_lookup_elem(&bp_listeners, search->key);
     if (!sk) return LOOP_GO_ON;
     bound = READ(sk, bound_dev_if);
@@ -116,9 +115,9 @@ static __always_inline bool group_lives(struct bp_listener_key* group, __u32 dev
 {
     struct slot_search search = {.key = group, .device = device};
 
-    group->slot = 0;
+    group->member = 0;
     search.end = group_read(group) & GROUP_END;
-    LOOP(BP_LISTENER_SLOTS, slot_lives, &search);
+    LOOP(BP_GROUP_MEMBERS, slot_lives, &search);
     return search.result;
 }
 
@@ -132,18 +131,18 @@ static __always_inline void wake_tc(const struct bp_listener_key* key)
     if (!address_is_unspecified(key->address) && !address_is_own(key->address)) return;
 
     __u32 port = port_index(key->port);
-    __u32 bit = address_is_loopback(key->address) ? BP_BY_TC_LOOPBACK : BP_BY_TC_EVERY;
-    __u32* word = (__u32*)&bp_table.by_tc[port & 0xfffc];
+    __u32 bit = address_is_loopback(key->address) ? BP_FALLBACK_LOOPBACK : BP_FALLBACK_ALL;
+    __u32* word = (__u32*)&bp_table.fallback[port & 0xfffc];
 
     __sync_fetch_and_or(word, bit << 8 * (port & 3));
-    bp_table.awake = 1;
+    bp_table.fallback_active = 1;
 }
 
 static __always_inline bool tc_serves(__be16 target, const __u8* local)
 {
-    __u8 by_tc = bp_table.by_tc[port_index(target)];
+    __u8 by_tc = bp_table.fallback[port_index(target)];
 
-    return by_tc & BP_BY_TC_EVERY || (by_tc && address_is_loopback(local));
+    return by_tc & BP_FALLBACK_ALL || (by_tc && address_is_loopback(local));
 }
 
 #endif

@@ -14,16 +14,16 @@
 #include "lib/kernel.h"
 
 /* This netns' mark, set by the loader; 0: none is left and none is looked for. */
-const volatile __u16 bp_mark = 0;
+const volatile __u16 bp_seen_tag = 0;
 
 static __always_inline bool is_marked(const struct __sk_buff* skb)
 {
-    return bp_mark && READ(skb, tc_index) == bp_mark;
+    return bp_seen_tag && READ(skb, tc_index) == bp_seen_tag;
 }
 
 static __always_inline void mark(struct __sk_buff* skb)
 {
-    if (bp_mark) skb->tc_index = bp_mark;
+    if (bp_seen_tag) skb->tc_index = bp_seen_tag;
 }
 
 #endif

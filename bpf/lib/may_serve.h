@@ -45,7 +45,7 @@ GLOBAL int bp_may_serve(const struct bp_listener_key* listener)
     struct rule_search search = {.side = rules_side(), .listener = listener};
 
     if (!listener) return 0;
-    if (!(rules_slot(search.side, BP_TCP, listener->port) & BP_SLOT_STEERED)) return 0;
+    if (!(rules_slot(search.side, BP_TCP, listener->port) & BP_PORT_STEERED)) return 0;
     if (address_is_unspecified(listener->address)) return 1;
     if (HAS_LOOP) {
         bpf_loop(BP_MAX_RULES, search_rule, &search, 0);

@@ -13,7 +13,7 @@ struct bp_policy bp_policy SEC(".data.policy");
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, BP_POLICY_PLACES);
+    __uint(max_entries, BP_POLICY_ENTRIES);
     __type(key, __u32);
     __type(value, struct bp_policy_counters);
 } bp_calls SEC(".maps");
@@ -80,7 +80,7 @@ static __always_inline __u16 policy_rule(const struct bp_policy_side* side, cons
 
         if (i >= side->rules_end) break;
         if (!rule_matches(rule, call, netns_cookie, use)) continue;
-        found = rule->place;
+        found = rule->id;
         if (rule->flags & BP_POLICY_ADDRESS) break;
     }
     return found;
@@ -103,7 +103,7 @@ static __always_inline __u16 policy_grant(const struct bp_policy_side* side, __u
 
         if (i >= side->grants_end) break;
         if (grant->proto != proto) continue;
-        if (in_range(port, grant->first, grant->last)) return grant->place;
+        if (in_range(port, grant->first, grant->last)) return grant->id;
     }
     return 0;
 }

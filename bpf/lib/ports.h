@@ -6,16 +6,16 @@
 #ifndef BPFPORT_LIB_PORTS_H
 #define BPFPORT_LIB_PORTS_H
 
-#include "bpfport/neighbours.h"
+#include "bpfport/root_cgroup.h"
 #include "lib/sockaddr.h"
 
-struct bp_ports bp_ports SEC(".data.ports");
+struct bp_port_bitmap bp_port_bitmap SEC(".data.bitmap");
 
 static __always_inline bool port_is_known(const struct call* call)
 {
     __u32 port = bounded(call->port, 0xffff);
 
-    return bp_ports.bits[bounded(call->proto, 1)][port >> 6] & (1ULL << (port & 63));
+    return bp_port_bitmap.bits[bounded(call->proto, 1)][port >> 6] & (1ULL << (port & 63));
 }
 
 #endif

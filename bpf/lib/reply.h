@@ -65,7 +65,7 @@ static __always_inline bool flow_of_reply(struct __sk_buff* skb, const struct pa
         return true;
     }
     /* --exclusive on UDP: who we wrote to first may answer (admit_direct). */
-    if (slot & BP_SLOT_ANY_EXCLUSIVE)
+    if (slot & BP_PORT_ANY_EXCLUSIVE)
         flow_store(BP_UDP, &key, (struct bp_flow){0, ports->source, 0, tick()});
     return false;
 }

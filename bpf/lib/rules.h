@@ -33,7 +33,7 @@ static __always_inline __u32 port_index(__be16 port) { return bounded(bpf_ntohs(
 
 static __always_inline const __u16* rules_set(const struct bp_table_side* side, __u16 slot)
 {
-    return side->sets[bounded(slot, BP_SLOT_SET)];
+    return side->sets[bounded(slot, BP_PORT_SET)];
 }
 
 static __always_inline const struct bp_rule* rules_get(const struct bp_table_side* side, __u16 id)
@@ -41,7 +41,7 @@ static __always_inline const struct bp_rule* rules_get(const struct bp_table_sid
     return &side->rules[bounded(id, BP_MAX_RULES - 1)];
 }
 
-/* BP_SLOT_* of a port; 0 for nearly all of them. */
+/* BP_PORT_* of a port; 0 for nearly all of them. */
 static __always_inline __u16 rules_slot(const struct bp_table_side* side, __u8 proto, __be16 port)
 {
     return side->ports[bounded(proto, 1)][port_index(port)];

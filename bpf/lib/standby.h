@@ -15,8 +15,8 @@
 /* Nothing to do for any rule of this listen port. */
 static __always_inline bool asleep(__u16 slot)
 {
-    return (slot & (BP_SLOT_DORMANT | BP_SLOT_TARGET)) == BP_SLOT_DORMANT &&
-           !*(volatile __u32*)&bp_table.awake;
+    return (slot & (BP_PORT_FALLBACK | BP_PORT_TARGET)) == BP_PORT_FALLBACK &&
+           !*(volatile __u32*)&bp_table.fallback_active;
 }
 
 /* Whether tc serves this packet of a sklookup rule. Of a loopback address it serves every datagram:
@@ -24,7 +24,8 @@ static __always_inline bool asleep(__u16 slot)
 static __always_inline bool stands_in(struct query* q, const struct bp_rule* rule)
 {
     if (q->proto == BP_UDP) return rule_spares(rule, q->key.local);
-    if ((rule->flags & BP_RULE_STANDBY) && tc_serves(q->key.target_port, q->key.local)) return true;
+    if ((rule->flags & BP_RULE_FALLBACK) && tc_serves(q->key.target_port, q->key.local))
+        return true;
     q->known_only = true;
     return rule->flags & BP_RULE_TC_FLOWS;
 }

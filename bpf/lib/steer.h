@@ -61,7 +61,7 @@ static __always_inline long steer_to_slot(__u32 slot, struct group_search* searc
     int member;
 
     if (slot >= (search->known & GROUP_END)) return LOOP_END;
-    search->key.slot = slot;
+    search->key.member = slot;
     member =
         bp_steer_to_member(search->ctx, search->ifindex, &search->key, search->steered == STEERED);
     if (member == MEMBER_REFUSED) return LOOP_GO_ON;
@@ -78,7 +78,7 @@ static __always_inline long steer_to_slots(__u32 slots, struct group_search* sea
 
 static long steer_to_later_slot(__u32 pass, struct group_search* search)
 {
-    return steer_to_slot(BP_LISTENER_FIRST + pass, search);
+    return steer_to_slot(BP_GROUP_FIRST + pass, search);
 }
 
 /* Gives the packet to a socket bound to group->address: as the kernel would, to one bound to the
@@ -92,18 +92,18 @@ GLOBAL int bp_steer_to(struct bpf_sk_lookup* ctx, __u32 ifindex,
 
     if (!group) return NOBODY;
     search.key = *group;
-    search.key.slot = 0;
+    search.key.member = 0;
     search.known = group_read(&search.key);
     if (!HAS_LOOP) {
         struct group_search in_registers = search; /* no callback needs its address */
 
-        steer_to_slots(BP_LISTENER_SLOTS, &in_registers);
+        steer_to_slots(BP_GROUP_MEMBERS, &in_registers);
         return in_registers.steered;
     }
     /* Few groups have more slots: a call for each of these would cost more than it saves. */
-    if (steer_to_slots(BP_LISTENER_FIRST, &search) != LOOP_END &&
-        (search.known & GROUP_END) > BP_LISTENER_FIRST)
-        bpf_loop(BP_LISTENER_SLOTS - BP_LISTENER_FIRST, steer_to_later_slot, &search, 0);
+    if (steer_to_slots(BP_GROUP_FIRST, &search) != LOOP_END &&
+        (search.known & GROUP_END) > BP_GROUP_FIRST)
+        bpf_loop(BP_GROUP_MEMBERS - BP_GROUP_FIRST, steer_to_later_slot, &search, 0);
     return search.steered;
 }
 

@@ -40,7 +40,7 @@ static __always_inline int name_connection(struct bpf_sock_addr* ctx)
     target = bpf_sk_storage_get(&bp_steered, sk, 0, 0);
     if (!target || !(*target & STEERED_NAME)) return 1;
     /* The cgroup's own rule gave the program the listen port, and has answered already. */
-    if (bpf_sk_storage_get(&bp_told, sk, 0, 0)) return 1;
+    if (bpf_sk_storage_get(&bp_sockname_set, sk, 0, 0)) return 1;
     ctx->user_port = bpf_htons(*target & STEERED_PORT);
     return 1;
 }

@@ -14,6 +14,6 @@ struct {
     __uint(map_flags, BPF_F_NO_PREALLOC);
     __type(key, int);
     __type(value, __u32);
-} bp_told SEC(".maps");
+} bp_sockname_set SEC(".maps");
 
 #endif

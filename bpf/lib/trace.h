@@ -25,7 +25,7 @@ static __always_inline bool watched(void)
 #ifdef WITHOUT_TRACE
     return false;
 #endif
-    return *(volatile __u64*)&bp_table.watch.until;
+    return *(volatile __u64*)&bp_table.lease.expires;
 }
 
 /* Which event, as one argument: kind and enum bp_outcome (of BP_EVENT_OUTCOME). */
@@ -40,13 +40,13 @@ GLOBAL int bp_trace(__u32 what)
     if (!q) return 0;
     /* The watcher has died. A renewal in this very moment gets lost: the next one makes up for it.
      */
-    if (now > bp_table.watch.until) {
-        bp_table.watch.until = 0;
+    if (now > bp_table.lease.expires) {
+        bp_table.lease.expires = 0;
         return 0;
     }
     event = bpf_ringbuf_reserve(&bp_events, sizeof(*event), 0);
     if (!event) {
-        ATOMIC_ADD(&bp_table.watch.lost, 1);
+        ATOMIC_ADD(&bp_table.lease.lost, 1);
         return 0;
     }
     __builtin_memset(event, 0, sizeof(*event));

@@ -9,7 +9,7 @@
 #include "bpfport/event.h"
 #include "lib/sockaddr.h"
 
-struct bp_watch bp_watch SEC(".data.watch");
+struct bp_trace_lease bp_trace_lease SEC(".data.lease");
 
 struct {
     __uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -31,13 +31,13 @@ static __noinline int tell(const struct call* call, const struct happening* what
     __u64 now = bpf_ktime_get_ns();
     __u64 who = bpf_get_current_uid_gid();
 
-    if (now > bp_watch.until) {
-        bp_watch.until = 0; /* the watcher has died: nobody pays for it any longer */
+    if (now > bp_trace_lease.expires) {
+        bp_trace_lease.expires = 0; /* the watcher has died: nobody pays for it any longer */
         return 0;
     }
     event = bpf_ringbuf_reserve(&bp_events, sizeof(*event), 0);
     if (!event) {
-        ATOMIC_ADD(&bp_watch.lost, 1);
+        ATOMIC_ADD(&bp_trace_lease.lost, 1);
         return 0;
     }
     __builtin_memset(event, 0, sizeof(*event));
@@ -58,7 +58,7 @@ static __noinline int tell(const struct call* call, const struct happening* what
 
 static __always_inline void watch_tell(const struct call* call, const struct happening* what)
 {
-    if (*(volatile __u64*)&bp_watch.until) used(tell(call, what));
+    if (*(volatile __u64*)&bp_trace_lease.expires) used(tell(call, what));
 }
 
 #endif

@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Flows: what says that a conversation is ours, and which listen port its peer sees.
+ * Flows: which connections and datagram flows are redirected, and which listen port the peer sees.
  *
- * record   in the connection's own socket (BPF_MAP_TYPE_SK_STORAGE); never evicted, ends with it.
- * hint     a small LRU for what has no full socket yet or no more (SYN-ACK, cookie, RST, TIME_WAIT),
- *          and the memory that a flow was checked once (local address, no older connection).
- * udp flow the same for datagrams, in an LRU of its own: a UDP flood can't touch TCP.
- * forward  the same for conversations this host only forwards (--forwarded), TCP and UDP. Of TCP with
- *          a claim, since no socket here tells whose the conversation is (bpf/lib/contest.h).
+ * record   in the connection's own socket (BPF_MAP_TYPE_SK_STORAGE, in tc programs since 5.2): it can't
+ *          be evicted and is freed with the socket.
+ * hint     in an LRU map: serves packets that have no full socket (SYN-ACK, SYN cookie, RST, TIME_WAIT),
+ *          and shows that the flow was admitted (local address, no older connection).
+ * UDP flow the same for datagrams, in an LRU map of its own: a UDP flood can't evict TCP hints.
+ * forward  flows that this host forwards (--forwarded), in two LRU maps. A TCP entry has a candidate
+ *          besides, since there is no local socket that tells which port the connection uses
+ *          (bpf/lib/forward.h).
+ *
+ * The programs write these maps. User space reads them, deletes what `detach` ends, and sets the size
+ * of each map before it is loaded.
  */
 #ifndef BPFPORT_FLOW_H
 #define BPFPORT_FLOW_H
 
 #include <linux/types.h>
 
-/* Addresses in network order, IPv4 as v4-mapped IPv6; ports in network order. No padding: it is a hash key. */
+/* A hash key, so without padding. Addresses in network byte order, IPv4 as v4-mapped IPv6 addresses;
+ * ports in network byte order. */
 struct bp_flow_key {
     __u8 peer[16];
     __u8 local[16];
@@ -22,42 +28,45 @@ struct bp_flow_key {
     __be16 target_port;
 };
 
+/* 8 bytes, aligned to 8 in every map: programs replace one with a single store. */
 struct bp_flow {
-    __be16 listen_port; /* what the peer sees; 0: it talks to target_port directly */
-    __be16
-        target_port; /* where it really goes: the old target while a changed rule's connections live */
-    __u16 rule;      /* id in the rule table, for counting */
-    __u16 seen;      /* UDP: when it was last used, in ticks (bpf/lib/flows.h) */
+    __be16 listen_port; /* the port the peer sees; 0: a direct flow, which is not translated */
+    __be16 target_port; /* where packets go: after a rule's target has changed, the old target for
+                           connections that are older than the change */
+    __u16 rule;         /* id in the rule table, for the counters */
+    __u16 last_used;    /* UDP: in ticks (bpf/lib/flows.h) */
 };
 
-/* Map `asked_at`, by the key of a UDP flow without its local address: where the peer sent to last. */
-struct bp_asked_at {
-    __u8 local[16];
+/* Map `last_local`. The key is that of a UDP flow with `local` zero. */
+struct bp_last_local {
+    __u8 local[16]; /* the address that the peer sent to last */
 };
 
-/* A packet that would make the conversation another's than it is on record, until the far host's answer
- * shows whether it knows that packet. */
-struct bp_forward_claim {
-    __u32 number;       /* the packet's sequence number (a SYN's) or acknowledgement */
-    __be16 listen_port; /* it came through; 0: the target port itself */
-    __u16 rule;         /* and above it enum bp_claim_kind */
+/* A packet through another listen port than the recorded one: it replaces the record when the far host's
+ * answer shows that the far host accepted it. */
+struct bp_forward_candidate {
+    __u32 number; /* host byte order: of a SYN the sequence number, else the acknowledgement */
+    __be16 listen_port; /* the packet's destination port; 0: the target port itself */
+    __u16 rule; /* BP_CANDIDATE_RULE: its id; above: enum bp_candidate_kind. 0: no candidate */
 };
 
-enum bp_claim_kind {
-    BP_CLAIM_SYN = 0x8000,
-    BP_CLAIM_SEGMENT = 0x4000,
-    BP_CLAIM_RULE = 0x3fff,
+enum bp_candidate_kind {
+    BP_CANDIDATE_SYN = 0x8000,
+    BP_CANDIDATE_SEGMENT = 0x4000,
+    BP_CANDIDATE_RULE = 0x3fff,
 };
 
-/* Map `forward_conns`. */
+/* Map `forward_tcp`. */
 struct bp_forward {
     struct bp_flow flow;
-    struct bp_forward_claim claim;
+    struct bp_forward_candidate candidate;
 };
 
+/* Map `records`, in sockets. */
 struct bp_record {
-    __be16 listen_port; /* 0: a direct connection, never translated */
-    __u16 rule;
+    __be16
+        listen_port; /* the port the peer sees; 0: a direct connection, which is not translated */
+    __u16 rule;      /* id in the rule table, for the counters */
 };
 
 #endif

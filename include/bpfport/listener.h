@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Listeners of the sklookup engine: how they are kept, and how the loader asks for those that
- * listened before it came.
+ * Listeners of the sklookup engine (Linux 5.15): the key that a socket is stored by, and the packet with
+ * which user space finds sockets that listened before the programs were attached.
  */
 #ifndef BPFPORT_LISTENER_H
 #define BPFPORT_LISTENER_H
@@ -9,8 +9,8 @@
 #include <linux/types.h>
 
 #define BP_MAX_LISTENERS 4096
-#define BP_LISTENER_SLOTS 128 /* members of a SO_REUSEPORT group that are kept; all are served */
-#define BP_LISTENER_FIRST 4   /* slots that every look-up tries, so that most need no group entry */
+#define BP_GROUP_MEMBERS 128 /* members of a SO_REUSEPORT group that are stored; all are served */
+#define BP_GROUP_FIRST 4 /* members that every look-up tries; only a larger group has an entry */
 
 #define BP_EEXIST 17 /* EEXIST, for programs */
 
@@ -19,24 +19,25 @@ enum bp_sklookup_rule_flags {
     BP_RULE_SOCKNAME_LISTEN = 1 << 10,
 };
 
-/* The address a socket is bound to, as it says itself: 0.0.0.0 is ::ffff:0.0.0.0. */
+/* Map `listeners`. The address that the socket is bound to, in network byte order, IPv4 as a v4-mapped
+ * IPv6 address: 0.0.0.0 is ::ffff:0.0.0.0. */
 struct bp_listener_key {
     __u8 address[16];
     __be16 port;
-    __u8 proto; /* enum bp_proto */
-    __u8 slot;
+    __u8 proto;  /* enum bp_proto */
+    __u8 member; /* index in the SO_REUSEPORT group, below BP_GROUP_MEMBERS */
 };
 
-/* Follows 14 bytes of link-layer header in the packet that bp_find is run on. */
+/* Follows 14 bytes of link-layer header in the packet that user space runs bp_find on. */
 struct bp_find {
-    __u8 address[16]; /* in: to look up; out: what the socket found is bound to */
+    __u8 address[16]; /* in: destination address; out: address that the socket is bound to */
     __be16 port;
-    __be16 peer_port; /* varied until every member of a group has been met */
+    __be16 peer_port; /* source port: varied until each member of a group was selected */
     __u8 proto;
-    __u8 slot;  /* out: where it is kept */
-    __u8 found; /* out: 1: a listener is there */
+    __u8 member; /* out: the member that it is stored as */
+    __u8 found;  /* out: 1: a listener is there */
     __u8 reserved;
-    __s32 error; /* out: why it can't be kept; 0: it is */
+    __s32 error; /* out: 0, or the negative error number of storing it */
 };
 
 #endif

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Outcomes: what became of a packet that was looked at more closely, other than being redirected.
- * One enumerator is at once the counter's index, the metric's label, and the document.
- * The unmatched packet has none: it is not counted, since that would cost a helper call.
+ * Outcomes: what became of a packet to or from a port of a rule, other than being redirected. An
+ * enumerator is the counter's index in map `outcomes`; its label is the metric's label.
+ * A packet to a port without a rule is not counted: that would cost a helper call.
  */
 #ifndef BPFPORT_OUTCOME_H
 #define BPFPORT_OUTCOME_H
 
-/* X(ENUMERATOR, label, what happened and what the peer observes) */
+/* X(ENUMERATOR, label, text: what happened and what the peer observes) */
 #define BP_OUTCOMES(X)                                                                             \
     X(OTHER_HOST, "other_host", "left alone: link-layer destination is not this host")             \
     X(NOT_LOCAL, "not_local", "left alone: destination address is not of this host")               \

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The rule table: what the loader writes and the programs read. One per network namespace.
+ * The rule table: written by the loader, read by the programs. One for each network namespace.
  *
- * It is one global variable (a memory-mapped array map), so a program reaches it without a helper
- * call, and the unmatched packet costs two loads. It has two sides: the loader writes the side that
- * is not in use and then counts `flips` up with one store, so any change, of one rule or of a hundred,
- * happens at once for every packet and a killed loader leaves the old side in force.
+ * It is one global variable (a memory-mapped array map, Linux 5.5), so a program reads it without a
+ * helper call, and a packet to a port without a rule costs two loads. It has two sides: the loader
+ * writes the side that is not in force and then increments `flips` with one store. Thus any change, of
+ * one rule or of a hundred, takes effect at once, and a loader that is killed leaves the old side in
+ * force.
  *
- * Ports are in host byte order here, since ranges need arithmetic; addresses are in network order,
- * IPv4 as v4-mapped IPv6 (::ffff:a.b.c.d).
+ * Ports are in host byte order, since ranges need arithmetic. Addresses are in network byte order, IPv4
+ * as v4-mapped IPv6 addresses (::ffff:a.b.c.d).
  */
 #ifndef BPFPORT_TABLE_H
 #define BPFPORT_TABLE_H
@@ -23,76 +24,77 @@ enum bp_proto {
     BP_PROTOS = 2,
 };
 
-/* Rule ids and set ids run from 1; 0 is none. */
+/* Ids of rules and of sets begin with 1; 0 is none. */
 #define BP_MAX_RULES 512
 #define BP_MAX_SETS 512
-/* Rules that may share one listen port: they differ by interface or local address. */
+/* Rules that share one listen port; they differ by interface or local address. */
 #define BP_SET_SIZE 8
 
-/* A port's slot: the set of rules that listen on it, and what it is as somebody's target. */
-#define BP_SLOT_SET 0x01ff
-#define BP_SLOT_TARGET 0x8000         /* a rule's target: replies from it may be ours */
-#define BP_SLOT_EXCLUSIVE 0x4000      /* direct clients of this target are refused (reset) ... */
-#define BP_SLOT_EXCLUSIVE_DROP 0x2000 /* ... or dropped */
-#define BP_SLOT_ANY_EXCLUSIVE (BP_SLOT_EXCLUSIVE | BP_SLOT_EXCLUSIVE_DROP)
-#define BP_SLOT_FORWARDED 0x1000 /* replies forwarded by this host may be ours as well */
-#define BP_SLOT_STEERED 0x0800   /* a sklookup rule's target: who listens there is kept */
-#define BP_SLOT_DORMANT 0x0400   /* sklookup serves every rule here: tc sleeps, see `awake` */
+/* A port's entry: the set of rules that have it as a listen port, and flags. */
+#define BP_PORT_SET 0x01ff       /* id of the set */
+#define BP_PORT_TARGET 0x8000    /* target port of a rule: packets from it may be replies */
+#define BP_PORT_EXCLUSIVE 0x4000 /* target of an --exclusive rule: direct clients get a reset */
+#define BP_PORT_EXCLUSIVE_DROP 0x2000 /* the same: packets of direct clients are dropped */
+#define BP_PORT_ANY_EXCLUSIVE (BP_PORT_EXCLUSIVE | BP_PORT_EXCLUSIVE_DROP)
+#define BP_PORT_FORWARDED 0x1000 /* target of a --forwarded rule: replies may be forwarded ones */
+#define BP_PORT_STEERED 0x0800   /* target of a sklookup rule: its listeners are stored */
+#define BP_PORT_FALLBACK 0x0400  /* listen port of sklookup rules only: tc is their fallback */
 
 enum bp_on_absent {
-    BP_ABSENT_RESET = 0, /* rewritten all the same: the kernel's own RST or ICMP error answers */
-    BP_ABSENT_DROP = 1,
-    BP_ABSENT_PASS = 2, /* left alone, as if there were no rule */
+    BP_ABSENT_RESET = 0, /* redirected: the kernel answers with its own RST or ICMP error */
+    BP_ABSENT_DROP = 1,  /* dropped */
+    BP_ABSENT_PASS = 2,  /* left alone, as if there were no rule */
 };
 
 enum bp_rule_flags {
-    BP_RULE_NO_LOCAL = 1 << 0,  /* clients on this host are not served (nothing matches on lo) */
-    BP_RULE_FORWARDED = 1 << 1, /* packets this host forwards are redirected too */
+    BP_RULE_NO_LOCAL = 1 << 0,  /* local clients are not served: on lo the rule doesn't match */
+    BP_RULE_FORWARDED = 1 << 1, /* packets that this host forwards are redirected too */
     BP_RULE_VLAN = 1 << 2,      /* frames with a VLAN tag are redirected too */
-    BP_RULE_DRAINING = 1 << 3,  /* connections on record go on, new ones are left alone */
-    BP_RULE_EXCLUSIVE = 1 << 4, /* shown by status; the programs read the target's slot */
+    BP_RULE_DRAINING = 1 << 3,  /* recorded connections continue; new ones are left alone */
+    BP_RULE_EXCLUSIVE = 1 << 4, /* tc and xdp read BP_PORT_EXCLUSIVE* of the target instead */
     BP_RULE_ADDRESS = 1 << 5,   /* `address` is set: only packets to it match */
-    BP_RULE_CAREFUL = 1 << 6,   /* a SYN or datagram is checked even when its flow is known */
-    BP_RULE_STANDBY = 1 << 7,   /* sklookup: tc is attached too, and serves what can't be steered */
-    BP_RULE_TC_FLOWS = 1 << 8,  /* sklookup: connections that tc redirected before go on */
-    BP_RULE_XDP_GENERIC = 1 << 9, /* xdp: generic XDP will do where it runs */
+    BP_RULE_RECHECK = 1 << 6,   /* a SYN or datagram is admitted anew even if its flow is known */
+    BP_RULE_FALLBACK = 1 << 7,  /* sklookup: tc is attached too, and serves what sk_lookup can't */
+    BP_RULE_TC_FLOWS = 1 << 8,  /* sklookup: connections that tc has redirected before continue */
+    BP_RULE_XDP_GENERIC = 1 << 9, /* xdp: generic XDP is accepted */
 };
 
-/* Whose connections to a target port tc serves in the place of sklookup. */
-enum bp_by_tc {
-    BP_BY_TC_EVERY = 1 << 0,
-    BP_BY_TC_LOOPBACK = 1 << 1, /* the listener is on a loopback address: those to such addresses */
+/* Which connections to a target port tc serves as the fallback of sklookup. */
+enum bp_fallback {
+    BP_FALLBACK_ALL = 1 << 0,
+    BP_FALLBACK_LOOPBACK = 1 << 1, /* to loopback addresses: the listener is bound to one */
 };
 
 struct bp_rule {
-    __u8 address[16];   /* local address it is for; all zero: every address */
-    __u32 ifindex;      /* interface it is for; 0: every interface of the netns */
-    __u16 listen_first; /* listen_first..listen_last map one to one to target_first.. */
+    __u8 address[16];   /* local address of the rule; all zero: every address */
+    __u32 ifindex;      /* interface of the rule; 0: every interface of the network namespace */
+    __u16 listen_first; /* listen_first..listen_last map one to one to target_first..; 0: free */
     __u16 listen_last;
     __u16 target_first;
-    __u16 old_target_first; /* target before the last change, whose connections live on; 0: none */
-    __u8 proto;             /* enum bp_proto */
-    __u8 on_absent;         /* enum bp_on_absent */
-    __u16 flags;            /* enum bp_rule_flags */
-    __u32 engine;           /* enum bp_engine (meta.h) that serves it */
+    __u16
+        old_target_first; /* target before the last change, for connections older than it; 0: none */
+    __u8 proto;           /* enum bp_proto */
+    __u8 on_absent;       /* enum bp_on_absent */
+    __u16 flags;          /* enum bp_rule_flags */
+    __u32 engine;         /* enum bp_engine (meta.h) that serves it */
     __u32 reserved;
 };
 
 struct bp_table_side {
-    __u16 ports[BP_PROTOS][65536];        /* BP_SLOT_*, by port in host order */
-    __u16 sets[BP_MAX_SETS][BP_SET_SIZE]; /* rule ids, 0 ends a set */
-    struct bp_rule rules[BP_MAX_RULES];   /* a free one has listen_first 0 */
+    __u16 ports[BP_PROTOS][65536];        /* BP_PORT_*, by port in host byte order */
+    __u16 sets[BP_MAX_SETS][BP_SET_SIZE]; /* rule ids, in the order of the search; 0 ends a set */
+    struct bp_rule rules[BP_MAX_RULES];   /* by id */
 };
 
 struct bp_table {
-    __u32 flips;           /* changes so far; the last bit is the side in force */
-    __u32 last_id;         /* the rule id given out last; for the loader */
-    struct bp_watch watch; /* whether anybody wants events (event.h) */
+    __u32 flips;                 /* changes so far; bit 0 is the index of the side in force */
+    __u32 last_id;               /* id of the newest rule; for the loader */
+    struct bp_trace_lease lease; /* turns events on (event.h) */
     struct bp_table_side side[2];
-    /* The programs' own, not flipped: TCP target ports, in host order, with a listener that can't be
-     * steered to (Multipath TCP). Set when it starts, cleared by the loader when it has gone. */
-    __u32 awake;       /* one of by_tc is set, or was */
-    __u8 by_tc[65536]; /* enum bp_by_tc */
+    /* Not flipped. TCP target ports with a listener that sk_lookup can't select (Multipath TCP): a program
+     * sets the byte when the socket begins to listen, the loader clears it when the socket is gone. */
+    __u32 fallback_active; /* 1: some byte of `fallback` is set, or was */
+    __u8 fallback[65536];  /* enum bp_fallback, by target port in host byte order */
 };
 
 #endif

@@ -172,7 +172,7 @@ bp_counters Lab::counters(std::string_view rule) const {
 }
 
 void Lab::forget() const {
-    for (const char* pin : {pins::kHints, pins::kUdpFlows, pins::kAskedAt, pins::kFragments,
+    for (const char* pin : {pins::kHints, pins::kUdpFlows, pins::kLastLocal, pins::kFragments,
                             pins::kForwardTcp, pins::kForwardUdp})
         empty(pins_.at(pin));
     zero_per_cpu<bp_counters>(pins_.at(pins::kCounters), BP_MAX_RULES);

@@ -150,7 +150,7 @@ TEST_P(Decisions, UdpsOlderPortWins) {
         bp_flow flow{};
         ASSERT_EQ(bpf_map_get_next_key(flows.get(), nullptr, &key), 0);
         ASSERT_EQ(bpf_map_lookup_elem(flows.get(), &key, &flow), 0);
-        flow.seen = static_cast<std::uint16_t>(flow.seen - 30);
+        flow.last_used = static_cast<std::uint16_t>(flow.last_used - 30);
         ASSERT_EQ(bpf_map_update_elem(flows.get(), &key, &flow, BPF_EXIST), 0);
     };
     for (const bool ipv6 : {false, true}) {

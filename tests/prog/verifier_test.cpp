@@ -110,10 +110,12 @@ const Shipped kShipped[] = {
          set(object, "bp_can_grant", kernel_can_grant());
          set(object, "bp_mptcp", mptcp);
      }},
-    {"neighbours", {5, 10}, [](bpf_object* object, bool mptcp) { set(object, "bp_mptcp", mptcp); }},
+    {"local_clients",
+     {5, 10},
+     [](bpf_object* object, bool mptcp) { set(object, "bp_mptcp", mptcp); }},
     {"guard",
      {5, 10},
-     [](bpf_object* object, bool) { set(object, "bp_can_say", kernel_can_say_why()); }},
+     [](bpf_object* object, bool) { set(object, "bp_has_set_retval", kernel_can_say_why()); }},
 };
 
 // An object below BPFPORT_OBJECTS: the one that ships, or the same by another compiler.

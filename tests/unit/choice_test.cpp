@@ -59,7 +59,7 @@ TEST_P(Auto, ChoosesAndSaysWhy) {
     auto chosen = choose("auto", GetParam().rule, host(GetParam().sklookup, interfaces));
     ASSERT_TRUE(chosen);
     EXPECT_EQ(chosen->engine, GetParam().engine) << chosen->why;
-    EXPECT_EQ(chosen->flags, chosen->engine == BP_ENGINE_SKLOOKUP ? BP_RULE_STANDBY : 0);
+    EXPECT_EQ(chosen->flags, chosen->engine == BP_ENGINE_SKLOOKUP ? BP_RULE_FALLBACK : 0);
     EXPECT_FALSE(chosen->why.empty());
     auto asked = choose("sklookup", GetParam().rule, host(GetParam().sklookup, interfaces));
     bool udp = GetParam().rule.rule.protocol() == Protocol::kUdp;
@@ -154,11 +154,11 @@ TEST(Choice, FromTcToSklookupItsConnectionsGoOn) {
     ASSERT_TRUE(plan) << plan.error().message;
     ASSERT_EQ(plan->replaced.size(), 1U);
     EXPECT_EQ(plan->rules[0].engine, BP_ENGINE_SKLOOKUP);
-    EXPECT_EQ(plan->rules[0].flags, BP_RULE_STANDBY | BP_RULE_TC_FLOWS);
+    EXPECT_EQ(plan->rules[0].flags, BP_RULE_FALLBACK | BP_RULE_TC_FLOWS);
     auto again = plan_attach(request("80:3000", "auto"), plan->rules, facts);
     ASSERT_TRUE(again) << again.error().message;
     EXPECT_EQ(again->kept.size(), 1U);
-    EXPECT_EQ(again->rules[0].flags, BP_RULE_STANDBY | BP_RULE_TC_FLOWS);
+    EXPECT_EQ(again->rules[0].flags, BP_RULE_FALLBACK | BP_RULE_TC_FLOWS);
 }
 
 TEST(Choice, TheSameEngineIsKept) {

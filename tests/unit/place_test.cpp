@@ -91,7 +91,7 @@ TEST(Place, DoctorKnowsThatAVrfsPortsHaveItsAddresses) {
     EXPECT_THAT(doctor_says(rule), Not(HasSubstr("red is a VRF")));
     // Multipath TCP: tc would have to serve it.
     rule.by_tc = true;
-    rule.rule.flags |= BP_RULE_STANDBY;
+    rule.rule.flags |= BP_RULE_FALLBACK;
     EXPECT_THAT(doctor_says(rule), HasSubstr("red is a VRF"));
 }
 

@@ -23,7 +23,7 @@ InstalledRule rule(std::string_view text, std::uint16_t id = 0, unsigned ifindex
 }
 
 std::vector<std::uint16_t> set_of(const bp_table_side& side, std::uint16_t slot) {
-    const auto& set = side.sets[slot & BP_SLOT_SET];
+    const auto& set = side.sets[slot & BP_PORT_SET];
     std::vector<std::uint16_t> ids;
     for (int i = 0; i < BP_SET_SIZE && set[i] != 0; ++i) ids.push_back(set[i]);
     return ids;
@@ -34,8 +34,8 @@ TEST(TableSide, PortsOfARule) {
     ASSERT_TRUE(side);
     const auto& ports = (*side)->ports[BP_TCP];
     EXPECT_THAT(set_of(**side, ports[80]), testing::ElementsAre(7));
-    EXPECT_EQ(ports[80] & BP_SLOT_TARGET, 0);
-    EXPECT_EQ(ports[3000], BP_SLOT_TARGET);
+    EXPECT_EQ(ports[80] & BP_PORT_TARGET, 0);
+    EXPECT_EQ(ports[3000], BP_PORT_TARGET);
     EXPECT_EQ((*side)->ports[BP_UDP][80], 0);
     EXPECT_EQ(std::ranges::count_if(ports, [](auto slot) { return slot != 0; }), 2);
 }
@@ -75,7 +75,7 @@ TEST(TableSide, Ranges) {
     const auto& ports = (*side)->ports[BP_UDP];
     for (unsigned i = 0; i < 3; ++i) {
         EXPECT_THAT(set_of(**side, ports[8000 + i]), testing::ElementsAre(1));
-        EXPECT_EQ(ports[18000 + i], BP_SLOT_TARGET);
+        EXPECT_EQ(ports[18000 + i], BP_PORT_TARGET);
     }
     EXPECT_EQ(ports[8003], 0);
     EXPECT_EQ(ports[18003], 0);
@@ -110,9 +110,9 @@ TEST(TableSide, FlagsOfTargets) {
         build_side({exclusive, dropping, rule("82:3002", 3, 0, BP_RULE_FORWARDED)}, slot_bits);
     ASSERT_TRUE(side);
     const auto& ports = (*side)->ports[BP_TCP];
-    EXPECT_EQ(ports[3000], BP_SLOT_TARGET | BP_SLOT_EXCLUSIVE);
-    EXPECT_EQ(ports[3001], BP_SLOT_TARGET | BP_SLOT_EXCLUSIVE_DROP);
-    EXPECT_EQ(ports[3002], BP_SLOT_TARGET | BP_SLOT_FORWARDED);
+    EXPECT_EQ(ports[3000], BP_PORT_TARGET | BP_PORT_EXCLUSIVE);
+    EXPECT_EQ(ports[3001], BP_PORT_TARGET | BP_PORT_EXCLUSIVE_DROP);
+    EXPECT_EQ(ports[3002], BP_PORT_TARGET | BP_PORT_FORWARDED);
 }
 
 // Those of on_absent and draining are asked anew for each SYN.
@@ -122,9 +122,9 @@ TEST(TableSide, CarefulRules) {
     const auto side = build_side(
         {rule("80:3000", 1), absent, rule("82:3002", 3, 0, BP_RULE_DRAINING)}, slot_bits);
     ASSERT_TRUE(side);
-    EXPECT_EQ((*side)->rules[1].flags & BP_RULE_CAREFUL, 0);
-    EXPECT_NE((*side)->rules[2].flags & BP_RULE_CAREFUL, 0);
-    EXPECT_NE((*side)->rules[3].flags & BP_RULE_CAREFUL, 0);
+    EXPECT_EQ((*side)->rules[1].flags & BP_RULE_RECHECK, 0);
+    EXPECT_NE((*side)->rules[2].flags & BP_RULE_RECHECK, 0);
+    EXPECT_NE((*side)->rules[3].flags & BP_RULE_RECHECK, 0);
 }
 
 // Replies of connections that stay with the old target are still looked at.
@@ -134,7 +134,7 @@ TEST(TableSide, TheOldTarget) {
     const auto side = build_side({changed}, slot_bits);
     ASSERT_TRUE(side);
     for (const unsigned port : {3000U, 3001U, 4000U, 4001U})
-        EXPECT_EQ((*side)->ports[BP_TCP][port], BP_SLOT_TARGET) << port;
+        EXPECT_EQ((*side)->ports[BP_TCP][port], BP_PORT_TARGET) << port;
     EXPECT_EQ((*side)->rules[1].old_target_first, 3000);
 }
 

@@ -9,7 +9,7 @@
 
 #include "cli/plan_print.hpp"
 #include "engine/engines.hpp"
-#include "engine/neighbours.hpp"
+#include "engine/local_clients.hpp"
 #include "kernel/cgroup_lookup.hpp"
 #include "kernel/netns.hpp"
 #include "state/instance.hpp"

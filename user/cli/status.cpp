@@ -82,7 +82,7 @@ std::string notes(const RuleStatus& rule, const OtherListeners& others) {
     note(!rule.hooked, "NOT-IN-FORCE");
     note(rule.xdp_gone, "XDP-GONE(tc-serves)");
     note(rule.rule.has(BP_RULE_DRAINING), "draining");
-    note(rule.by_tc, fmt::format("{}:{}", rule.rule.has(BP_RULE_STANDBY) ? "by-tc" : "NOT-SERVED",
+    note(rule.by_tc, fmt::format("{}:{}", rule.rule.has(BP_RULE_FALLBACK) ? "by-tc" : "NOT-SERVED",
                                  why_unsteerable(rule.listeners).word));
     note(rule.rule.has(BP_RULE_TC_FLOWS) && !rule.by_tc, "tc-connections");
     note(!rule.says_target, wants_sockname(rule.rule) ? "SOCKNAME-LISTEN" : "sockname:listen");
@@ -114,7 +114,7 @@ void print_engines(std::ostream& out, const Snapshot& snapshot) {
     for (const auto& [name, report] : snapshot.engines)
         fmt::print(out, "{}: {}\n", name, report.text);
     for (const auto& rule : snapshot.rules)
-        if (rule.by_tc && !rule.rule.has(BP_RULE_STANDBY))
+        if (rule.by_tc && !rule.rule.has(BP_RULE_FALLBACK))
             fmt::print(out, "warning: {}: {}\n", rule.rule.rule.to_string(), rule.why);
     for (const auto& rule : snapshot.rules)
         if (!rule.says_target && wants_sockname(rule.rule))

@@ -84,7 +84,7 @@ void check_steering(const RuleStatus& rule, Findings& findings) {
     if (!rule.by_tc) return;
     auto [word, why] = why_unsteerable(rule.listeners);
     auto text = fmt::format("what listens on {} {}", target_text(rule), why);
-    if (rule.rule.has(BP_RULE_STANDBY))
+    if (rule.rule.has(BP_RULE_FALLBACK))
         add(findings, Severity::kNote, rule, text + ": tc serves it in place of sklookup");
     else
         add(findings, Severity::kBroken, rule, text,

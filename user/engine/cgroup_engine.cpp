@@ -11,7 +11,7 @@
 #include "engine/cgroup_object.hpp"
 #include "engine/grant_check.hpp"
 #include "engine/guard.hpp"
-#include "engine/neighbours.hpp"
+#include "engine/local_clients.hpp"
 #include "engine/root_hooks.hpp"
 #include "engine/upgrade.hpp"
 #include "kernel/bpf.hpp"
@@ -146,8 +146,9 @@ Result<void> CgroupEngine::change(PolicyContent& content) {
                        "remote clients come by `bpfport attach INTERFACE 80:3000`");
     // The root cgroup's programs come first: a client whose connect() is redirected asks them for
     // its peer's name.
-    if (auto there = content.has_local_clients() ? ensure_root_programs(*store_, kNeighbourPrograms)
-                                                 : ensure_host(*store_);
+    if (auto there = content.has_local_clients()
+                         ? ensure_root_programs(*store_, kLocalClientPrograms)
+                         : ensure_host(*store_);
         !there)
         return there;
     if (!attachment_) return make(content);
@@ -175,7 +176,9 @@ Result<void> CgroupEngine::apply(PolicyContent content) {
 
 Result<void> reconcile_cgroups(Store& store) {
     if (!unreadable(store).empty()) return {}; // what seems unused may be theirs
-    if (auto done = reconcile_neighbours(store); !done) return context("neighbours", done.error());
+    BP_TRY(remove_unreadable_root_programs(store), "root cgroup");
+    if (auto done = reconcile_local_clients(store); !done)
+        return context("local clients", done.error());
     if (auto done = reconcile_guards(store); !done) return context("guard", done.error());
     return remove_unused_host(store);
 }

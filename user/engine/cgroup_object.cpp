@@ -9,8 +9,8 @@
 #include <bpf/libbpf.h>
 
 #include "bpfport/event.h"
-#include "bpfport/neighbours.h"
 #include "bpfport/policy.h"
+#include "bpfport/root_cgroup.h"
 #include "engine/object_trial.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/load_log.hpp"
@@ -20,7 +20,7 @@
 // These name the types of the headers above.
 #include "cgroup.skel.h"
 #include "guard.skel.h"
-#include "neighbours.skel.h"
+#include "local_clients.skel.h"
 
 namespace bpfport {
 
@@ -35,11 +35,12 @@ struct MapPin {
 
 template <typename Skeleton> std::vector<MapPin> host_maps(Skeleton& s) {
     std::vector<MapPin> maps{{s.maps.bp_events, pins::kHostEvents},
-                             {s.maps.data_watch, pins::kHostWatch}};
-    if constexpr (requires { s.maps.bp_asked; })
-        maps.insert(maps.end(),
-                    {{s.maps.bp_asked, pins::kAsked}, {s.maps.bp_locals, pins::kLocals}});
-    if constexpr (requires { s.maps.bp_told; }) maps.push_back({s.maps.bp_told, pins::kTold});
+                             {s.maps.data_lease, pins::kHostLease}};
+    if constexpr (requires { s.maps.bp_orig_ports; })
+        maps.insert(maps.end(), {{s.maps.bp_orig_ports, pins::kOrigPorts},
+                                 {s.maps.bp_local_prefix, pins::kLocals}});
+    if constexpr (requires { s.maps.bp_sockname_set; })
+        maps.push_back({s.maps.bp_sockname_set, pins::kSocknameSet});
     return maps;
 }
 
@@ -50,12 +51,12 @@ std::vector<MapPin> own_maps(cgroup_bpf& s) {
             {s.maps.bp_pending, pins::kPending}};
 }
 
-std::vector<MapPin> own_maps(neighbours_bpf& s) {
-    return {{s.maps.data_ports, pins::kPorts}, {s.maps.bp_claims, pins::kClaims}};
+std::vector<MapPin> own_maps(local_clients_bpf& s) {
+    return {{s.maps.data_bitmap, pins::kPortBitmap}, {s.maps.bp_claims, pins::kClaims}};
 }
 
 std::vector<MapPin> own_maps(guard_bpf& s) {
-    return {{s.maps.data_ports, pins::kPorts}, {s.maps.bp_guards, pins::kGuards}};
+    return {{s.maps.data_bitmap, pins::kPortBitmap}, {s.maps.bp_guards, pins::kGuards}};
 }
 
 Result<void> use(const std::vector<MapPin>& maps, const fs::path& directory) {
@@ -109,8 +110,8 @@ template <typename Skeleton> Result<Object<Skeleton>> load(auto prepare) {
 }
 
 void set_constants(cgroup_bpf& s) { s.rodata->bp_can_grant = kernel_can_grant(); }
-void set_constants(neighbours_bpf&) {}
-void set_constants(guard_bpf& s) { s.rodata->bp_can_say = kernel_can_say_why(); }
+void set_constants(local_clients_bpf&) {}
+void set_constants(guard_bpf& s) { s.rodata->bp_has_set_retval = kernel_can_say_why(); }
 
 template <typename Skeleton>
 Result<void> load_and_pin(const fs::path& into, const fs::path& host, const fs::path& keep) {
@@ -162,9 +163,9 @@ Result<void> load_cgroup_object(const fs::path& into, const fs::path& host, cons
     return load_and_pin<cgroup_bpf>(into, host, keep);
 }
 
-Result<void> load_neighbours_object(const fs::path& into, const fs::path& host,
-                                    const fs::path& keep) {
-    return load_and_pin<neighbours_bpf>(into, host, keep);
+Result<void> load_local_clients_object(const fs::path& into, const fs::path& host,
+                                       const fs::path& keep) {
+    return load_and_pin<local_clients_bpf>(into, host, keep);
 }
 
 Result<void> load_guard_object(const fs::path& into, const fs::path& host, const fs::path& keep) {
@@ -180,12 +181,12 @@ void try_cgroup_objects(const ObjectTrial& trial) {
         if (tried) trial(object_name(*tried->object->skeleton), tried->loaded);
     };
     one(static_cast<cgroup_bpf*>(nullptr));
-    one(static_cast<neighbours_bpf*>(nullptr));
+    one(static_cast<local_clients_bpf*>(nullptr));
     one(static_cast<guard_bpf*>(nullptr));
 }
 
 std::uint64_t cgroup_object_build() {
-    static const std::uint64_t build = object_digest<cgroup_bpf, neighbours_bpf, guard_bpf>();
+    static const std::uint64_t build = object_digest<cgroup_bpf, local_clients_bpf, guard_bpf>();
     return build;
 }
 

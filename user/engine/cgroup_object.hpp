@@ -20,9 +20,9 @@ Result<void> load_host_maps(const std::filesystem::path& into);
 Result<void> load_cgroup_object(const std::filesystem::path& into,
                                 const std::filesystem::path& host,
                                 const std::filesystem::path& keep = {});
-Result<void> load_neighbours_object(const std::filesystem::path& into,
-                                    const std::filesystem::path& host,
-                                    const std::filesystem::path& keep = {});
+Result<void> load_local_clients_object(const std::filesystem::path& into,
+                                       const std::filesystem::path& host,
+                                       const std::filesystem::path& keep = {});
 Result<void> load_guard_object(const std::filesystem::path& into, const std::filesystem::path& host,
                                const std::filesystem::path& keep = {});
 

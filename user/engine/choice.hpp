@@ -18,7 +18,7 @@ std::vector<std::string> engine_choices(); // the words for --engine, "auto" fir
 
 struct ChosenEngine {
     std::uint32_t engine = 0; // enum bp_engine
-    std::uint16_t flags = 0;  // BP_RULE_STANDBY, when tc is to stand by
+    std::uint16_t flags = 0;  // BP_RULE_FALLBACK, when tc is to stand by
     std::string why;          // a sentence for --explain
 };
 // `rule` with all but engine and id. `wanted`: nullptr for auto.

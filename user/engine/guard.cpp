@@ -62,7 +62,7 @@ Result<GuardMaps> open_maps(const Store& store) {
     auto directory = store.path(kGuardDirectory);
     auto entries = open_pin(directory / pins::kGuards);
     if (!entries) return std::unexpected(entries.error());
-    auto ports = open_pin(directory / pins::kPorts);
+    auto ports = open_pin(directory / pins::kPortBitmap);
     if (!ports) return std::unexpected(ports.error());
     auto bits = PortBits::open(*ports);
     if (!bits) return std::unexpected(bits.error());
@@ -223,7 +223,7 @@ Result<void> reconcile_guards(Store& store) {
     auto used = used_ports(store);
     auto maps = open_maps(store);
     if (!maps) return std::unexpected(maps.error());
-    bp_ports left{};
+    bp_port_bitmap left{};
     bool any = false;
     for (const auto& guard : guards(store)) {
         bool listen = guard.entry.kind == BP_GUARD_RESERVE;

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "base/error.hpp"
-#include "bpfport/neighbours.h"
+#include "bpfport/root_cgroup.h"
 #include "engine/plan.hpp"
 #include "kernel/owner.hpp"
 #include "rule/rule.hpp"

@@ -21,10 +21,10 @@ constexpr std::pair<std::string_view, const char*> kShared[] = {
     {"bp_addresses", pins::kAddresses},    {"bp_counters", pins::kCounters},
     {"bp_outcomes", pins::kOutcomes},      {"bp_events", pins::kEvents},
     {"bp_records", pins::kRecords},        {"bp_hints", pins::kHints},
-    {"bp_udp_flows", pins::kUdpFlows},     {"bp_forward_conns", pins::kForwardTcp},
+    {"bp_udp_flows", pins::kUdpFlows},     {"bp_forward_tcp", pins::kForwardTcp},
     {"bp_forward_udp", pins::kForwardUdp}, {"bp_listeners", pins::kListeners},
     {"bp_groups", pins::kGroups},          {"bp_xdp_devices", pins::kXdpDevices},
-    {"bp_asked_at", pins::kAskedAt},       {"bp_fragments", pins::kFragments},
+    {"bp_last_local", pins::kLastLocal},   {"bp_fragments", pins::kFragments},
     {"bp_cookies", pins::kCookies},
 };
 

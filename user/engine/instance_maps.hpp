@@ -21,8 +21,8 @@ struct FlowSizes {
 void size_flow_maps(auto& maps, const FlowSizes& sizes) {
     bpf_map__set_max_entries(maps.bp_hints, sizes.hints);
     bpf_map__set_max_entries(maps.bp_udp_flows, sizes.udp_flows);
-    bpf_map__set_max_entries(maps.bp_asked_at, sizes.udp_flows);
-    bpf_map__set_max_entries(maps.bp_forward_conns, sizes.forward);
+    bpf_map__set_max_entries(maps.bp_last_local, sizes.udp_flows);
+    bpf_map__set_max_entries(maps.bp_forward_tcp, sizes.forward);
     bpf_map__set_max_entries(maps.bp_forward_udp, sizes.forward);
 }
 

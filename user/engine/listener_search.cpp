@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::size_t kLinkHeader = 14;
 // Which member of a SO_REUSEPORT group answers depends on the port asked from; eight were found in
-// 42 tries, a full group of BP_LISTENER_SLOTS takes some 700. A group whose members a program
+// 42 tries, a full group of BP_GROUP_MEMBERS takes some 700. A group whose members a program
 // chooses may hide some for ever.
 constexpr unsigned kTries = 4096;
 
@@ -32,7 +32,7 @@ bp_listener_key key_of(const bp_find& find) {
     std::memcpy(key.address, find.address, sizeof(key.address));
     key.port = find.port;
     key.proto = find.proto;
-    key.slot = find.slot;
+    key.member = find.member;
     return key;
 }
 
@@ -64,8 +64,8 @@ Result<ListenerSearch> ListenerSearch::begin(Fd find, Fd listeners, Fd groups) {
 }
 
 bool ListenerSearch::lives(bp_listener_key group, std::uint32_t end) const {
-    for (std::uint32_t slot = 0; slot < end; slot++) {
-        group.slot = static_cast<__u8>(slot);
+    for (std::uint32_t member = 0; member < end; member++) {
+        group.member = static_cast<__u8>(member);
         if (cookie(group)) return true;
     }
     return false;
@@ -76,10 +76,10 @@ bool ListenerSearch::lives(bp_listener_key group, std::uint32_t end) const {
 void ListenerSearch::sweep_groups(const Fd& groups) const {
     for (const auto& group : keys_of<bp_listener_key>(groups)) {
         std::uint32_t value = 0;
-        if (lives(group, BP_LISTENER_SLOTS)) continue;
+        if (lives(group, BP_GROUP_MEMBERS)) continue;
         if (bpf_map_lookup_elem(groups.get(), &group, &value) != 0) continue;
         bpf_map_delete_elem(groups.get(), &group);
-        if (lives(group, BP_LISTENER_SLOTS))
+        if (lives(group, BP_GROUP_MEMBERS))
             bpf_map_update_elem(groups.get(), &group, &value, BPF_NOEXIST);
     }
 }

@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 
 #include "bpfport/meta.h"
-#include "bpfport/neighbours.h"
+#include "bpfport/root_cgroup.h"
 #include "engine/cgroup_object.hpp"
 #include "engine/upgrade.hpp"
 #include "kernel/bpf.hpp"
@@ -24,19 +24,19 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr Hook kNeighbourHooks[] = {
+constexpr Hook kLocalClientHooks[] = {
     // In this order: a client whose call is redirected must find the hooks that answer for its peer.
-    {"n_peername4", "link_n_peername4", BPF_CGROUP_INET4_GETPEERNAME},
-    {"n_peername6", "link_n_peername6", BPF_CGROUP_INET6_GETPEERNAME},
-    {"n_recvmsg4", "link_n_recvmsg4", BPF_CGROUP_UDP4_RECVMSG},
-    {"n_recvmsg6", "link_n_recvmsg6", BPF_CGROUP_UDP6_RECVMSG},
-    {"n_sendmsg4", "link_n_sendmsg4", BPF_CGROUP_UDP4_SENDMSG},
-    {"n_sendmsg6", "link_n_sendmsg6", BPF_CGROUP_UDP6_SENDMSG},
-    {"n_connect4", "link_n_connect4", BPF_CGROUP_INET4_CONNECT},
-    {"n_connect6", "link_n_connect6", BPF_CGROUP_INET6_CONNECT}};
+    {"lc_peername4", "link_lc_peername4", BPF_CGROUP_INET4_GETPEERNAME},
+    {"lc_peername6", "link_lc_peername6", BPF_CGROUP_INET6_GETPEERNAME},
+    {"lc_recvmsg4", "link_lc_recvmsg4", BPF_CGROUP_UDP4_RECVMSG},
+    {"lc_recvmsg6", "link_lc_recvmsg6", BPF_CGROUP_UDP6_RECVMSG},
+    {"lc_sendmsg4", "link_lc_sendmsg4", BPF_CGROUP_UDP4_SENDMSG},
+    {"lc_sendmsg6", "link_lc_sendmsg6", BPF_CGROUP_UDP6_SENDMSG},
+    {"lc_connect4", "link_lc_connect4", BPF_CGROUP_INET4_CONNECT},
+    {"lc_connect6", "link_lc_connect6", BPF_CGROUP_INET6_CONNECT}};
 
-constexpr Hook kGuardHooks[] = {{"g_bind4", "link_g_bind4", BPF_CGROUP_INET4_BIND},
-                                {"g_bind6", "link_g_bind6", BPF_CGROUP_INET6_BIND}};
+constexpr Hook kGuardHooks[] = {{"guard_bind4", "link_guard_bind4", BPF_CGROUP_INET4_BIND},
+                                {"guard_bind6", "link_guard_bind6", BPF_CGROUP_INET6_BIND}};
 
 // Makes the links that `directory` lacks.
 Result<void> attach_hooks(const fs::path& directory, const RootPrograms& programs) {
@@ -75,14 +75,14 @@ bool has_programs(const fs::path& directory, const RootPrograms& programs) {
 
 } // namespace
 
-const RootPrograms kNeighbourPrograms{kNeighboursDirectory, kNeighbourHooks,
-                                      &load_neighbours_object};
+const RootPrograms kLocalClientPrograms{kLocalClientsDirectory, kLocalClientHooks,
+                                        &load_local_clients_object};
 const RootPrograms kGuardPrograms{kGuardDirectory, kGuardHooks, &load_guard_object};
 
 Result<void> ensure_host(Store& store) {
     bool there = store.has(kHostDirectory);
     std::vector<std::string> missing;
-    for (const char* pin : {pins::kTold, pins::kLocals})
+    for (const char* pin : {pins::kHostLease, pins::kOrigPorts, pins::kSocknameSet, pins::kLocals})
         if (!store.has(std::string(kHostDirectory) + "/" + pin)) missing.emplace_back(pin);
     if (there && missing.empty()) return {};
     auto staging = store.stage();
@@ -119,8 +119,17 @@ bool root_programs_alive(const Store& store, const RootPrograms& programs) {
     });
 }
 
+Result<void> remove_unreadable_root_programs(Store& store) {
+    for (const char* name :
+         {kLocalClientsDirectory, kGuardDirectory, kLocalClientsDirectoryOfAbi2}) {
+        if (!store.has(name) || Directory(store.path(name)).meta<bp_root_meta>()) continue;
+        BP_TRY(store.remove(name), name);
+    }
+    return {};
+}
+
 Result<void> remove_unused_host(Store& store) {
-    if (store.has(kNeighboursDirectory) || store.has(kGuardDirectory)) return {};
+    if (store.has(kLocalClientsDirectory) || store.has(kGuardDirectory)) return {};
     for (const auto& entry : store.entries())
         if (std::uint64_t id = 0;
             parse_cgroup_attachment_name(entry, id) || parse_sklookup_name(entry, id))

@@ -23,7 +23,7 @@ struct RootPrograms {
     std::span<const Hook> hooks;
     Loader load;
 };
-extern const RootPrograms kNeighbourPrograms;
+extern const RootPrograms kLocalClientPrograms;
 extern const RootPrograms kGuardPrograms;
 
 Result<void> ensure_host(Store& store);
@@ -31,6 +31,10 @@ Result<void> ensure_host(Store& store);
 Result<void> ensure_root_programs(Store& store, const RootPrograms& programs);
 // The kernel runs them, asked of each link.
 bool root_programs_alive(const Store& store, const RootPrograms& programs);
+
+// Programs on the root cgroup that a version with another ABI left behind. To be called when all that
+// it attached is gone.
+Result<void> remove_unreadable_root_programs(Store& store);
 
 // host/ when nothing needs it any more.
 Result<void> remove_unused_host(Store& store);

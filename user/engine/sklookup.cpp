@@ -61,7 +61,7 @@ bool served_by_tc(const Table& table, const InstalledRule& rule) {
     if (is_udp(rule)) return false;
     auto [first, last] = rule.rule.target();
     for (unsigned port = first; port <= last; port++)
-        if (table.by_tc(static_cast<std::uint16_t>(port)) & BP_BY_TC_EVERY) return true;
+        if (table.fallback(static_cast<std::uint16_t>(port)) & BP_FALLBACK_ALL) return true;
     return false;
 }
 
@@ -89,7 +89,7 @@ class Sklookup final : public Engine {
                   facts.sklookup.why_not;
         return why;
     }
-    [[nodiscard]] std::uint16_t auto_flags() const override { return BP_RULE_STANDBY; }
+    [[nodiscard]] std::uint16_t auto_flags() const override { return BP_RULE_FALLBACK; }
     [[nodiscard]] const char* why_auto() const override {
         return "tcp to a program on this host; tc stands by for one that uses Multipath TCP";
     }
@@ -102,16 +102,16 @@ class Sklookup final : public Engine {
     // Connections that are steered need no packet to be seen.
     void wants(const InstalledRule& rule, const std::vector<Interface>& interfaces,
                WantedHooks& wanted) const override {
-        if (is_udp(rule) || rule.has(BP_RULE_STANDBY | BP_RULE_TC_FLOWS))
+        if (is_udp(rule) || rule.has(BP_RULE_FALLBACK | BP_RULE_TC_FLOWS))
             add_tc_hooks(rule, interfaces, wanted);
     }
     [[nodiscard]] std::uint16_t flags_after(const InstalledRule& before,
                                             const InstalledRule& after) const override {
-        bool by_tc = !is_sklookup(before) || before.has(BP_RULE_TC_FLOWS | BP_RULE_STANDBY);
+        bool by_tc = !is_sklookup(before) || before.has(BP_RULE_TC_FLOWS | BP_RULE_FALLBACK);
         return by_tc && !is_udp(after) ? BP_RULE_TC_FLOWS : 0;
     }
     [[nodiscard]] SlotBits slot_bits(const InstalledRule& rule) const override {
-        return {BP_SLOT_STEERED, !is_udp(rule) && !rule.has(BP_RULE_TC_FLOWS)};
+        return {BP_PORT_STEERED, !is_udp(rule) && !rule.has(BP_RULE_TC_FLOWS)};
     }
     [[nodiscard]] bool changes_replies(const InstalledRule& rule) const override {
         return is_udp(rule);
@@ -140,10 +140,10 @@ class Sklookup final : public Engine {
     }
     // Connections that tc serves in place of sklookup outlive the need for it.
     void note(const Instance& instance, InstalledRule& rule) const override {
-        if (!rule.has(BP_RULE_STANDBY)) return;
+        if (!rule.has(BP_RULE_FALLBACK)) return;
         auto [first, last] = rule.rule.target();
         for (unsigned port = first; port <= last; port++)
-            if (instance.table().by_tc(static_cast<std::uint16_t>(port)))
+            if (instance.table().fallback(static_cast<std::uint16_t>(port)))
                 rule.flags |= BP_RULE_TC_FLOWS;
     }
     Result<void> settle(EngineContext& context,
@@ -186,17 +186,18 @@ class Sklookup final : public Engine {
         if (wants_sockname(rule) && !state.by_tc)
             state.says_target = report.sockname.value_or(false);
         if (!state.by_tc) {
-            state.why = rule.has(BP_RULE_STANDBY) ? "tcp to a program on this host, tc stands by"
-                                                  : "asked for";
+            state.why = rule.has(BP_RULE_FALLBACK) ? "tcp to a program on this host, tc stands by"
+                                                   : "asked for";
             return state;
         }
         std::vector<Listener> listeners;
         for (const Listener* one : target_listeners(rule, look.host.listeners))
             listeners.push_back(*one);
-        state.why = fmt::format(
-            "{}: what listens there {}",
-            rule.has(BP_RULE_STANDBY) ? "tc stands in" : "not served, which --engine auto would do",
-            why_unsteerable(listeners).text);
+        state.why =
+            fmt::format("{}: what listens there {}",
+                        rule.has(BP_RULE_FALLBACK) ? "tc stands in"
+                                                   : "not served, which --engine auto would do",
+                        why_unsteerable(listeners).text);
         return state;
     }
     void try_objects(const ObjectTrial& trial) const override { try_sklookup_object(trial); }
@@ -214,7 +215,7 @@ class Sklookup final : public Engine {
         bool there = std::ranges::any_of(in_force, [&](const InstalledRule& old) {
             return old.id == rule.id && is_sklookup(old);
         });
-        if (!is_sklookup(rule) || there || rule.has(BP_RULE_STANDBY)) return {};
+        if (!is_sklookup(rule) || there || rule.has(BP_RULE_FALLBACK)) return {};
         for (const auto& refusal : refused)
             if (refusal.protocol == rule.rule.protocol() &&
                 rule.rule.target().contains(refusal.port))

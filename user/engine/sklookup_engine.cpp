@@ -157,10 +157,10 @@ Result<void> SklookupEngine::settle(Instance& instance, const std::vector<Instal
         if (refusal.protocol == Protocol::kTcp) still.insert(refusal.port);
     for (unsigned port = 1; port <= 65535; port++) {
         auto target = static_cast<std::uint16_t>(port);
-        if (instance.table().by_tc(target) && !still.contains(target)) gone.insert(target);
+        if (instance.table().fallback(target) && !still.contains(target)) gone.insert(target);
     }
     if (gone.empty()) return {};
-    instance.table().clear_by_tc(gone);
+    instance.table().clear_fallback(gone);
     auto again = find_listeners(instance, rules); // one that began meanwhile wakes tc again
     if (!again) return std::unexpected(again.error());
     return {};

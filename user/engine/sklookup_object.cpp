@@ -103,7 +103,8 @@ Result<void> load_sklookup_object(const fs::path& directory, const fs::path& ins
     if (!object) return std::unexpected(object.error());
     BP_TRY(use_instance_maps((*object)->obj, instance), "load sklookup programs");
     auto host = instance.parent_path() / kHostDirectory; // beside it in the store
-    BP_TRY(use_pinned((*object)->maps.bp_told, host / pins::kTold), "load sklookup programs");
+    BP_TRY(use_pinned((*object)->maps.bp_sockname_set, host / pins::kSocknameSet),
+           "load sklookup programs");
     bpf_map* steered = (*object)->maps.bp_steered;
     if (!keep.empty()) BP_TRY(use_pinned(steered, keep / pins::kSteered), "load sklookup programs");
     if (auto loaded = object->load(); !loaded) return std::unexpected(loaded.error().error());

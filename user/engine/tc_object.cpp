@@ -28,7 +28,7 @@ namespace {
 template <typename Skeleton> Result<Object<Skeleton>> open(std::uint16_t mark) {
     auto object = Object<Skeleton>::open();
     if (!object) return object;
-    (*object)->rodata->bp_mark = mark;
+    (*object)->rodata->bp_seen_tag = mark;
     (*object)->rodata->bp_tick_shift = tick_shift();
     return object;
 }

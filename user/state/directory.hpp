@@ -19,7 +19,8 @@ namespace bpfport {
 
 inline constexpr std::string_view kStagingPrefix = "staging-";
 inline constexpr const char* kHostDirectory = "host";
-inline constexpr const char* kNeighboursDirectory = "neighbours";
+inline constexpr const char* kLocalClientsDirectory = "local_clients";
+inline constexpr const char* kLocalClientsDirectoryOfAbi2 = "neighbours";
 inline constexpr const char* kGuardDirectory = "guard";
 
 struct TcName {

@@ -20,7 +20,7 @@ inline constexpr const char* kForwardTcp = "forward_tcp";
 inline constexpr const char* kForwardUdp = "forward_udp";
 inline constexpr const char* kListeners = "listeners";
 inline constexpr const char* kGroups = "groups";
-inline constexpr const char* kAskedAt = "asked_at";       // bp_asked_at in bpf/lib/flows.h
+inline constexpr const char* kLastLocal = "last_local";   // bp_last_local in bpf/lib/flows.h
 inline constexpr const char* kFragments = "fragments";    // bp_fragments in bpf/lib/asked_at.h
 inline constexpr const char* kCookies = "cookies";        // bp_cookies in bpf/lib/cookies.h
 inline constexpr const char* kXdpDevices = "xdp_devices"; // interfaces whose packets XDP sees first
@@ -40,19 +40,20 @@ inline constexpr const char* kSteered = "steered";
 
 // cgroup-<id>/; the hooks' are in kCgroupHooks.
 inline constexpr const char* kPolicy = "policy";
-inline constexpr const char* kCalls = "calls";     // bp_policy_counters by place
+inline constexpr const char* kCalls = "calls";     // bp_policy_counters by entry
 inline constexpr const char* kBound = "bound";     // in sockets: bp_bound
 inline constexpr const char* kPending = "pending"; // in sockets: from bind to post_bind
 
 // host/: what the programs of all cgroups share.
 inline constexpr const char* kHostEvents = "events";     // ring buffer of bp_event
-inline constexpr const char* kHostWatch = "watch";       // bp_watch
-inline constexpr const char* kAsked = "asked";           // in sockets: bp_asked
+inline constexpr const char* kHostLease = "lease";       // bp_trace_lease
+inline constexpr const char* kOrigPorts = "orig_ports";  // in sockets: bp_orig_ports
 inline constexpr const char* kLocals = "local_prefixes"; // by network namespace
-inline constexpr const char* kTold = "told";             // in sockets: their cgroup's rule answers
+inline constexpr const char* kSocknameSet =
+    "sockname_set"; // in sockets: their cgroup's rule answers
 
-// neighbours/ and guard/
-inline constexpr const char* kPorts = "ports"; // bp_ports
+// local_clients/ and guard/
+inline constexpr const char* kPortBitmap = "ports"; // bp_port_bitmap
 inline constexpr const char* kClaims = "claims";
 inline constexpr const char* kGuards = "guards";
 

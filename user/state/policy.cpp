@@ -48,7 +48,7 @@ bp_policy_rule to_raw(const PolicyRule& rule) {
     raw.target_first = rule.rule.target().first;
     raw.proto = raw_protocol(rule.rule.protocol());
     raw.flags = rule.flags & ~BP_POLICY_ADDRESS;
-    raw.place = static_cast<std::uint16_t>(rule.place + 1);
+    raw.id = static_cast<std::uint16_t>(rule.place + 1);
     if (const auto& local = rule.rule.local()) {
         std::memcpy(raw.address, local->bytes.data(), sizeof(raw.address));
         raw.flags |= BP_POLICY_ADDRESS;

@@ -31,10 +31,10 @@ bp_rule to_raw(const InstalledRule& rule) {
     raw.proto = rule.rule.protocol() == Protocol::kTcp ? BP_TCP : BP_UDP;
     raw.on_absent = rule.on_absent;
     raw.engine = rule.engine;
-    raw.flags = rule.flags & ~(BP_RULE_ADDRESS | BP_RULE_CAREFUL);
+    raw.flags = rule.flags & ~(BP_RULE_ADDRESS | BP_RULE_RECHECK);
     if (rule.rule.local()) raw.flags |= BP_RULE_ADDRESS;
     if (rule.on_absent != BP_ABSENT_RESET || rule.has(BP_RULE_DRAINING))
-        raw.flags |= BP_RULE_CAREFUL;
+        raw.flags |= BP_RULE_RECHECK;
     return raw;
 }
 
@@ -47,16 +47,16 @@ std::optional<InstalledRule> from_raw(std::uint16_t id, const bp_rule& raw) {
                            {raw.target_first, static_cast<std::uint16_t>(raw.target_first + span)},
                            raw.proto == BP_UDP ? Protocol::kUdp : Protocol::kTcp);
     if (!rule) return {}; // can't be: only valid rules are written
-    auto flags = static_cast<std::uint16_t>(raw.flags & ~(BP_RULE_ADDRESS | BP_RULE_CAREFUL));
+    auto flags = static_cast<std::uint16_t>(raw.flags & ~(BP_RULE_ADDRESS | BP_RULE_RECHECK));
     return InstalledRule{id,    *rule,         raw.ifindex,         raw.engine,
                          flags, raw.on_absent, raw.old_target_first};
 }
 
 std::uint16_t target_bits(const InstalledRule& rule, SlotBitsOf bits_of) {
-    unsigned bits = BP_SLOT_TARGET | bits_of(rule).target;
-    if (rule.has(BP_RULE_FORWARDED)) bits |= BP_SLOT_FORWARDED;
+    unsigned bits = BP_PORT_TARGET | bits_of(rule).target;
+    if (rule.has(BP_RULE_FORWARDED)) bits |= BP_PORT_FORWARDED;
     if (rule.has(BP_RULE_EXCLUSIVE))
-        bits |= rule.on_absent == BP_ABSENT_DROP ? BP_SLOT_EXCLUSIVE_DROP : BP_SLOT_EXCLUSIVE;
+        bits |= rule.on_absent == BP_ABSENT_DROP ? BP_PORT_EXCLUSIVE_DROP : BP_PORT_EXCLUSIVE;
     return static_cast<std::uint16_t>(bits);
 }
 
@@ -74,8 +74,8 @@ void mark_dormant(bp_table_side& side, const std::vector<InstalledRule>& rules, 
             auto [first, last] = rule.rule.listen();
             for (unsigned port = first; port <= last; port++) {
                 auto& slot = side.ports[BP_TCP][port];
-                slot = static_cast<std::uint16_t>(asleep ? slot | BP_SLOT_DORMANT
-                                                         : slot & ~BP_SLOT_DORMANT);
+                slot = static_cast<std::uint16_t>(asleep ? slot | BP_PORT_FALLBACK
+                                                         : slot & ~BP_PORT_FALLBACK);
             }
         }
 }
@@ -87,7 +87,7 @@ class SetBuilder {
 
     Result<void> add(std::uint16_t& slot, std::uint16_t id) {
         RuleSet set{};
-        std::copy_n(side_.sets[slot & BP_SLOT_SET], BP_SET_SIZE, set.begin());
+        std::copy_n(side_.sets[slot & BP_PORT_SET], BP_SET_SIZE, set.begin());
         auto free = std::ranges::find(set, 0);
         if (free == set.end())
             return failure(fmt::format("more than {} rules for one listen port", BP_SET_SIZE));
@@ -96,7 +96,7 @@ class SetBuilder {
         if (known->second >= BP_MAX_SETS)
             return failure(fmt::format("more than {} different sets of rules", BP_MAX_SETS - 1));
         if (fresh) std::ranges::copy(set, side_.sets[known->second]);
-        slot = static_cast<std::uint16_t>((slot & ~BP_SLOT_SET) | known->second);
+        slot = static_cast<std::uint16_t>((slot & ~BP_PORT_SET) | known->second);
         return {};
     }
 
@@ -124,7 +124,7 @@ Result<std::unique_ptr<bp_table_side>> build_side(const std::vector<InstalledRul
             ports[rule->rule.target_of(static_cast<std::uint16_t>(port))] |=
                 target_bits(*rule, bits);
             if (rule->old_target_first)
-                ports[rule->old_target_first + port - first] |= BP_SLOT_TARGET;
+                ports[rule->old_target_first + port - first] |= BP_PORT_TARGET;
         }
     }
     mark_dormant(*side, rules, bits);
@@ -136,7 +136,7 @@ std::uint16_t find_in_side(const bp_table_side& side, const ArrivingPacket& pack
     const bool on_lo = packet.ifindex == kLoopback;
     const unsigned owner = !on_lo ? packet.ifindex : packet.local.is_loopback() ? 0 : packet.owner;
     const auto slot = side.ports[packet.protocol == Protocol::kTcp ? BP_TCP : BP_UDP][packet.port];
-    for (std::uint16_t id : side.sets[slot & BP_SLOT_SET]) {
+    for (std::uint16_t id : side.sets[slot & BP_PORT_SET]) {
         if (!id) break;
         const bp_rule& rule = side.rules[id];
         if ((rule.flags & BP_RULE_ADDRESS) && Address::from_v6(rule.address) != packet.local)
@@ -203,16 +203,16 @@ Result<void> Table::replace(const std::vector<InstalledRule>& rules, SlotBitsOf 
     return {};
 }
 
-std::uint8_t Table::by_tc(std::uint16_t target_port) const {
-    return std::atomic_ref(table_->by_tc[target_port]).load();
+std::uint8_t Table::fallback(std::uint16_t target_port) const {
+    return std::atomic_ref(table_->fallback[target_port]).load();
 }
 
-void Table::clear_by_tc(const std::set<std::uint16_t>& gone) {
-    for (std::uint16_t port : gone) std::atomic_ref(table_->by_tc[port]).store(0);
-    std::atomic_ref(table_->awake).store(0);
-    // Programs set by_tc first and awake then, so whatever was set meanwhile is seen here.
-    for (auto& port : table_->by_tc)
-        if (std::atomic_ref(port).load()) std::atomic_ref(table_->awake).store(1);
+void Table::clear_fallback(const std::set<std::uint16_t>& gone) {
+    for (std::uint16_t port : gone) std::atomic_ref(table_->fallback[port]).store(0);
+    std::atomic_ref(table_->fallback_active).store(0);
+    // Programs set fallback first and fallback_active then, so whatever was set meanwhile is seen here.
+    for (auto& port : table_->fallback)
+        if (std::atomic_ref(port).load()) std::atomic_ref(table_->fallback_active).store(1);
 }
 
 } // namespace bpfport

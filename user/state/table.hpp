@@ -31,7 +31,7 @@ struct InstalledRule {
 
 // What its engine wants of the ports of a rule in the table.
 struct SlotBits {
-    std::uint16_t target = 0; // BP_SLOT_*, besides: of the target port
+    std::uint16_t target = 0; // BP_PORT_*, besides: of the target port
     bool dormant = false;     // tcp: the tc programs have no part in it unless they are woken
 };
 using SlotBitsOf = SlotBits (*)(const InstalledRule& rule);
@@ -62,14 +62,14 @@ class Table {
     // have one. On error nothing has changed.
     Result<void> replace(const std::vector<InstalledRule>& rules, SlotBitsOf bits);
 
-    // enum bp_by_tc: a listener that can't be steered to was seen on this TCP target port.
-    [[nodiscard]] std::uint8_t by_tc(std::uint16_t target_port) const;
+    // enum bp_fallback: a listener that can't be steered to was seen on this TCP target port.
+    [[nodiscard]] std::uint8_t fallback(std::uint16_t target_port) const;
     // Forgets that for the ports of `gone`. One that begins to listen meanwhile may be forgotten
     // with them: look again afterwards.
-    void clear_by_tc(const std::set<std::uint16_t>& gone);
+    void clear_fallback(const std::set<std::uint16_t>& gone);
 
     // Whether a trace runs; only of a writable table.
-    [[nodiscard]] bp_watch& watch() { return table_->watch; }
+    [[nodiscard]] bp_trace_lease& lease() { return table_->lease; }
 
   private:
     explicit Table(Mapped<bp_table> table) : table_(std::move(table)) {}

@@ -89,7 +89,7 @@ Result<CgroupSnapshot> take_cgroup_snapshot(const Store& store, const HostFacts&
     for (const auto& guard : all_guards)
         snapshot.guards.push_back({guard, guard.netns_cookie == here, guarded});
     if (claims.empty()) return snapshot;
-    snapshot.neighbours_in_force = root_programs_alive(store, kNeighbourPrograms);
+    snapshot.neighbours_in_force = root_programs_alive(store, kLocalClientPrograms);
     if (std::ranges::any_of(claims,
                             [&](const auto& claim) { return claim.first.netns_cookie == here; })) {
         snapshot.unserved = unserved_addresses(store);

@@ -9,7 +9,7 @@
 
 #include "bpfport/policy.h"
 #include "engine/guard.hpp"
-#include "engine/neighbours.hpp"
+#include "engine/local_clients.hpp"
 #include "engine/plan.hpp"
 #include "state/policy.hpp"
 #include "state/store.hpp"

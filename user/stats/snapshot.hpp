@@ -52,7 +52,7 @@ struct RuleStatus {
 // The rule with the engine that serves it now.
 inline InstalledRule as_served(const RuleStatus& rule) {
     auto served = rule.rule;
-    if (rule.by_tc && served.has(BP_RULE_STANDBY)) served.engine = tc_engine().info().id;
+    if (rule.by_tc && served.has(BP_RULE_FALLBACK)) served.engine = tc_engine().info().id;
     return served;
 }
 

@@ -30,12 +30,12 @@ class EventSource {
 
   private:
     static Result<EventSource> open(std::filesystem::path directory, const char* pin,
-                                    std::shared_ptr<bp_watch> watch, const char* whose);
+                                    std::shared_ptr<bp_trace_lease> lease, const char* whose);
 
     std::filesystem::path directory_;
     Fd lock_;
     Fd events_;
-    std::shared_ptr<bp_watch> watch_; // in kernel memory
+    std::shared_ptr<bp_trace_lease> lease_; // in kernel memory
     std::uint64_t lost_before_ = 0;
 };
 

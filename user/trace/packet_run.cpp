@@ -104,7 +104,7 @@ class FlowGuard {
         const bool tcp = *view.protocol == Protocol::kTcp;
         FlowGuard guard;
         for (const char* pin : {tcp ? pins::kHints : pins::kUdpFlows,
-                                tcp ? pins::kForwardTcp : pins::kForwardUdp, pins::kAskedAt}) {
+                                tcp ? pins::kForwardTcp : pins::kForwardUdp, pins::kLastLocal}) {
             auto table = FlowTable::open(instance, pin);
             if (!table) return std::unexpected(table.error());
             guard.tables_.push_back(std::move(*table));

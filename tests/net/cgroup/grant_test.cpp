@@ -145,14 +145,14 @@ TEST_F(CgroupGrant, IsToldToWhoWatches) {
     REQUIRE_KERNEL(5, 8);
     grant({"80"});
     EXPECT_EQ(in("0.0.0.0", 80), 0); // no trace runs: no event
-    const auto watch_pin = open_pin(state_root() + "/host/watch");
+    const auto lease_pin = open_pin(state_root() + "/host/lease");
     const auto ring_pin = open_pin(state_root() + "/host/events");
-    ASSERT_TRUE(watch_pin && ring_pin);
+    ASSERT_TRUE(lease_pin && ring_pin);
     timespec now{};
     ::clock_gettime(CLOCK_MONOTONIC, &now);
-    const bp_watch lease{(static_cast<__u64>(now.tv_sec) + 60) * 1'000'000'000, 0};
+    const bp_trace_lease lease{(static_cast<__u64>(now.tv_sec) + 60) * 1'000'000'000, 0};
     const std::uint32_t zero = 0;
-    ASSERT_EQ(::bpf_map_update_elem(watch_pin->get(), &zero, &lease, BPF_ANY), 0);
+    ASSERT_EQ(::bpf_map_update_elem(lease_pin->get(), &zero, &lease, BPF_ANY), 0);
 
     EXPECT_EQ(in("127.0.0.1", 80), 0);
     EXPECT_EQ(in("127.0.0.1", 81), EACCES);

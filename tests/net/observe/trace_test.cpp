@@ -201,7 +201,7 @@ TEST_F(Trace, ThePacketsRuleIsTheOneTheProgramsChoose) {
         EXPECT_THAT(result.out, HasSubstr(std::string("rule      ") + one.rule));
         EXPECT_THAT(result.out, HasSubstr(one.says));
     }
-    for (const char* map : {"hints", "udp_flows", "forward_tcp", "forward_udp", "asked_at"})
+    for (const char* map : {"hints", "udp_flows", "forward_tcp", "forward_udp", "last_local"})
         EXPECT_EQ(map_use(instance_map(net.server, map), map)->entries, 0U)
             << map << " remembers a packet that nobody sent";
 }
@@ -220,17 +220,18 @@ TEST_F(Trace, AForwardedConnectionIsAsBefore) {
     key.peer_port = htons(40000);
     key.target_port = htons(3000);
     const bp_forward before{{htons(83), htons(3000), 1, 0},
-                            {0x12345678, htons(83), BP_CLAIM_SYN | 1}};
+                            {0x12345678, htons(83), BP_CANDIDATE_SYN | 1}};
     const Fd map = instance_map(net.server, "forward_tcp");
     ASSERT_EQ(bpf_map_update_elem(map.get(), &key, &before, BPF_ANY), 0);
-    // Straight to the target: it would claim the connection.
+    // Straight to the target: it would become a candidate.
     auto result =
         bpfport(net.server, {"trace", "eth0", "--packet", "tcp 10.1.0.9:40000 > 10.9.0.2:3000 S"});
     EXPECT_EQ(result.status, 0) << result.err;
     bp_forward after{};
     ASSERT_EQ(bpf_map_lookup_elem(map.get(), &key, &after), 0);
     EXPECT_EQ(std::memcmp(&before, &after, sizeof(before)), 0)
-        << "claim " << after.claim.number << " by port " << ntohs(after.claim.listen_port);
+        << "candidate " << after.candidate.number << " by port "
+        << ntohs(after.candidate.listen_port);
 }
 
 // A classic capture file of the given frames, in either byte order.

@@ -105,7 +105,7 @@ TEST_F(TrustGuard, C12_LinksThatAreGoneAreMadeAgain) {
         return bind_errno(*netns, {nullptr, kOther, {"0.0.0.0", 3000}}) == denial_;
     };
     ASSERT_TRUE(denied());
-    for (const char* directory : {"guard", "neighbours"}) {
+    for (const char* directory : {"guard", "local_clients"}) {
         for (const auto& entry : fs::directory_iterator(state_root() + "/" + directory))
             if (entry.path().filename().native().starts_with("link_")) fs::remove(entry.path());
         // The kernel lets go of a link a moment after its pin.
@@ -117,8 +117,8 @@ TEST_F(TrustGuard, C12_LinksThatAreGoneAreMadeAgain) {
         EXPECT_THAT(bp({"doctor"}).out, Not(HasSubstr("root cgroup: not in force"))) << directory;
         EXPECT_TRUE(denied());
     }
-    fs::remove(state_root() + "/guard/g_bind4"); // the program as well
-    fs::remove(state_root() + "/guard/link_g_bind4");
+    fs::remove(state_root() + "/guard/guard_bind4"); // the program as well
+    fs::remove(state_root() + "/guard/link_guard_bind4");
     must({"grant", scope, "443"}); // whatever command
     EXPECT_TRUE(denied());
 }

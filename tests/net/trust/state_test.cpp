@@ -97,6 +97,54 @@ TEST_F(Trust, D15_TheAbiIsCheckedOfEveryKindOfDirectory) {
     EXPECT_TRUE(works(net.server, "detach eth0"));
 }
 
+// What ABI 2 left on the root cgroup, under the names it had there.
+void make_abi_2(const std::string& root) {
+    fs::rename(root + "/local_clients", root + "/neighbours");
+    fs::rename(root + "/host/lease", root + "/host/watch");
+    fs::rename(root + "/host/orig_ports", root + "/host/asked");
+    fs::rename(root + "/host/sockname_set", root + "/host/told");
+    for (const char* directory : {"neighbours", "guard"})
+        ASSERT_NO_FATAL_FAILURE(set_abi(fs::path(root) / directory, 2));
+}
+
+TEST_F(Trust, D15_ProgramsOnTheRootCgroupOfAnotherAbiAreReleased) {
+    REQUIRE_RULES();
+    const auto root = state_root();
+    const std::vector<std::string> attach = {"attach", "cgroup:" + cgroup->name(), "80:3000",
+                                             "--owner", "nobody"};
+    const auto attached = bp(attach);
+    ASSERT_EQ(attached.status, 0) << attached.err;
+    ASSERT_NO_FATAL_FAILURE(make_abi_2(root));
+    const auto entry = entry_of("cgroup-");
+    ASSERT_NO_FATAL_FAILURE(set_abi(entry, 2));
+
+    // In use: kept, and no command makes programs beside them.
+    const auto refused = bp(attach);
+    EXPECT_EQ(refused.status, 1);
+    EXPECT_THAT(refused.err, HasSubstr("another version"));
+    for (const char* directory : {"neighbours", "guard", "host"})
+        EXPECT_TRUE(fs::exists(root + "/" + directory)) << directory;
+    EXPECT_FALSE(fs::exists(root + "/local_clients"));
+
+    // The interface rules of this version add to host/ what they need there.
+    EXPECT_TRUE(works(*netns, "attach lo 81:3000"));
+    EXPECT_TRUE(works(*netns, "detach lo"));
+
+    // Unused, as `detach --all` leaves it when it is killed: removed by any command.
+    for (const auto& pin : fs::directory_iterator(entry)) fs::remove(pin.path());
+    fs::remove(entry);
+    const auto again = bp(attach);
+    EXPECT_EQ(again.status, 0) << again.err;
+    for (const char* gone : {"neighbours", "host/watch"})
+        EXPECT_FALSE(fs::exists(root + "/" + gone)) << gone;
+    EXPECT_TRUE(fs::exists(root + "/local_clients"));
+
+    ASSERT_NO_FATAL_FAILURE(make_abi_2(root));
+    const auto all = bpfport({"detach", "--all"});
+    EXPECT_EQ(all.status, 0) << all.err;
+    EXPECT_EQ(entries(), "");
+}
+
 TEST_F(Trust, D15_FiltersThatOutlivedTheirPinsAreFound) {
     const ClientServer net;
     const Service service(net.server, 3000);

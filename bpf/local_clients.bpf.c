@@ -87,13 +87,13 @@ static __always_inline int on_name(struct bpf_sock_addr* ctx, const struct call*
         return read(ctx, &call) && port_is_known(&call) ? then : CALL_ALLOW;                       \
     }
 
-PROGRAM("cgroup/connect4", bp_n_connect4, read_call4, on_send(ctx, &call, false))
-PROGRAM("cgroup/connect6", bp_n_connect6, read_call6, on_send(ctx, &call, false))
-PROGRAM("cgroup/sendmsg4", bp_n_sendmsg4, read_call4, on_send(ctx, &call, true))
-PROGRAM("cgroup/sendmsg6", bp_n_sendmsg6, read_call6, on_send(ctx, &call, true))
-PROGRAM("cgroup/recvmsg4", bp_n_recvmsg4, read_call4, on_name(ctx, &call))
-PROGRAM("cgroup/recvmsg6", bp_n_recvmsg6, read_call6, on_name(ctx, &call))
-PROGRAM("cgroup/getpeername4", bp_n_peername4, read_call4, on_name(ctx, &call))
-PROGRAM("cgroup/getpeername6", bp_n_peername6, read_call6, on_name(ctx, &call))
+PROGRAM("cgroup/connect4", bp_lc_connect4, read_call4, on_send(ctx, &call, false))
+PROGRAM("cgroup/connect6", bp_lc_connect6, read_call6, on_send(ctx, &call, false))
+PROGRAM("cgroup/sendmsg4", bp_lc_sendmsg4, read_call4, on_send(ctx, &call, true))
+PROGRAM("cgroup/sendmsg6", bp_lc_sendmsg6, read_call6, on_send(ctx, &call, true))
+PROGRAM("cgroup/recvmsg4", bp_lc_recvmsg4, read_call4, on_name(ctx, &call))
+PROGRAM("cgroup/recvmsg6", bp_lc_recvmsg6, read_call6, on_name(ctx, &call))
+PROGRAM("cgroup/getpeername4", bp_lc_peername4, read_call4, on_name(ctx, &call))
+PROGRAM("cgroup/getpeername6", bp_lc_peername6, read_call6, on_name(ctx, &call))
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

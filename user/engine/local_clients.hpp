@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "base/error.hpp"
-#include "bpfport/neighbours.h"
+#include "bpfport/root_cgroup.h"
 #include "state/cgroup_attachment.hpp"
 #include "state/store.hpp"
 
@@ -33,7 +33,7 @@ Claims claims_of(const std::vector<CgroupAttachment>& attachments);
 
 // The kernel's claims are those of the store's attachments afterwards; the current network
 // namespace's local addresses are noted anew.
-Result<void> reconcile_neighbours(Store& store);
+Result<void> reconcile_local_clients(Store& store);
 
 struct ClaimCount {
     std::uint64_t connects = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-#include "engine/neighbours.hpp"
+#include "engine/local_clients.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -77,7 +77,7 @@ auto bytes_of(const bp_claim_key& key) {
 
 struct Wanted {
     std::map<bp_claim_key, Claim, ClaimOrder> claims; // of one claimant each
-    bp_ports ports{};                                 // listen and target ports of all rules
+    bp_port_bitmap ports{};                           // listen and target ports of all rules
     std::set<std::uint64_t> cookies;
     bool clients = false; // a rule has local clients, though perhaps several claim its port
 };
@@ -135,12 +135,12 @@ Claims claims_of(const std::vector<CgroupAttachment>& attachments) {
     return claims;
 }
 
-Result<void> reconcile_neighbours(Store& store) {
+Result<void> reconcile_local_clients(Store& store) {
     auto wanted = wanted_of(cgroup_attachments(store, Store::Access::kRead));
-    if (!wanted.clients) return store.remove(kNeighboursDirectory);
-    if (auto there = ensure_root_programs(store, kNeighbourPrograms); !there) return there;
-    auto directory = store.path(kNeighboursDirectory);
-    auto bits_map = open_pin(directory / pins::kPorts);
+    if (!wanted.clients) return store.remove(kLocalClientsDirectory);
+    if (auto there = ensure_root_programs(store, kLocalClientPrograms); !there) return there;
+    auto directory = store.path(kLocalClientsDirectory);
+    auto bits_map = open_pin(directory / pins::kPortBitmap);
     auto claims_map = open_pin(directory / pins::kClaims);
     auto locals_map = open_pin(store.path(kHostDirectory) / pins::kLocals);
     for (const auto* map : {&bits_map, &claims_map, &locals_map})
@@ -160,7 +160,7 @@ Result<void> reconcile_neighbours(Store& store) {
 
 std::map<bp_claim_key, ClaimCount, ClaimOrder> claim_counts(const Store& store) {
     std::map<bp_claim_key, ClaimCount, ClaimOrder> counts;
-    auto map = open_pin(store.path(kNeighboursDirectory) / pins::kClaims);
+    auto map = open_pin(store.path(kLocalClientsDirectory) / pins::kClaims);
     if (!map) return counts;
     for (const auto& key : keys_of<bp_claim_key>(*map))
         if (bp_claim value{}; bpf_map_lookup_elem(map->get(), &key, &value) == 0)
