@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The cgroup engine's programs on the cgroup itself. They run for sockets that were made by its
- * processes (and below it), wherever those processes have gone since.
+ * The cgroup engine: the programs on the cgroup itself. They run for sockets that its processes
+ * created (or processes in cgroups below it), even after a process has moved to another cgroup.
  *
- * bind        80 becomes 3000; or 80 is allowed without the capability
- * post_bind   it has succeeded: count, tell
- * getsockname the program is told 80
- * connect     the cgroup's own clients of 80 reach its own server
+ * bind        80 becomes 3000; or 80 is allowed without CAP_NET_BIND_SERVICE
+ * post_bind   bind has succeeded: count it, write an event
+ * getsockname says 80
+ * connect     to 80 of the cgroup's own clients: becomes 3000
  * sendmsg     the same for datagrams
  */
-#include "lib/asked.h"
+#include "lib/orig_ports.h"
 #include "lib/policy.h"
-#include "lib/told.h"
-#include "lib/watch.h"
+#include "lib/sock_addr.h"
+#include "lib/sockname.h"
 
-/* BPF_F_CLONE: a listener's accepted sockets inherit it. */
+const volatile bool bp_mptcp = true;
+
+struct event_ring bp_events SEC(".maps");
+struct bp_trace_lease bp_trace_lease SEC(".data.lease");
+struct sk_word_map bp_sockname_set SEC(".maps");
+
+/* BPF_F_CLONE: accepted sockets inherit the value of their listener. */
 struct {
     __uint(type, BPF_MAP_TYPE_SK_STORAGE);
     __uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
@@ -22,12 +28,12 @@ struct {
     __type(value, struct bp_bound);
 } bp_bound SEC(".maps");
 
-/* From bind to post_bind of one call: the places (see bp_policy_counters) that have let it pass,
- * each plus one; 0: none. */
+/* From bind to post_bind of one call: the ids of the rule and the grant that apply, 0: none, and
+ * the ports in host byte order. */
 struct pending {
     __u16 rule;
     __u16 grant;
-    __u16 asked;
+    __u16 orig;
     __u16 bound;
 };
 
@@ -38,10 +44,10 @@ struct {
     __type(value, struct pending);
 } bp_pending SEC(".maps");
 
-/* Whether the kernel lets a program allow low ports (5.12); else a return value of 3 is refused. */
+/* A program may allow low ports (Linux 5.12); before, the verifier refuses a return value of 3. */
 const volatile bool bp_can_grant = true;
 
-static __always_inline bool bound_remember(struct bpf_sock* sk, struct bp_bound value)
+static __always_inline bool bound_store(struct bpf_sock* sk, struct bp_bound value)
 {
     struct bp_bound* bound = bpf_sk_storage_get(&bp_bound, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
     struct mptcp_sock* whole;
@@ -55,8 +61,8 @@ static __always_inline bool bound_remember(struct bpf_sock* sk, struct bp_bound 
     return true;
 }
 
-/* A socket that was rewritten once, in a bind that failed, may be bound to another port now. */
-static __always_inline void bound_forget(struct bpf_sock* sk)
+/* A bind that was rewritten may have failed, and the socket is bound to another port now. */
+static __always_inline void bound_clear(struct bpf_sock* sk)
 {
     struct bp_bound* bound = bpf_sk_storage_get(&bp_bound, sk, 0, 0);
     struct mptcp_sock* whole;
@@ -82,11 +88,11 @@ static __always_inline int on_bind(struct bpf_sock_addr* ctx, const struct call*
 {
     const struct bp_policy_side* side = policy_side();
     struct bpf_sock* sk = READ(ctx, sk);
-    struct pending pending = {.asked = call->port, .bound = call->port};
+    struct pending pending = {.orig = call->port, .bound = call->port};
 
     if (!sk) return CALL_ALLOW;
-    if (!call->port) { /* the kernel chooses; of an earlier bind that failed, nothing is left */
-        bound_forget(sk);
+    if (!call->port) { /* the kernel chooses the port */
+        bound_clear(sk);
         pending_write(sk, (struct pending){});
         return CALL_ALLOW;
     }
@@ -94,14 +100,14 @@ static __always_inline int on_bind(struct bpf_sock_addr* ctx, const struct call*
     if (pending.rule) {
         __u16 target = policy_target(side, pending.rule, call->port);
 
-        if (bound_remember(sk, (struct bp_bound){call->port, target})) {
+        if (bound_store(sk, (struct bp_bound){call->port, target})) {
             write_port(ctx, target);
             pending.bound = target;
         } else {
-            pending.rule = 0; /* no memory: it is bound to what it asked for */
+            pending.rule = 0; /* no memory: the socket is bound to the port it gave */
         }
     } else {
-        bound_forget(sk);
+        bound_clear(sk);
     }
     if (bp_can_grant) pending.grant = policy_grant(side, call->proto, pending.bound);
     pending_write(sk, pending);
@@ -111,23 +117,23 @@ static __always_inline int on_bind(struct bpf_sock_addr* ctx, const struct call*
 static __always_inline int on_post_bind(struct bpf_sock* sk, struct call* call)
 {
     struct pending* pending = bpf_sk_storage_get(&bp_pending, sk, 0, 0);
-    struct happening what = {.cgroup = bp_policy.cgroup};
+    struct call_event event = {.cgroup = bp_policy.cgroup};
 
     if (!pending || !(pending->rule || pending->grant)) return CALL_ALLOW;
     read_proto(READ(sk, protocol), &call->proto);
-    what.listen = pending->asked;
-    what.target = pending->bound;
+    event.listen = pending->orig;
+    event.target = pending->bound;
     if (pending->rule) {
         policy_count(pending->rule - 1, COUNT_BIND);
-        what.kind = BP_EVENT_BIND;
-        what.rule = pending->rule - 1;
-        watch_tell(call, &what);
+        event.kind = BP_EVENT_BIND;
+        event.rule = pending->rule - 1;
+        trace_call(call, &event);
     }
     if (pending->grant) {
         policy_count(BP_POLICY_RULES + pending->grant - 1, COUNT_BIND);
-        what.kind = BP_EVENT_GRANTED;
-        what.rule = pending->grant - 1;
-        watch_tell(call, &what);
+        event.kind = BP_EVENT_GRANTED;
+        event.rule = pending->grant - 1;
+        trace_call(call, &event);
     }
     pending->rule = 0;
     pending->grant = 0;
@@ -144,18 +150,18 @@ static __always_inline int on_getsockname(struct bpf_sock_addr* ctx, const struc
     if (!bound || !call->port) return CALL_ALLOW;
     if (bound->target == call->port)
         write_port(ctx, bound->listen);
-    else if (bound->listen == call->port) /* truly so: the sklookup engine steered it */
+    else if (bound->listen == call->port) /* a connection that the sklookup engine steered */
         bpf_sk_storage_get(&bp_sockname_set, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
     return CALL_ALLOW;
 }
 
-/* connect and sendmsg, of the cgroup's own clients. */
+/* connect and sendmsg of the cgroup's own clients. */
 static __always_inline int on_send(struct bpf_sock_addr* ctx, const struct call* call,
                                    enum policy_count count)
 {
     const struct bp_policy_side* side = policy_side();
     struct bpf_sock* sk = READ(ctx, sk);
-    struct happening what = {.cgroup = bp_policy.cgroup, .kind = BP_EVENT_CONNECT};
+    struct call_event event = {.cgroup = bp_policy.cgroup, .kind = BP_EVENT_CONNECT};
     __u64 netns_cookie;
     __u16 rule;
 
@@ -163,13 +169,13 @@ static __always_inline int on_send(struct bpf_sock_addr* ctx, const struct call*
     netns_cookie = bpf_get_netns_cookie(ctx);
     rule = policy_rule(side, call, netns_cookie, FOR_CONNECT);
     if (!rule || !is_local(call, netns_cookie)) return CALL_ALLOW;
-    what.listen = call->port;
-    what.target = policy_target(side, rule, call->port);
-    if (!asked_remember(sk, what.listen, what.target, true)) return CALL_ALLOW;
-    write_port(ctx, what.target);
+    event.listen = call->port;
+    event.target = policy_target(side, rule, call->port);
+    if (!orig_port_store(sk, event.listen, event.target, true)) return CALL_ALLOW;
+    write_port(ctx, event.target);
     policy_count(rule - 1, count);
-    what.rule = rule - 1;
-    if (count == COUNT_CONNECT) watch_tell(call, &what);
+    event.rule = rule - 1;
+    if (count == COUNT_CONNECT) trace_call(call, &event);
     return CALL_ALLOW;
 }
 

@@ -1,28 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * --exclusive, where the packet is whole: the tc programs refuse direct clients of an exclusive target,
- * but can't read the ports of every packet that becomes one for a socket (a SYN in two fragments, a
- * chain of extension headers, a broadcast frame). This program runs behind all of that, when the
- * kernel looks for a socket that nobody is connected to: who was redirected has a flow on record, and
- * everybody else came straight to the target port.
+ * --exclusive for packets that the tc programs can't parse: those refuse direct clients of an
+ * exclusive target, but can't read the ports of each packet that a socket receives (a SYN in two
+ * fragments, a chain of extension headers, a broadcast frame). This program runs when the kernel
+ * looks for a listener, after reassembly: a redirected packet has a recorded flow, any other went
+ * straight to the target port.
  */
+#include "lib/ctx.h"
 #include "lib/flows.h"
-#include "lib/lookup.h"
 #include "lib/rules.h"
 
-/* Whether this packet may go to the target port that it asks for. */
+const volatile __u32 bp_has_ifindex;
+
+/* Whether the packet was redirected. */
 static __always_inline bool is_admitted(__u8 proto, const struct bp_flow_key* key)
 {
     struct bp_flow* flow = flow_lookup(proto, key);
 
     if (!flow) return false;
-    /* Of UDP one on record as direct was begun by this host. */
+    /* UDP: a flow that is recorded as direct was begun by this host. */
     return flow->listen_port || (proto == BP_UDP && flow->target_port == key->target_port);
 }
 
-/* Whether a rule makes the target port, in host byte order, exclusive for what comes by this interface,
- * or by lo. To the end, as in lib/may_serve.h, whose bpf_loop() this object, which loads on 5.10, can't
- * have; and of numbers only, since 5.10 takes no context of sk_lookup for a global function. */
+/* Whether a rule makes the target port, in host byte order, exclusive on this interface, or on lo.
+ * Without an early return, see bp_may_serve() in lib/steer.h. Its arguments are numbers only: on
+ * 5.10 a GLOBAL function can't take a context of sk_lookup. */
 GLOBAL int bp_is_exclusive(__u32 target_port, __u32 proto, __u32 ifindex)
 {
     const struct bp_table_side* side = rules_side();
@@ -31,7 +33,7 @@ GLOBAL int bp_is_exclusive(__u32 target_port, __u32 proto, __u32 ifindex)
 
     for (__u32 id = 1; id < BP_MAX_RULES; id++) {
         const struct bp_rule* rule = &side->rules[id];
-        /* 0 where the rule is for every interface, or for this one, or a local client asks */
+        /* 0: the rule is for every interface or for this one, or the client is local */
         __u64 elsewhere =
             (__u64)rule->ifindex * (rule->ifindex ^ ifindex) * (ifindex ^ LOOPBACK_INDEX);
 
@@ -47,7 +49,7 @@ SEC("sk_lookup") int bp_exclusive(struct bpf_sk_lookup* ctx)
     struct bp_flow_key key = {};
 
     key.target_port = bpf_htons(READ(ctx, local_port));
-    if (!(rules_slot(rules_side(), proto, key.target_port) & BP_PORT_ANY_EXCLUSIVE)) return SK_PASS;
+    if (!(port_entry(rules_side(), proto, key.target_port) & BP_PORT_ANY_EXCLUSIVE)) return SK_PASS;
     lookup_addresses(ctx, &key);
     key.peer_port = READ(ctx, remote_port);
     if (is_admitted(proto, &key) ||

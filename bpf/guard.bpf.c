@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The guard: a bind hook on the root cgroup. A guarded target port can be bound by its owner only
- * (and root), so that nobody receives a stopped service's traffic; a reserved listen port by
- * nobody. Others get EACCES, before 5.18 EPERM.
+ * The guard: bind hooks on the root cgroup. Only the owner and root may bind a guarded target port,
+ * so that no other program receives the traffic of a stopped service; no process may bind a
+ * reserved listen port. A denied bind fails with EACCES, before Linux 5.18 with EPERM.
  *
- * It runs after the programs of the socket's own cgroup, so it sees the port that a rule there has
- * put in place of the one asked for.
+ * The programs of the socket's own cgroup run first, so this one sees the port that a rule has set.
  */
-#include "lib/ports.h"
-#include "lib/watch.h"
+#include "lib/sock_addr.h"
+
+struct event_ring bp_events SEC(".maps");
+struct bp_trace_lease bp_trace_lease SEC(".data.lease");
+struct bp_port_bitmap bp_port_bitmap SEC(".data.bitmap");
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
@@ -18,7 +20,7 @@ struct {
     __type(value, struct bp_guard);
 } bp_guards SEC(".maps");
 
-/* Whether a program can say with which error it denies (bpf_set_retval, 5.18). */
+/* A program can set the error number (bpf_set_retval, Linux 5.18). */
 const volatile bool bp_has_set_retval = true;
 
 #define ERROR_ACCESS 13 /* EACCES */
@@ -36,15 +38,15 @@ static __always_inline bool may_bind(const struct bp_guard* guard)
 static __always_inline int on_bind(struct bpf_sock_addr* ctx, const struct call* call)
 {
     struct bp_guard_key key = {.port = call->port, .proto = call->proto};
-    struct happening what = {.kind = BP_EVENT_DENIED, .listen = call->port};
+    struct call_event event = {.kind = BP_EVENT_DENIED, .listen = call->port};
     struct bp_guard* guard;
 
     key.netns_cookie = bpf_get_netns_cookie(ctx);
     guard = bpf_map_lookup_elem(&bp_guards, &key);
     if (!guard || may_bind(guard)) return CALL_ALLOW;
     ATOMIC_ADD(&guard->denied, 1);
-    what.cgroup = guard->cgroup;
-    watch_tell(call, &what);
+    event.cgroup = guard->cgroup;
+    trace_call(call, &event);
     if (bp_has_set_retval) bpf_set_retval(-ERROR_ACCESS);
     return CALL_DENY;
 }

@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The cgroup engine's programs on the root cgroup, for neighbours: programs of the same network
- * namespace that are not in the cgroup themselves.
+ * The cgroup engine: the programs on the root cgroup, for local clients: programs in the same
+ * network namespace that are not in the rule's cgroup.
  *
- * connect, sendmsg      to a claimed listen port at an own address: go to the target port
- * getpeername, recvmsg  who did so is told the port that he asked for
+ * connect, sendmsg      to a local address and a listen port with a claim: becomes the target port
+ * getpeername, recvmsg  say the listen port that the client gave
  *
- * A stranger's call costs one load; his answer is what it was.
+ * A call to a port without a claim costs one load and is not changed.
  */
-#include "lib/asked.h"
-#include "lib/ports.h"
-#include "lib/watch.h"
+#include "lib/orig_ports.h"
+#include "lib/sock_addr.h"
+
+const volatile bool bp_mptcp = true;
+
+struct event_ring bp_events SEC(".maps");
+struct bp_trace_lease bp_trace_lease SEC(".data.lease");
+struct bp_port_bitmap bp_port_bitmap SEC(".data.bitmap");
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
@@ -33,8 +38,8 @@ static __always_inline struct bp_claim* claim_on(const struct call* call, __u64 
     return bpf_map_lookup_elem(&bp_claims, &key);
 }
 
-/* send() on a connected AF_INET6 socket whose peer is v4-mapped comes here as if the program had
- * named that peer, with the port that connect() was given in truth. */
+/* On a connected AF_INET6 socket whose peer is v4-mapped, send() runs this hook with the peer's
+ * address and the port that connect() was rewritten to. */
 static __always_inline bool goes_to_peer(const struct bpf_sock* sk, const struct call* call)
 {
     return READ(sk, state) == STATE_ESTABLISHED && READ(sk, dst_port) == bpf_htons(call->port);
@@ -43,7 +48,7 @@ static __always_inline bool goes_to_peer(const struct bpf_sock* sk, const struct
 static __always_inline int on_send(struct bpf_sock_addr* ctx, const struct call* call,
                                    bool datagram)
 {
-    struct happening what = {.kind = BP_EVENT_CONNECT};
+    struct call_event event = {.kind = BP_EVENT_CONNECT};
     struct bpf_sock* sk = READ(ctx, sk);
     struct bp_claim* claim;
     __u64 netns_cookie;
@@ -52,30 +57,30 @@ static __always_inline int on_send(struct bpf_sock_addr* ctx, const struct call*
     netns_cookie = bpf_get_netns_cookie(ctx);
     claim = claim_on(call, netns_cookie);
     if (!claim || !is_local(call, netns_cookie)) {
-        if (!datagram || !goes_to_peer(sk, call)) asked_settle(sk, call->port);
+        if (!datagram || !goes_to_peer(sk, call)) orig_port_clear(sk, call->port);
         return CALL_ALLOW;
     }
-    what.cgroup = claim->cgroup;
-    what.listen = call->port;
-    what.target = claim->target;
-    if (!asked_remember(sk, what.listen, what.target, false)) return CALL_ALLOW;
-    write_port(ctx, what.target);
+    event.cgroup = claim->cgroup;
+    event.listen = call->port;
+    event.target = claim->target;
+    if (!orig_port_store(sk, event.listen, event.target, false)) return CALL_ALLOW;
+    write_port(ctx, event.target);
     if (datagram) {
         ATOMIC_ADD(&claim->datagrams, 1);
         return CALL_ALLOW;
     }
     ATOMIC_ADD(&claim->connects, 1);
-    watch_tell(call, &what);
+    trace_call(call, &event);
     return CALL_ALLOW;
 }
 
 static __always_inline int on_name(struct bpf_sock_addr* ctx, const struct call* call)
 {
     struct bpf_sock* sk = READ(ctx, sk);
-    __u16 asked = sk ? asked_for(sk, call->port) : 0;
+    __u16 orig = sk ? orig_port_of(sk, call->port) : 0;
 
-    /* A datagram from elsewhere may bear the same port. */
-    if (asked && is_local(call, bpf_get_netns_cookie(ctx))) write_port(ctx, asked);
+    /* A datagram of a remote peer may have the same port. */
+    if (orig && is_local(call, bpf_get_netns_cookie(ctx))) write_port(ctx, orig);
     return CALL_ALLOW;
 }
 

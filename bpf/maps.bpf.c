@@ -6,12 +6,12 @@
 #define GLOBAL static __attribute__((unused)) /* no function is compiled */
 
 #include "lib/admit.h"
-#include "lib/after_xdp.h"
-#include "lib/asked_at.h"
 #include "lib/cookies.h"
 #include "lib/count.h"
+#include "lib/decide.h"
 #include "lib/flows.h"
 #include "lib/listeners.h"
+#include "lib/reply.h"
 #include "lib/rules.h"
 #include "lib/trace.h"
 

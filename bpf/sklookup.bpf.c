@@ -1,73 +1,80 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * The sklookup engine: no packet is touched. When a connection to a listen port finds no socket of
- * its own, the socket that listens on the target port takes it, and what it accepts truly is on the
- * listen port.
+ * The sklookup engine: packets are not changed. If the kernel finds no socket for a packet to a
+ * listen port, a listener on the target port is selected. The connections that it accepts are on
+ * the listen port.
  *
- *   bp_lookup    runs in the netns for every SYN and every datagram that no connected socket takes
- *   bp_listen    runs for the whole cgroup tree: keeps who begins to listen, records connections
- *   bp_name4/6   run for the whole cgroup tree: getsockname(2) of a steered connection says the
- *                target port, as it would behind any other redirect
- *   bp_find      run once for each socket that listened before (BPF_PROG_TEST_RUN in the netns)
+ *   bp_lookup    runs in the network namespace, for each SYN and datagram without a connected
+ *                socket
+ *   bp_listen    runs for all cgroups (sockops): stores sockets that begin to listen, and records
+ *                connections
+ *   bp_name4/6   run for all cgroups: getsockname(2) of a steered connection says the target port,
+ *                as with any other redirection
+ *   bp_find      run by user space for each socket that listened before (BPF_PROG_TEST_RUN)
  *
- * The rule table is the netns's own, shared with tc: one flip changes both.
+ * The rule table is shared with the tc programs of the network namespace: one flip changes both.
  */
 #include "lib/count.h"
+#include "lib/ctx.h"
 #include "lib/flows.h"
 #include "lib/listeners.h"
-#include "lib/may_serve.h"
 #include "lib/rules.h"
+#include "lib/sockname.h"
 #include "lib/steer.h"
-#include "lib/steered.h"
 
 #include "bpfport/meta.h"
 
-const volatile __u64 bp_netns_cookie; /* the netns whose listeners are ours */
+const volatile __u64 bp_netns_cookie; /* sockets of other network namespaces are left alone */
+const volatile __u32 bp_has_ifindex;
+const volatile bool bp_has_loop; /* the kernel has bpf_loop() (Linux 5.17) */
 
-/* rules_find() for the two programs that ask. It takes a pointer, since sk_lookup
- * needs 5.15 anyway; what it points to is no map key for verifiers before 6.6, so it is copied. */
-GLOBAL __u32 bp_rule_for(const struct bp_flow_key* key, __u32 slot, __u32 ifindex)
+struct sk_word_map bp_sockname_set SEC(".maps");
+struct sk_word_clone_map bp_steered SEC(".maps");
+
+/* rules_find(). It takes a pointer, since sk_lookup needs 5.15 anyway; verifiers before 6.6 don't
+ * take that as a map key: hence the copy. */
+GLOBAL __u32 bp_rule_for(const struct bp_flow_key* key, __u32 entry, __u32 ifindex)
 {
     __u8 local[16] __attribute__((aligned(4)));
 
     if (!key) return 0;
     copy_address(local, key->local);
-    return rules_find(rules_side(), slot, ifindex, local);
+    return rules_find(rules_side(), entry, ifindex, local);
 }
 
-/* -- bp_lookup: which socket -- */
+/* -- bp_lookup: which socket takes the packet -- */
 
 SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
 {
     const struct bp_table_side* side = rules_side();
     __u8 proto = lookup_proto(ctx);
     __be16 listen_port = bpf_htons(READ(ctx, local_port));
-    __u16 slot = rules_slot(side, proto, listen_port);
+    __u16 entry = port_entry(side, proto, listen_port);
     __u32 ifindex = lookup_ifindex(ctx);
     struct bp_flow_key key = {};
     const struct bp_rule* rule;
-    bool by_tc;
+    bool fallback;
     __u16 id;
 
-    if (!(slot & BP_PORT_SET)) return SK_PASS;
+    if (!(entry & BP_PORT_SET)) return SK_PASS;
     lookup_addresses(ctx, &key);
-    id = bp_rule_for(&key, slot, ifindex);
+    id = bp_rule_for(&key, entry, ifindex);
     if (!id) return SK_PASS;
     rule = rules_get(side, id);
-    if (rule->engine != BP_ENGINE_SKLOOKUP) return SK_PASS; /* tc has had it, or left it alone */
+    if (rule->engine != BP_ENGINE_SKLOOKUP) return SK_PASS; /* the tc programs have decided */
     if (rule->flags & BP_RULE_DRAINING) {
         count_outcome(BP_OUTCOME_DRAINING);
         return SK_PASS;
     }
-    if (rule_spares(rule, key.local) &&
-        keeps_its_address(ctx, ifindex, proto, key.local, listen_port))
+    if (rule_exempts(rule, key.local) &&
+        steer_to_exempt(ctx, ifindex, proto, key.local, listen_port))
         return SK_PASS;
     key.peer_port = READ(ctx, remote_port);
     key.target_port = rule_target(rule, listen_port);
     if (proto == BP_UDP) {
         struct bp_flow* known = flow_lookup(BP_UDP, &key);
 
-        /* The answer to a datagram of this host is for the socket that sent it. */
+        /* An answer to a datagram of this host is for the socket that sent it. */
         if (known && is_own_flow(known, listen_port)) {
             flow_used(known);
             count_outcome(BP_OUTCOME_LISTEN_SOCKET);
@@ -78,18 +85,18 @@ SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
             return SK_DROP; /* the peer gets an ICMP port unreachable */
         }
     }
-    by_tc = (rule->flags & BP_RULE_FALLBACK) && tc_serves(key.target_port, key.local);
+    fallback = (rule->flags & BP_RULE_FALLBACK) && fallback_wanted(key.target_port, key.local);
     if (steer(ctx, ifindex, proto, key.local, key.target_port) == STEERED) {
         if (proto == BP_UDP)
-            remember_datagram(&key, listen_port, id);
-        else if (!by_tc && bpf_map_lookup_elem(&bp_hints, &key))
-            /* What a connection with this tuple that tc redirected once has left behind: tc, when
-             * it has a part in this rule, must not take this one for that. */
+            record_datagram(&key, listen_port, id);
+        else if (!fallback && bpf_map_lookup_elem(&bp_hints, &key))
+            /* The hint of an earlier connection with this tuple, which tc redirected: tc must not
+             * take this connection for that one. */
             bpf_map_delete_elem(&bp_hints, &key);
         return SK_PASS;
     }
-    /* tc serves the port, and asks here whether anybody has the tuple on the listen port. */
-    if (by_tc) return SK_PASS;
+    /* tc serves the port; its look-up of the tuple on the listen port runs this program. */
+    if (fallback) return SK_PASS;
     if (rule->on_absent == BP_ABSENT_PASS) {
         count_outcome(BP_OUTCOME_ABSENT_PASSED);
         return SK_PASS;
@@ -98,7 +105,7 @@ SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
     return SK_DROP; /* the peer gets a reset, or an ICMP port unreachable */
 }
 
-/* -- bp_listen: who listens, who was connected -- */
+/* -- bp_listen: new listeners and connections -- */
 
 static __always_inline void local_address(const struct bpf_sock_ops* ctx, __u8* address)
 {
@@ -115,52 +122,52 @@ struct listener_search {
     int error;
 };
 
-static long keep_listener_in_slot(__u32 slot, struct listener_search* search)
+static long store_new_member(__u32 member, struct listener_search* search)
 {
-    search->key->member = slot;
+    search->key->member = member;
     search->error = bpf_sock_hash_update(search->ctx, &bp_listeners, search->key, BPF_NOEXIST);
-    return search->error == -BP_EEXIST ? LOOP_GO_ON : LOOP_END;
+    return search->error == -BP_EEXIST ? LOOP_CONTINUE : LOOP_END;
 }
 
-static __always_inline int keep_listener(struct bpf_sock_ops* ctx, struct bpf_sock* sk,
-                                         struct bp_listener_key* key)
+static __always_inline int store_new_listener(struct bpf_sock_ops* ctx, struct bpf_sock* sk,
+                                              struct bp_listener_key* key)
 {
     struct listener_search search = {.ctx = ctx, .key = key};
 
-    LOOP(BP_GROUP_MEMBERS, keep_listener_in_slot, &search);
+    LOOP(BP_GROUP_MEMBERS, store_new_member, &search);
     if (!search.error) group_join(key, READ(sk, bound_dev_if));
     return search.error;
 }
 
-/* listen(2) has not returned yet: the first client is served. */
+/* Runs before listen(2) returns: the first client is served. */
 static __always_inline void on_listen(struct bpf_sock_ops* ctx)
 {
     struct bp_listener_key key = {.proto = BP_TCP};
     __u32 port = READ(ctx, local_port);
     struct bpf_sock* sk = READ(ctx, sk);
     bool serves;
-    __u16 slot;
+    __u16 entry;
     int error;
 
     if (!sk) return;
     key.port = bpf_htons(port);
-    slot = rules_slot(rules_side(), BP_TCP, key.port);
-    if (!(slot & (BP_PORT_STEERED | BP_PORT_SET))) return;
+    entry = port_entry(rules_side(), BP_TCP, key.port);
+    if (!(entry & (BP_PORT_STEERED | BP_PORT_SET))) return;
     local_address(ctx, key.address);
     serves = bp_may_serve(&key);
-    /* No target is of interest where it keeps its address. */
-    if (!serves && !((slot & BP_PORT_SET) && address_is_loopback(key.address))) return;
-    error = keep_listener(ctx, sk, &key);
+    /* A listener on a listen port is stored if it is exempt (rule_exempts). */
+    if (!serves && !((entry & BP_PORT_SET) && address_is_loopback(key.address))) return;
+    error = store_new_listener(ctx, sk, &key);
     if (!serves) return;
-    /* All slots taken: the group is served through those, this one included. */
+    /* EEXIST: the group has BP_GROUP_MEMBERS already; any of them selects this one, too. */
     if (!error || error == -BP_EEXIST)
-        mark_listener(sk, port);
+        set_listen_port(sk, port);
     else
-        wake_tc(&key); /* Multipath TCP, or the map is full */
+        fallback_activate(&key); /* Multipath TCP, or the map is full */
 }
 
-/* A connection was accepted. One that was steered gets the record that status and drain count; the
- * interface it came by is not known here, so the one that owns its address stands for it. */
+/* A connection was accepted. If it was steered it gets a record, which status and drain count. The
+ * interface that it arrived on is not known here; the search takes that of its local address. */
 static __always_inline void on_established(struct bpf_sock_ops* ctx)
 {
     const struct bp_table_side* side = rules_side();
@@ -169,16 +176,16 @@ static __always_inline void on_established(struct bpf_sock_ops* ctx)
     struct bp_record record = {};
     struct bp_flow_key key = {};
     __u32* target;
-    __u16 slot, id;
+    __u16 entry, id;
 
     if (!sk) return;
     target = bpf_sk_storage_get(&bp_steered, sk, 0, 0);
     if (!target || (*target & STEERED_PORT) == port) return;
     record.listen_port = bpf_htons(port);
-    slot = rules_slot(side, BP_TCP, record.listen_port);
-    if (!(slot & BP_PORT_SET)) return;
+    entry = port_entry(side, BP_TCP, record.listen_port);
+    if (!(entry & BP_PORT_SET)) return;
     local_address(ctx, key.local);
-    id = bp_rule_for(&key, slot, LOOPBACK_INDEX);
+    id = bp_rule_for(&key, entry, LOOPBACK_INDEX);
     if (!id || !(rules_get(side, id)->flags & BP_RULE_SOCKNAME_LISTEN)) *target |= STEERED_NAME;
     if (!id || rules_get(side, id)->engine != BP_ENGINE_SKLOOKUP) return;
     record.rule = id;
@@ -190,7 +197,7 @@ SEC("sockops") int bp_listen(struct bpf_sock_ops* ctx)
 {
     __u32 op = READ(ctx, op);
 
-    /* `reply` is left as it is: it may be another program's answer. */
+    /* ctx->reply is not changed: another program may have set it. */
     if (op != BPF_SOCK_OPS_TCP_LISTEN_CB && op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) return 1;
     if (bpf_get_netns_cookie(ctx) != bp_netns_cookie) return 1;
     if (op == BPF_SOCK_OPS_TCP_LISTEN_CB)
@@ -205,7 +212,7 @@ SEC("sockops") int bp_listen(struct bpf_sock_ops* ctx)
 SEC("cgroup/getsockname4") int bp_name4(struct bpf_sock_addr* ctx) { return name_connection(ctx); }
 SEC("cgroup/getsockname6") int bp_name6(struct bpf_sock_addr* ctx) { return name_connection(ctx); }
 
-/* -- bp_find: who listened before -- */
+/* -- bp_find: listeners that are older than the programs -- */
 
 static __always_inline struct bpf_sock* find_socket(struct __sk_buff* skb,
                                                     const struct bp_find* wanted)
@@ -214,7 +221,7 @@ static __always_inline struct bpf_sock* find_socket(struct __sk_buff* skb,
     struct bpf_sock_tuple tuple = {};
     __u32 size;
 
-    /* From the unspecified address, which no connection has. */
+    /* The source is the unspecified address, which no connection has. */
     if (address_is_v4(wanted->address)) map_v4(key.peer, 0);
     copy_address(key.local, wanted->address);
     key.peer_port = wanted->peer_port;
@@ -224,20 +231,20 @@ static __always_inline struct bpf_sock* find_socket(struct __sk_buff* skb,
     return bpf_sk_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
 }
 
-static __always_inline void keep_for_loader(struct bpf_sock* sk, struct bp_find* find)
+static __always_inline void store_found(struct bpf_sock* sk, struct bp_find* find)
 {
     struct bp_listener_key key = {.port = find->port, .proto = find->proto};
 
     find->found = 1;
     bound_address(sk, key.address);
-    find->error = keep_found(sk, &key);
+    find->error = store_listener(sk, &key);
     find->member = key.member;
     copy_address(find->address, key.address);
     if (find->proto == BP_UDP) return;
     if (!find->error || find->error == -BP_EEXIST)
-        mark_listener(sk, bpf_ntohs(find->port));
+        set_listen_port(sk, bpf_ntohs(find->port));
     else
-        wake_tc(&key);
+        fallback_activate(&key);
 }
 
 SEC("tc") int bp_find(struct __sk_buff* skb)
@@ -252,8 +259,8 @@ SEC("tc") int bp_find(struct __sk_buff* skb)
     if (sk) {
         bool listens = find.proto == BP_UDP ? !READ(sk, dst_port) : READ(sk, state) == STATE_LISTEN;
 
-        /* One on another port is what a rule in force steers to. */
-        if (listens && READ(sk, src_port) == bpf_ntohs(find.port)) keep_for_loader(sk, &find);
+        /* A socket on another port was selected by bp_lookup. */
+        if (listens && READ(sk, src_port) == bpf_ntohs(find.port)) store_found(sk, &find);
         bpf_sk_release(sk);
     }
     bpf_skb_store_bytes(skb, ETH_HEADER_LEN, &find, sizeof(find), 0);

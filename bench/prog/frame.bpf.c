@@ -5,6 +5,7 @@
  * checksum are written anew before each round. The program under test is the one that ships, reached
  * by a tail call; an empty program reached the same way is what its time is compared with.
  */
+#include "lib/ctx.h"
 #include "lib/flows.h"
 
 #define MAX_BENCH_OFFSET 70 /* IPv6, TCP: the checksum */
@@ -47,7 +48,7 @@ SEC("tc") int bp_bench(struct __sk_buff* skb)
     if ((void*)(frame + MAX_BENCH_OFFSET + 4) > skb_end(skb)) return TC_DROP;
     *(__u32*)(frame + transport_at) = ports;
     *(__u16*)(frame + checksum_at) = checksum;
-    skb->tc_index = 0; /* the tag of a packet that was redirected (bpf/lib/mark.h) */
+    skb->tc_index = 0; /* the tag of a packet that was redirected (bpf/lib/decide.h) */
     bpf_tail_call_static(skb, &bp_subject, 0);
     return TC_DROP;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Address: 16 bytes in network order, IPv4 as v4-mapped, aligned to 4. What is done with it is done
- * in words: contexts give IPv6 addresses a word at a time, and old verifiers take no other access.
- * Last, a flow's two addresses as the kernel's look-ups want them.
+ * Address: 16 bytes in network byte order, aligned to 4, IPv4 as a v4-mapped IPv6 address. All
+ * access is by 32-bit words: contexts have IPv6 addresses in such words, and old verifiers refuse
+ * other access. At the end, the two addresses of a flow as the kernel's look-ups take them.
  */
 #ifndef BPFPORT_LIB_ADDRESS_H
 #define BPFPORT_LIB_ADDRESS_H
@@ -13,7 +13,7 @@
 #define FAMILY_V4 2  /* AF_INET */
 #define FAMILY_V6 10 /* AF_INET6 */
 
-/* An IPv6 address of a context or of a struct bpf_sock: four fields of 32 bits (see READ). */
+/* An IPv6 address in a context or a struct bpf_sock: four fields of 32 bits (see READ). */
 #define READ_ADDRESS(to, object, field)                                                            \
     do {                                                                                           \
         __u32* words_to = (__u32*)(to);                                                            \
@@ -50,7 +50,7 @@ static __always_inline bool address_equal(const __u8* left, const __u8* right)
     const __u32* a = (const __u32*)left;
     const __u32* b = (const __u32*)right;
 
-    /* One branch and not four: the verifier follows each of them through all that comes after. */
+    /* One branch instead of four: the verifier follows each through all code behind it. */
     return !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]));
 }
 
@@ -69,7 +69,7 @@ static __always_inline bool address_is_loopback(const __u8* address)
     return !(words[0] | words[1] | words[2] | (words[3] ^ bpf_htonl(1)));
 }
 
-/* 0.0.0.0 and ::, which connect() takes for the loopback. */
+/* 0.0.0.0 and ::, which connect() takes for the loopback address. */
 static __always_inline bool address_is_unspecified(const __u8* address)
 {
     const __u32* words = (const __u32*)address;
@@ -85,7 +85,8 @@ static __always_inline bool address_is_multicast(const __u8* address)
     return address[12] >> 4 == 0xe || words[3] == 0xffffffff;
 }
 
-/* The socket tuple of a flow whose local end has `local_port`; returns its size for the look-up. */
+/* The socket tuple of a flow, with `local_port` as its local port. Returns its size, for the
+ * look-up. */
 static __always_inline __u32 socket_tuple(struct bpf_sock_tuple* tuple,
                                           const struct bp_flow_key* key, __be16 local_port)
 {
@@ -103,18 +104,18 @@ static __always_inline __u32 socket_tuple(struct bpf_sock_tuple* tuple,
     return sizeof(tuple->ipv6);
 }
 
-/* Fills what a route look-up for the flow's way in needs. */
-static __always_inline void route_query(struct bpf_fib_lookup* query, const struct bp_flow_key* key)
+/* Sets the family and addresses for a route look-up of a packet from the flow's peer. */
+static __always_inline void fib_addresses(struct bpf_fib_lookup* fib, const struct bp_flow_key* key)
 {
     if (address_is_v4(key->local)) {
-        query->family = FAMILY_V4;
-        query->ipv4_src = ((const __u32*)key->peer)[3];
-        query->ipv4_dst = ((const __u32*)key->local)[3];
+        fib->family = FAMILY_V4;
+        fib->ipv4_src = ((const __u32*)key->peer)[3];
+        fib->ipv4_dst = ((const __u32*)key->local)[3];
         return;
     }
-    query->family = FAMILY_V6;
-    copy_address((__u8*)query->ipv6_src, key->peer);
-    copy_address((__u8*)query->ipv6_dst, key->local);
+    fib->family = FAMILY_V6;
+    copy_address((__u8*)fib->ipv6_src, key->peer);
+    copy_address((__u8*)fib->ipv6_dst, key->local);
 }
 
 #endif

@@ -1,277 +1,279 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Admit: whether a packet whose flow is not known yet may be redirected, and, if so, remembers its
- * flow. Run once for a flow, not for every packet; shared by tc and XDP.
+ * Admit: whether a packet whose flow is not recorded may be redirected; if so, its flow is
+ * recorded. Runs once for a flow, not for each packet.
  *
- * The rule that governs all: the older connection always wins. A packet never flips a connection
- * that lives, whoever sends it, and a tuple that both a redirected and a direct connection claim
- * goes to the one that was there first. The same holds for UDP flows while they are in use, and for
- * connections that are only forwarded (lib/contest.h).
+ * The older connection wins: no packet of any sender changes the port of a connection that exists,
+ * and a tuple that a redirected and a direct connection both want belongs to the older one. The
+ * same holds for UDP flows while they are in use, and for forwarded connections (lib/forward.h).
  */
 #ifndef BPFPORT_LIB_ADMIT_H
 #define BPFPORT_LIB_ADMIT_H
 
-#include "lib/contest.h"
 #include "lib/flows.h"
+#include "lib/forward.h"
 #include "lib/l4.h"
-#include "lib/own.h"
-#include "lib/owner.h"
-#include "lib/proof.h"
 #include "lib/rules.h"
 #include "lib/trace.h"
+#include "lib/tuple.h"
 
 enum verdict {
-    REDIRECT, /* to query.target_port */
-    LEAVE,    /* untouched */
-    REFUSE,   /* TCP: answered with a reset */
-    DISCARD,  /* dropped without an answer */
-    EVICT,    /* a SYN: turned into the reset that ends the handshake in its way */
+    REDIRECT,      /* to pkt_info.target_port */
+    LEAVE,         /* left alone */
+    SEND_RESET,    /* TCP: answered with a reset */
+    DROP,          /* dropped without an answer */
+    END_HANDSHAKE, /* a SYN: becomes the reset that ends the handshake with the same tuple */
 };
 
 static __always_inline enum verdict leave(enum bp_outcome outcome)
 {
-    note(outcome);
+    report(outcome);
     return LEAVE;
 }
 
-static __always_inline struct bp_flow flow_of(const struct query* q)
+static __always_inline struct bp_flow flow_of(const struct pkt_info* pkt)
 {
-    return (struct bp_flow){q->listen_port, q->target_port, q->rule, tick()};
+    return (struct bp_flow){pkt->orig_port, pkt->target_port, pkt->rule, tick()};
 }
 
-static __always_inline enum verdict remember(const struct query* q)
+static __always_inline enum verdict record_flow(const struct pkt_info* pkt)
 {
-    if (!flow_store(q->proto, &q->key, flow_of(q))) note(BP_OUTCOME_FLOW_LOST);
-    if (q->proto == BP_UDP) {
-        asked_store(&q->key);
-        note_flow(q);
+    if (!flow_store(pkt->proto, &pkt->key, flow_of(pkt))) report(BP_OUTCOME_FLOW_LOST);
+    if (pkt->proto == BP_UDP) {
+        last_local_store(&pkt->key);
+        report_flow(pkt);
     }
     return REDIRECT;
 }
 
-/* A datagram of a flow that another port has: `older` was there first. The peer sees no answer, or it
- * would come from the older's port. */
-static __always_inline enum verdict taken(const struct bp_flow* older)
+/* A datagram of a flow that is in use through another port. It is dropped: the answer would come
+ * from that port. */
+static __always_inline enum verdict drop_newer(const struct bp_flow* older)
 {
-    note(outcome_of_taken(older));
-    return DISCARD;
+    report(outcome_of_taken(older));
+    return DROP;
 }
 
-/* A datagram that this host forwards. */
-static __always_inline enum verdict forward_udp(const struct query* q)
+/* A forwarded datagram. */
+static __always_inline enum verdict forward_udp(const struct pkt_info* pkt)
 {
-    struct bp_flow* known = forward_udp_lookup(&q->key);
+    struct bp_flow* known = forward_udp_lookup(&pkt->key);
 
-    if (is_taken(known, q->listen_port)) return taken(known);
-    if (known && known->listen_port == q->listen_port) {
+    if (is_taken(known, pkt->orig_port)) return drop_newer(known);
+    if (known && known->listen_port == pkt->orig_port) {
         flow_used(known);
         return REDIRECT;
     }
-    if (!forward_udp_store(&q->key, flow_of(q))) note(BP_OUTCOME_FLOW_LOST);
-    note_flow(q);
+    if (!forward_udp_store(&pkt->key, flow_of(pkt))) report(BP_OUTCOME_FLOW_LOST);
+    report_flow(pkt);
     return REDIRECT;
 }
 
-static __always_inline enum verdict nobody_listens(const struct bp_rule* rule)
+/* The target port has no listener, and the rule is not --on-absent reset. */
+static __always_inline enum verdict no_listener(const struct bp_rule* rule)
 {
     if (rule->on_absent == BP_ABSENT_PASS) return leave(BP_OUTCOME_ABSENT_PASSED);
-    note(BP_OUTCOME_ABSENT_DROPPED);
-    return DISCARD;
+    report(BP_OUTCOME_ABSENT_DROPPED);
+    return DROP;
 }
 
-/* The query's packet, which begins something, finds no listener on the target. Under --exclusive that may
- * be because its program shows one to flows on record only, so this one is put there and asks again. */
-GLOBAL int bp_admit_unseen(struct __sk_buff* skb)
+/* The first packet of a flow finds no listener on the target port. With --exclusive the listener
+ * may be hidden from flows without a record (exclusive.bpf.c): the flow is recorded, and looked up
+ * again. */
+GLOBAL int bp_admit_no_listener(struct __sk_buff* skb)
 {
-    struct query* q = query();
+    struct pkt_info* pkt = pkt_info();
     const struct bp_rule* rule;
-    enum owner owner;
+    enum holder holder;
 
-    if (!q) return LEAVE;
-    rule = rules_get(rules_side(), q->rule);
-    if (!(rule->flags & BP_RULE_EXCLUSIVE)) return nobody_listens(rule);
-    flow_store(q->proto, &q->key, flow_of(q));
-    owner = q->proto == BP_UDP ? bp_udp_owner(skb, q->target_port)
-                               : tcp_owner(skb, q->target_port).owner;
-    if (owner != OWNER_NONE) return remember(q);
-    flow_delete(q->proto, &q->key);
-    return nobody_listens(rule);
+    if (!pkt) return LEAVE;
+    rule = rules_get(rules_side(), pkt->rule);
+    if (!(rule->flags & BP_RULE_EXCLUSIVE)) return no_listener(rule);
+    flow_store(pkt->proto, &pkt->key, flow_of(pkt));
+    holder = pkt->proto == BP_UDP ? bp_udp_holder(skb, pkt->target_port)
+                                  : tcp_holder(skb, pkt->target_port).kind;
+    if (holder != HOLDER_NONE) return record_flow(pkt);
+    flow_delete(pkt->proto, &pkt->key);
+    return no_listener(rule);
 }
 
-/* Of the newer of two on one tuple. A handshake may be nobody's: its SYN was a stranger's, and no reset
- * shall tell the real client that it is refused. Its SYN comes again after a second. A handshake that
- * still waits then (an honest one has long become a connection) is ended, and the third SYN goes its
- * way. Where the program can't read the numbers for that, the handshake has to expire. */
-static __always_inline enum verdict refusal(enum owner older, enum proof proof)
+/* For a SYN whose tuple an older connection holds. If that is an unfinished handshake, its SYN may
+ * have been spoofed, so the client gets no reset; it repeats its SYN after a second. A handshake
+ * that is unfinished then is ended, and the next SYN is served. Where the program can't read the
+ * handshake's numbers, the handshake must time out. */
+static __always_inline enum verdict refuse_newer(enum holder older, enum proof proof)
 {
-    if (older != OWNER_HANDSHAKE) return REFUSE;
-    return proof == OVERDUE ? EVICT : DISCARD;
+    if (older != HOLDER_HANDSHAKE) return SEND_RESET;
+    return proof == OVERDUE ? END_HANDSHAKE : DROP;
 }
 
-static __always_inline bool is_open_question(enum owner owner)
+/* Whether only the packet's sequence numbers tell if the holder is redirected. */
+static __always_inline bool needs_proof(enum holder holder)
 {
-    return owner == OWNER_HANDSHAKE || owner == OWNER_UNKNOWN;
+    return holder == HOLDER_HANDSHAKE || holder == HOLDER_UNRECORDED;
 }
 
-static __always_inline enum verdict admit_tcp(struct __sk_buff* skb, struct query* q,
+static __always_inline enum verdict admit_tcp(struct __sk_buff* skb, struct pkt_info* pkt,
                                               const struct bp_rule* rule)
 {
-    struct tenure tenure = tcp_owner(skb, q->listen_port);
+    struct tuple_holder holder = tcp_holder(skb, pkt->orig_port);
     enum proof proof = DISPROVEN;
 
-    /* A server that was on the listen port before us, or a connection opened from there. */
-    if (tenure.owner >= OWNER_HANDSHAKE || (tenure.owner == OWNER_CLOSED && !q->opens))
+    /* A server that was on the listen port before the rule, or a connection that was opened from
+     * it. */
+    if (holder.kind >= HOLDER_HANDSHAKE || (holder.kind == HOLDER_TIME_WAIT && !pkt->opens))
         return leave(BP_OUTCOME_LISTEN_SOCKET);
-    if (tenure.owner == OWNER_KEEPER && rule_spares(rule, q->key.local))
+    if (holder.kind == HOLDER_LO_LISTENER && rule_exempts(rule, pkt->key.local))
         return leave(BP_OUTCOME_LISTEN_SOCKET);
 
-    /* Connections to the target before the last change of the rule stay there. */
+    /* Connections that are older than the last change of the rule's target stay on the old one. */
     if (rule->old_target_first) {
-        __be16 old = rule_old_target(rule, q->listen_port);
+        __be16 old = rule_old_target(rule, pkt->orig_port);
 
-        tenure = tcp_owner(skb, old);
-        if ((tenure.owner == OWNER_REDIRECTED && tenure.listen_port == q->listen_port) ||
-            (is_open_question(tenure.owner) && bp_proof(skb, old) == PROVEN)) {
-            q->target_port = old;
-            return remember(q);
+        holder = tcp_holder(skb, old);
+        if ((holder.kind == HOLDER_REDIRECTED && holder.listen_port == pkt->orig_port) ||
+            (needs_proof(holder.kind) && bp_proof(skb, old) == PROVEN)) {
+            pkt->target_port = old;
+            return record_flow(pkt);
         }
     }
 
-    tenure = tcp_owner(skb, q->target_port);
-    if (tenure.owner == OWNER_REDIRECTED && tenure.listen_port == q->listen_port)
-        return remember(q);
-    if (is_open_question(tenure.owner)) {
-        struct bp_flow* hint = flow_lookup(BP_TCP, &q->key);
+    holder = tcp_holder(skb, pkt->target_port);
+    if (holder.kind == HOLDER_REDIRECTED && holder.listen_port == pkt->orig_port)
+        return record_flow(pkt);
+    if (needs_proof(holder.kind)) {
+        struct bp_flow* hint = flow_lookup(BP_TCP, &pkt->key);
 
-        /* A handshake of ours: the SYN-ACK or the first data went through this hint. */
-        if (hint && hint->listen_port == q->listen_port) return REDIRECT;
-        proof = bp_proof(skb, q->target_port);
-        if (proof == PROVEN) return remember(q);
-        /* TCP itself lets no wrong number end a handshake. A SYN might be another client's: it comes
-         * again when this one is settled. */
-        if (proof == UNDECIDED) return q->opens ? DISCARD : REDIRECT;
+        /* A redirected handshake or connection: its SYN left this hint. */
+        if (hint && hint->listen_port == pkt->orig_port) return REDIRECT;
+        proof = bp_proof(skb, pkt->target_port);
+        if (proof == PROVEN) return record_flow(pkt);
+        /* TCP itself checks the numbers of an acknowledgement. A SYN may be another client's; it is
+         * repeated, and the handshake is finished then. */
+        if (proof == UNDECIDED) return pkt->opens ? DROP : REDIRECT;
     }
-    if (tenure.owner >= OWNER_HANDSHAKE) {
-        note(BP_OUTCOME_OLDER_DIRECT);
-        return q->opens ? refusal(tenure.owner, proof) : LEAVE;
+    if (holder.kind >= HOLDER_HANDSHAKE) {
+        report(BP_OUTCOME_OLDER_DIRECT);
+        return pkt->opens ? refuse_newer(holder.kind, proof) : LEAVE;
     }
-    if (q->known_only) return LEAVE;
+    if (pkt->known_only) return LEAVE;
     if (rule->flags & BP_RULE_DRAINING) return leave(BP_OUTCOME_DRAINING);
-    if (rule->on_absent != BP_ABSENT_RESET && tenure.owner == OWNER_NONE && q->opens)
-        return bp_admit_unseen(skb);
-    return remember(q);
+    if (rule->on_absent != BP_ABSENT_RESET && holder.kind == HOLDER_NONE && pkt->opens)
+        return bp_admit_no_listener(skb);
+    return record_flow(pkt);
 }
 
-static __always_inline enum verdict admit_udp(struct __sk_buff* skb, struct query* q,
+static __always_inline enum verdict admit_udp(struct __sk_buff* skb, struct pkt_info* pkt,
                                               const struct bp_rule* rule)
 {
-    struct bp_flow* known = flow_lookup(BP_UDP, &q->key);
-    bool ours = known && known->listen_port == q->listen_port;
-    enum owner owner;
+    struct bp_flow* known = flow_lookup(BP_UDP, &pkt->key);
+    bool recorded = known && known->listen_port == pkt->orig_port;
+    enum holder holder;
 
-    /* For example a resolver that asks from port 53: the answer is for it. */
-    if (known && is_own_flow(known, q->listen_port)) {
+    /* An answer to a datagram of this host, for example of a resolver that sends from port 53. */
+    if (known && is_own_flow(known, pkt->orig_port)) {
         flow_used(known);
         return leave(BP_OUTCOME_LISTEN_SOCKET);
     }
-    owner = bp_udp_owner(skb, q->listen_port);
-    if (owner == OWNER_UNKNOWN) return leave(BP_OUTCOME_LISTEN_SOCKET);
-    if (owner == OWNER_KEEPER && rule_spares(rule, q->key.local))
+    holder = bp_udp_holder(skb, pkt->orig_port);
+    if (holder == HOLDER_UNRECORDED) return leave(BP_OUTCOME_LISTEN_SOCKET);
+    if (holder == HOLDER_LO_LISTENER && rule_exempts(rule, pkt->key.local))
         return leave(BP_OUTCOME_LISTEN_SOCKET);
-    if (is_taken(known, q->listen_port)) return taken(known);
-    if ((rule->flags & BP_RULE_DRAINING) && !ours) return leave(BP_OUTCOME_DRAINING);
-    if (rule->on_absent != BP_ABSENT_RESET && bp_udp_owner(skb, q->target_port) == OWNER_NONE)
-        return ours ? nobody_listens(rule) : bp_admit_unseen(skb);
-    if (!ours) return remember(q);
+    if (is_taken(known, pkt->orig_port)) return drop_newer(known);
+    if ((rule->flags & BP_RULE_DRAINING) && !recorded) return leave(BP_OUTCOME_DRAINING);
+    if (rule->on_absent != BP_ABSENT_RESET && bp_udp_holder(skb, pkt->target_port) == HOLDER_NONE)
+        return recorded ? no_listener(rule) : bp_admit_no_listener(skb);
+    if (!recorded) return record_flow(pkt);
     flow_used(known);
     return REDIRECT;
 }
 
-/* Decides about the query's packet to a listen port; returns enum verdict. */
+/* Decides about the packet in pkt_info(), which is to a listen port: enum verdict. */
 GLOBAL int bp_admit(struct __sk_buff* skb)
 {
-    struct query* q = query();
+    struct pkt_info* pkt = pkt_info();
     const struct bp_rule* rule;
 
-    if (!q) return LEAVE;
-    rule = rules_get(rules_side(), q->rule);
-    q->target_port = q->key.target_port;
-    if (address_is_multicast(q->key.local)) return leave(BP_OUTCOME_MULTICAST);
+    if (!pkt) return LEAVE;
+    rule = rules_get(rules_side(), pkt->rule);
+    pkt->target_port = pkt->key.target_port;
+    if (address_is_multicast(pkt->key.local)) return leave(BP_OUTCOME_MULTICAST);
     switch (bp_locality(skb)) {
     case LOCAL:
         break;
     case FORWARDED:
         if (!(rule->flags & BP_RULE_FORWARDED)) return leave(BP_OUTCOME_NOT_LOCAL);
-        if (q->proto == BP_UDP) return forward_udp(q);
-        if (bp_contend(skb, q->rule)) note_flow(q);
+        if (pkt->proto == BP_UDP) return forward_udp(pkt);
+        if (bp_forward_packet(skb, pkt->rule)) report_flow(pkt);
         return REDIRECT;
     default:
         return leave(BP_OUTCOME_NOT_LOCAL);
     }
-    return q->proto == BP_TCP ? admit_tcp(skb, q, rule) : admit_udp(skb, q, rule);
+    return pkt->proto == BP_TCP ? admit_tcp(skb, pkt, rule) : admit_udp(skb, pkt, rule);
 }
 
-/* A datagram straight to a target port, and the flow it belongs to. */
-static __always_inline enum verdict direct_udp(struct __sk_buff* skb, struct query* q,
+/* A datagram straight to a target port. `flow`: the one recorded for its addresses, or NULL. */
+static __always_inline enum verdict direct_udp(struct __sk_buff* skb, struct pkt_info* pkt,
                                                struct bp_flow* flow)
 {
-    struct bp_flow direct = {0, q->target_port, 0, tick()};
+    struct bp_flow direct = {0, pkt->target_port, 0, tick()};
     struct bp_flow* forward = NULL;
     __u32 locality = LOCAL;
 
-    if (address_is_multicast(q->key.local)) return LEAVE;
-    /* Redirected by XDP: had it come straight to the target port, the flow would be direct. */
-    if (q->after_xdp && flow && flow->listen_port) return LEAVE;
-    if (q->slot & BP_PORT_FORWARDED) forward = forward_udp_lookup(&q->key);
-    if (!flow || (q->slot & BP_PORT_ANY_EXCLUSIVE))
+    if (address_is_multicast(pkt->key.local)) return LEAVE;
+    /* The XDP program redirected it: else it would have recorded the flow as direct. */
+    if (pkt->after_xdp && flow && flow->listen_port) return LEAVE;
+    if (pkt->entry & BP_PORT_FORWARDED) forward = forward_udp_lookup(&pkt->key);
+    if (!flow || (pkt->entry & BP_PORT_ANY_EXCLUSIVE))
         locality = forward ? FORWARDED : bp_locality(skb);
     if (locality == FORWARDED) {
-        if (is_taken(forward, 0)) return taken(forward);
-        if (q->slot & BP_PORT_FORWARDED) forward_udp_store(&q->key, direct);
+        if (is_taken(forward, 0)) return drop_newer(forward);
+        if (pkt->entry & BP_PORT_FORWARDED) forward_udp_store(&pkt->key, direct);
         return LEAVE;
     }
     if (locality != LOCAL) return LEAVE;
-    /* A flow on record as direct is one this host began (see tc_out). */
-    if ((q->slot & BP_PORT_ANY_EXCLUSIVE) &&
-        (!flow || flow->listen_port || flow->target_port != q->target_port)) {
-        note(BP_OUTCOME_EXCLUSIVE);
-        return DISCARD;
+    /* A flow that is recorded as direct was begun by this host (lib/reply.h). */
+    if ((pkt->entry & BP_PORT_ANY_EXCLUSIVE) &&
+        (!flow || flow->listen_port || flow->target_port != pkt->target_port)) {
+        report(BP_OUTCOME_EXCLUSIVE);
+        return DROP;
     }
-    if (is_taken(flow, 0)) return taken(flow);
-    /* This host's own, from the listen port: the answers to that are for its sender (own.h). */
-    if (flow && flow->target_port != q->target_port && in_use(flow)) return LEAVE;
-    flow_store(BP_UDP, &q->key, direct);
+    if (is_taken(flow, 0)) return drop_newer(flow);
+    /* Begun by a socket of this host on the listen port: answers are for that socket
+     * (lib/reply.h). */
+    if (flow && flow->target_port != pkt->target_port && in_use(flow)) return LEAVE;
+    flow_store(BP_UDP, &pkt->key, direct);
     return LEAVE;
 }
 
-/* A packet straight to a target port: a direct client. Its replies must not be translated, and it
- * must not disturb a redirected connection with the same tuple, which would otherwise answer its
- * SYN with a challenge ACK that this client can't match: it would hang until it times out. */
+/* Decides about the packet in pkt_info(), which goes straight to a target port: enum verdict. Its
+ * replies must not be translated. A redirected connection with the same tuple would answer its SYN
+ * with a challenge ACK, which the client ignores until it times out: such a SYN gets a reset. */
 GLOBAL int bp_admit_direct(struct __sk_buff* skb)
 {
-    struct query* q = query();
+    struct pkt_info* pkt = pkt_info();
     struct bp_flow* flow;
-    struct tenure tenure;
+    struct tuple_holder holder;
 
-    if (!q) return LEAVE;
-    flow = flow_lookup(q->proto, &q->key);
-    q->target_port = q->key.target_port;
-    if (q->proto == BP_UDP) return direct_udp(skb, q, flow);
-    if (q->slot & BP_PORT_FORWARDED) bp_contend(skb, 0);
-    if (q->ifindex == LOOPBACK_INDEX && flow && !bp_has_local_client(skb)) return LEAVE;
+    if (!pkt) return LEAVE;
+    flow = flow_lookup(pkt->proto, &pkt->key);
+    pkt->target_port = pkt->key.target_port;
+    if (pkt->proto == BP_UDP) return direct_udp(skb, pkt, flow);
+    if (pkt->entry & BP_PORT_FORWARDED) bp_forward_packet(skb, 0);
+    if (pkt->ifindex == LOOPBACK_INDEX && flow && !bp_has_local_client(skb)) return LEAVE;
 
-    tenure = tcp_owner(skb, q->target_port);
-    if (tenure.owner == OWNER_REDIRECTED || (is_open_question(tenure.owner) && flow)) {
-        note(BP_OUTCOME_OLDER_REDIRECTED);
-        return refusal(tenure.owner, bp_proof(skb, q->target_port));
+    holder = tcp_holder(skb, pkt->target_port);
+    if (holder.kind == HOLDER_REDIRECTED || (needs_proof(holder.kind) && flow)) {
+        report(BP_OUTCOME_OLDER_REDIRECTED);
+        return refuse_newer(holder.kind, bp_proof(skb, pkt->target_port));
     }
-    if (tenure.owner >= OWNER_HANDSHAKE) return LEAVE;
-    if ((q->slot & BP_PORT_ANY_EXCLUSIVE) && bp_locality(skb) == LOCAL) {
-        note(BP_OUTCOME_EXCLUSIVE);
-        return q->slot & BP_PORT_EXCLUSIVE_DROP ? DISCARD : REFUSE;
+    if (holder.kind >= HOLDER_HANDSHAKE) return LEAVE;
+    if ((pkt->entry & BP_PORT_ANY_EXCLUSIVE) && bp_locality(skb) == LOCAL) {
+        report(BP_OUTCOME_EXCLUSIVE);
+        return pkt->entry & BP_PORT_EXCLUSIVE_DROP ? DROP : SEND_RESET;
     }
-    /* What an earlier redirected connection with this tuple left behind. */
-    if (flow) bpf_map_delete_elem(&bp_hints, &q->key);
+    /* The hint of an earlier redirected connection with this tuple. */
+    if (flow) bpf_map_delete_elem(&bp_hints, &pkt->key);
     return LEAVE;
 }
 

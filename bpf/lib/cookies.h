@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Cookies: under a flood (or with tcp_syncookies=2) the kernel answers SYNs without remembering them,
- * so no socket shows that a handshake is under way, and a stranger's SYN to the listen port leaves a
- * hint for a tuple that a direct client is about to connect with. The acknowledgement that ends the
- * handshake tells: it goes to the target port itself, where nobody has the tuple yet, and so ends
- * the hint. Segments that go straight to a target port are looked at for as long as cookies may come
- * back, and never else.
+ * SYN cookies: in a SYN flood (or with tcp_syncookies=2) the kernel answers SYNs without a
+ * request_sock, so no socket shows that a handshake is in progress. A spoofed SYN to the listen
+ * port then leaves a hint for a tuple that a direct client is about to connect with. The
+ * acknowledgement that ends the handshake goes to the target port, where no socket has the tuple
+ * yet: it deletes the hint (bp_end_hint). Segments straight to a target port are checked only for
+ * as long as a cookie may be returned.
  */
 #ifndef BPFPORT_LIB_COOKIES_H
 #define BPFPORT_LIB_COOKIES_H
 
 #include "lib/flows.h"
 
-/* The tick of the last cookie, and COOKIE_SENT. Reading an array of one is no call. */
+/* The tick of the last cookie, and COOKIE_SENT. The look-up in an array is inlined: no call. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, 1);
@@ -22,6 +22,7 @@ struct {
 
 #define COOKIE_SENT 0x10000
 
+/* Whether an acknowledgement may return a cookie. */
 static __always_inline bool cookies_in_use(void)
 {
     __u32 zero = 0;
@@ -30,7 +31,8 @@ static __always_inline bool cookies_in_use(void)
     return last && *last && (__u16)(tick() - *last) < IDLE_TICKS;
 }
 
-/* A TCP packet of this host without a socket, not even a handshake's, is a SYN-ACK with a cookie. */
+/* To be called for a TCP packet of this host that has no socket, not even a request_sock: it is a
+ * SYN-ACK with a cookie. */
 static __always_inline void cookie_sent(void)
 {
     __u32 zero = 0, now = COOKIE_SENT | tick();

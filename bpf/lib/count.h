@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Counting: per CPU, so no atomics; the reader sums (bpfport/counters.h).
+ * Counters (bpfport/counters.h): per CPU, so without atomic instructions.
  */
 #ifndef BPFPORT_LIB_COUNT_H
 #define BPFPORT_LIB_COUNT_H
@@ -23,7 +23,7 @@ struct {
     __type(value, __u64);
 } bp_outcomes SEC(".maps");
 
-/* What one packet adds: a super-packet stands for `segments` that each carried the headers. */
+/* What a packet adds to the counters: a GRO packet is `segments` that each had the headers. */
 struct weight {
     __u32 segments;
     __u64 bytes;
@@ -67,7 +67,7 @@ static __always_inline void count_outcome(__u32 outcome)
     if (n) ++*n;
 }
 
-/* A flow that was not in the table before. */
+/* A flow was inserted. */
 static __always_inline void count_stored(enum bp_flow_table table)
 {
     count_outcome(BP_OUTCOME_STORED + table);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Flows: the maps that remember which conversations are ours (bpfport/flow.h).
+ * Flows: the maps of bpfport/flow.h: which flows are recorded, and for how long.
  *
- * A flow is written in place through the pointer that a look-up gave: updating an existing key of an
- * LRU map first takes a free node and may evict a stranger (kernel/bpf/hashtab.c).
+ * A flow is changed through the pointer that a look-up returned: an update of an existing key of an
+ * LRU map takes a free node first, and may evict another flow (kernel/bpf/hashtab.c).
  */
 #ifndef BPFPORT_LIB_FLOWS_H
 #define BPFPORT_LIB_FLOWS_H
@@ -21,7 +21,7 @@ struct {
     __type(value, struct bp_record);
 } bp_records SEC(".maps");
 
-/* The loader sets max_entries of these. */
+/* User space sets max_entries of the LRU maps. */
 struct flow_map {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
     __uint(max_entries, 65536);
@@ -47,10 +47,10 @@ struct {
     __type(value, struct bp_last_local);
 } bp_last_local SEC(".maps");
 
-/* UDP flows note when they were last used, in ticks of four to eight seconds: what the shift makes of
- * the kernel's jiffies, which take a load and no call to read. The loader knows their rate. */
+/* Time in ticks of four to eight seconds: the kernel's jiffies, whose read is a load and no call,
+ * shifted by what user space computes from their rate. */
 const volatile __u32 bp_tick_shift = 10;
-#define IDLE_TICKS 30
+#define IDLE_TICKS 30 /* an UDP flow is in use for two to four minutes after its last packet */
 
 static __always_inline __u16 tick(void) { return bpf_jiffies64() >> (bp_tick_shift & 31); }
 
@@ -59,7 +59,7 @@ static __always_inline bool in_use(const struct bp_flow* flow)
     return (__u16)(tick() - flow->last_used) < IDLE_TICKS;
 }
 
-/* Written only when it changes: the flow's cache line is every CPU's. */
+/* Written only when it changes: all CPUs share the flow's cache line. */
 static __always_inline void flow_used(struct bp_flow* flow)
 {
     __u16 now = tick();
@@ -67,8 +67,8 @@ static __always_inline void flow_used(struct bp_flow* flow)
     if (flow->last_used != now) flow->last_used = now;
 }
 
-/* The older use of a UDP flow wins while it lasts: this one was used in the last minutes, and through
- * another port than `listen_port` (0: the target port itself). */
+/* Whether the flow is in use through another port than `listen_port` (0: the target port itself).
+ * Then the older use wins. */
 static __always_inline bool is_taken(const struct bp_flow* flow, __be16 listen_port)
 {
     return flow && flow->listen_port != listen_port && in_use(flow);
@@ -79,8 +79,8 @@ static __always_inline enum bp_outcome outcome_of_taken(const struct bp_flow* ol
     return older->listen_port ? BP_OUTCOME_OLDER_REDIRECTED : BP_OUTCOME_OLDER_DIRECT;
 }
 
-/* A flow of this host's own socket on the listen port (own.h): it is on record as going there, and
- * nothing is changed for it. */
+/* A flow that a socket of this host on the listen port began (lib/reply.h): its target is the
+ * listen port, and its packets are not changed. */
 static __always_inline bool is_own_flow(const struct bp_flow* flow, __be16 listen_port)
 {
     return !flow->listen_port && flow->target_port == listen_port && in_use(flow);
@@ -102,7 +102,7 @@ static __always_inline struct bp_flow* forward_udp_lookup(const struct bp_flow_k
     return bpf_map_lookup_elem(&bp_forward_udp, key);
 }
 
-/* One store of 8 aligned bytes: another CPU reads the old flow or the new one. */
+/* A single store of 8 aligned bytes: another CPU reads the old flow or the new one. */
 static __always_inline void flow_assign(struct bp_flow* flow, struct bp_flow value)
 {
     union {
@@ -113,9 +113,9 @@ static __always_inline void flow_assign(struct bp_flow* flow, struct bp_flow val
     *(volatile __u64*)flow = whole.word;
 }
 
-/* Makes or changes a flow. False: the map could not take it. A new one is looked up once: an LRU map
- * that is full evicts first what nobody has looked up, which is what came in this very moment, and
- * of a batch of SYNs some would lose their hint before the answer to them is on its way. */
+/* Inserts or changes a flow. False: the map had no room. A new flow is looked up once: a full LRU
+ * map evicts first the entries that were never looked up, which are the newest ones; of a batch of
+ * SYNs some would lose their hint before they are answered. */
 static __always_inline bool flow_store(__u8 proto, const struct bp_flow_key* key,
                                        struct bp_flow value)
 {
@@ -143,7 +143,7 @@ static __always_inline void flow_delete(__u8 proto, const struct bp_flow_key* ke
         bpf_map_delete_elem(&bp_hints, key);
 }
 
-static __always_inline struct bp_last_local* asked_lookup(const struct bp_flow_key* key)
+static __always_inline struct bp_last_local* last_local_lookup(const struct bp_flow_key* key)
 {
     struct bp_flow_key any = *key;
 
@@ -151,8 +151,8 @@ static __always_inline struct bp_last_local* asked_lookup(const struct bp_flow_k
     return bpf_map_lookup_elem(&bp_last_local, &any);
 }
 
-/* The UDP flow was asked at its local address. */
-static __always_inline void asked_store(const struct bp_flow_key* key)
+/* The peer of this UDP flow sent to its local address. */
+static __always_inline void last_local_store(const struct bp_flow_key* key)
 {
     struct bp_flow_key any = *key;
     struct bp_last_local at;

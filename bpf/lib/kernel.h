@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * What the programs need of the kernel beyond its UAPI headers: constants that live in headers we
- * can't include next to <linux/bpf.h>.
+ * Kernel: constants of the kernel whose headers can't be included next to <linux/bpf.h>, and the
+ * macros that keep the programs loadable as each clang compiles them, by the verifier of each
+ * kernel.
  */
 #ifndef BPFPORT_LIB_KERNEL_H
 #define BPFPORT_LIB_KERNEL_H
@@ -16,7 +17,7 @@
 #define ETH_HEADER_LEN 14
 #define LOOPBACK_INDEX 1 /* LOOPBACK_IFINDEX: lo is the first device of every netns */
 
-/* include/uapi/linux/pkt_cls.h. NEXT lets the programs and filters after ours run. */
+/* include/uapi/linux/pkt_cls.h. With NEXT the programs and filters after this one run. */
 enum tc_verdict {
     TC_NEXT = -1, /* TC_ACT_UNSPEC, TCX_NEXT */
     TC_DROP = 2,  /* TC_ACT_SHOT */
@@ -35,23 +36,22 @@ enum socket_state {
 };
 
 /*
- * Four idioms keep what the compiler emits within what every verifier follows, whatever the compiler
- * can prove or merge. Use them for every such access: what loads today as one clang compiles it would
- * else be refused as the next one does.
+ * Use these four for every such access. Without them a program may load as one clang compiles it, and
+ * be refused as another does.
  *
  * READ(object, field)    A field of a context or of a struct bpf_sock. clang 15 and later merge the
  *                        loads of two branches into one at a computed offset, which the verifier
  *                        refuses ("dereference of modified ctx ptr", "pointer arithmetic on sock
- *                        prohibited"). Here the load is spelled with its offset as an immediate.
- * bounded(value, mask)   An index or offset. clang drops a mask where it can prove the bound by facts
- *                        that the verifier does not track ("unbounded memory access"). Here the mask
- *                        is an instruction.
- * GLOBAL                 A function that the verifier checks once and by itself (5.6 and later). It
- *                        takes the context and numbers; before 5.13 no pointers. It is weak, so that
- *                        clang assumes nothing of its result: the verifier assumes nothing either.
- * ATOMIC_ADD(at, value)  To 4 or 8 bytes. clang 20 and later compile __sync_fetch_and_add to an
- *                        instruction that returns the old value, also where nobody reads it; the
- *                        kernel has that since 5.12 ("BPF_STX uses reserved fields").
+ *                        prohibited"). READ is an instruction with the offset as an immediate.
+ * bounded(value, mask)   An index or offset. clang removes a mask where it can prove the bound from
+ *                        facts that the verifier doesn't track ("unbounded memory access"). In
+ *                        bounded() the mask is an instruction that stays.
+ * GLOBAL                 A function that the verifier checks once and by itself (Linux 5.6). It
+ *                        takes the context and numbers; pointers need Linux 5.13. It is weak, so
+ *                        that clang assumes nothing of its result, as the verifier does.
+ * ATOMIC_ADD(at, value)  On 4 or 8 bytes. clang 20 and later compile __sync_fetch_and_add to an
+ *                        instruction that returns the old value, even if that is unused; it needs
+ *                        Linux 5.12 ("BPF_STX uses reserved fields").
  */
 #define READ(object, field)                                                                        \
     ({                                                                                             \
@@ -89,38 +89,49 @@ static __always_inline __u32 bounded(__u64 value, const __u32 mask)
             asm volatile("lock *(u64 *)(%0 + 0) += %1" ::"r"(at), "r"((__u64)(value)) : "memory"); \
     } while (0)
 
-/* Keeps clang from merging two calls on two maps into one on a merged pointer, which the kernel
- * could then no longer inline. */
+/* Keeps clang from merging the look-ups in two maps into one call with a merged pointer, which the
+ * kernel can't inline. */
 #define barrier() asm volatile("" ::: "memory")
 
-/* The packet's bytes. The context holds 32 bits, the verifier makes a pointer of them. */
-static __always_inline void* skb_data(const struct __sk_buff* skb)
-{
-    void* data;
-
-    READ_AS("u32", data, skb, offsetof(struct __sk_buff, data));
-    return data;
-}
-
-static __always_inline void* skb_end(const struct __sk_buff* skb)
-{
-    void* end;
-
-    READ_AS("u32", end, skb, offsetof(struct __sk_buff, data_end));
-    return end;
-}
-
-/* The sign of a difference, which no compiler makes a branch of. */
+/* The sign of a difference, without a branch. */
 static __always_inline __u64 negative(__u64 difference)
 {
     asm volatile("" : "+r"(difference));
     return difference >> 63;
 }
 
-/* 1 for zero, else 0, without a branch as well. */
+/* 1 for zero, else 0, without a branch. */
 static __always_inline __u64 is_zero(__u64 value)
 {
     return 1 ^ (negative(value) | negative(-value));
 }
+
+/*
+ * LOOP(passes, body, state)  calls body(0, state) to body(passes - 1, state), until one returns
+ * LOOP_END. `body` is a static long (__u32 pass, STATE* state).
+ *
+ * The verifier follows every pass of a loop that clang compiles, and compares its state at each
+ * pass with those of all passes before. bpf_loop() (Linux 5.17) takes the body as a function, which
+ * is checked once. An object that must load before 5.13 can't use it: older kernels have no
+ * function pointers.
+ */
+#ifdef DIRECT_WRITE
+#define HAS_LOOP DIRECT_WRITE /* tc_direct needs Linux 6.2, tc_helper loads on 5.10 */
+#else
+extern const volatile bool bp_has_loop; /* defined by the object that uses LOOP() */
+#define HAS_LOOP bp_has_loop
+#endif
+
+#define LOOP_CONTINUE 0
+#define LOOP_END 1
+
+#define LOOP(passes, body, state)                                                                  \
+    do {                                                                                           \
+        if (HAS_LOOP)                                                                              \
+            bpf_loop(passes, body, state, 0);                                                      \
+        else                                                                                       \
+            for (__u32 loop_pass = 0; loop_pass < (passes); loop_pass++)                           \
+                if (body(loop_pass, state) == LOOP_END) break;                                     \
+    } while (0)
 
 #endif

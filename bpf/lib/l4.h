@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Transport: the only file that knows TCP from UDP. Both begin with the source and destination port;
- * the rest is a difference in numbers, kept in one value that is computed once.
+ * Transport header: ports, checksum and flags of TCP and UDP. The only file that distinguishes TCP
+ * from UDP: both begin with the source and destination port, and struct l4 has the differences in
+ * numbers.
  */
 #ifndef BPFPORT_LIB_L4_H
 #define BPFPORT_LIB_L4_H
 
+#include "bpfport/flow.h"
 #include "bpfport/table.h"
 #include "lib/packet.h"
 
@@ -16,10 +18,10 @@ struct l4 {
     __u8 proto;        /* enum bp_proto */
     __u8 header;       /* bytes of the fixed header */
     __u8 checksum;     /* offset of the checksum */
-    bool zero_is_none; /* a zero checksum means none, and zero is written as 0xffff */
+    bool zero_is_none; /* a checksum of zero means none; a computed zero is written as 0xffff */
 };
 
-/* False: a protocol without ports. */
+/* False: the protocol has no ports. */
 static __always_inline bool l4_of(struct l4* l4, __u8 protocol)
 {
     if (protocol == IPPROTO_TCP) {
@@ -33,42 +35,101 @@ static __always_inline bool l4_of(struct l4* l4, __u8 protocol)
     return false;
 }
 
-struct ports {
+struct l4_ports {
     __be16 source;
     __be16 destination;
 };
 
-#define TCP_SEQUENCE 4 /* offsets in the TCP header; the acknowledgement follows */
+#define TCP_SEQUENCE 4 /* offsets in the TCP header; the acknowledgement number follows */
 #define TCP_FLAGS 13
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
 #define TCP_RST 0x04
 #define TCP_ACK 0x10
 
-/* Whether the packet may open a conversation: a SYN, any datagram. `header` points to l4->header bytes. */
+/* Whether the packet may begin a connection or flow: a SYN, any datagram. `header` points to
+ * l4->header bytes. */
 static __always_inline bool l4_opens(const struct l4* l4, const __u8* header)
 {
     if (l4->proto == BP_UDP) return true;
     return (header[TCP_FLAGS] & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN;
 }
 
-/* Length of the whole transport header; 0 when the header contradicts itself or its IP header. */
+/* Length of the transport header with its options; 0: it is inconsistent, or contradicts the IP
+ * header. */
 static __always_inline __u32 l4_header_length(const struct l4* l4, const struct packet* p,
                                               const __u8* header)
 {
-    if (p->claimed && p->claimed < l4->header) return 0;
+    if (p->l4_len && p->l4_len < l4->header) return 0;
     if (l4->proto == BP_TCP) {
         __u32 length = (header[12] >> 4) * 4;
 
-        if (length < l4->header || (p->claimed && !p->fragment && length > p->claimed)) return 0;
+        if (length < l4->header || (p->l4_len && !p->fragment && length > p->l4_len)) return 0;
         return length;
     }
 
     __u32 datagram = bpf_ntohs(*(const __be16*)(header + 4));
 
     if (datagram && datagram < l4->header) return 0;
-    if (datagram && p->claimed && !p->fragment && datagram > p->claimed) return 0;
+    if (datagram && p->l4_len && !p->fragment && datagram > p->l4_len) return 0;
     return l4->header;
+}
+
+/* -- checksum -- */
+
+/* RFC 1624, equation 3: the checksum after a 16-bit word has changed. */
+static __always_inline __u16 checksum_after(__u16 checksum, __u16 from, __u16 to)
+{
+    __u32 sum = (__u16)~checksum + (__u16)~from + to;
+
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return ~sum;
+}
+
+/* A port to be changed. */
+struct port_change {
+    __u32 transport; /* offset of the transport header */
+    __u32 port;      /* SOURCE_PORT or DESTINATION_PORT */
+    __be16 from;
+    __be16 to;
+};
+
+/* Updates the checksum, which must be complete, of a header whose port has changed. */
+static __always_inline void update_checksum(__u8* header, const struct l4* l4,
+                                            const struct port_change* change)
+{
+    __u16* checksum = (__u16*)(header + l4->checksum);
+    __u16 old = *checksum;
+
+    if (l4->zero_is_none) {
+        if (!old) return;
+        old = checksum_after(old, change->from, change->to);
+        *checksum = old ? old : 0xffff;
+    } else {
+        *checksum = checksum_after(old, change->from, change->to);
+    }
+}
+
+static __always_inline __u16 fold(__u64 sum)
+{
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return sum;
+}
+
+/* The sum of the pseudo-header, which the field of a partial checksum has. The prefix of a
+ * v4-mapped address adds 0xffff, which is zero in ones' complement, so both families are computed
+ * alike. */
+static __always_inline __u16 pseudo_sum(const struct bp_flow_key* key, __u8 protocol, __u32 length)
+{
+    const __u32* words = (const __u32*)key;
+    __u64 sum = bpf_htonl(length) + (__u64)bpf_htonl(protocol);
+
+    for (int i = 0; i < 8; i++) sum += words[i];
+    return fold(sum);
 }
 
 #endif

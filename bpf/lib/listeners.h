@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Listeners: the sockets that the sklookup engine steers to, by the address and port they are bound
- * to. A socket that closes leaves by itself; each member of a SO_REUSEPORT group has a slot of its
- * own, so that the group is served as long as one of them lives.
+ * Listeners: the sockets that the sklookup engine selects from, by the address and port they are
+ * bound to. The kernel deletes a socket that is closed. Each member of a SO_REUSEPORT group has an
+ * entry of its own, so that the group is served as long as one of them exists.
  */
 #ifndef BPFPORT_LIB_LISTENERS_H
 #define BPFPORT_LIB_LISTENERS_H
 
 #include "bpfport/listener.h"
-#include "lib/loop.h"
 #include "lib/packet.h"
 #include "lib/rules.h"
 
@@ -16,12 +15,12 @@ struct {
     __uint(type, BPF_MAP_TYPE_SOCKHASH);
     __uint(max_entries, BP_MAX_LISTENERS);
     __type(key, struct bp_listener_key);
-    __type(value, __u64); /* 8 bytes: user space reads the socket's cookie */
+    __type(value, __u64); /* user space reads the socket's cookie */
 } bp_listeners SEC(".maps");
 
-/* What a look-up can't know of an address and port (key with slot 0): where its slots end, when
- * more than BP_GROUP_FIRST were ever in use, and whether a member is bound to a device. Nothing
- * is lost that must be served when the map is full: any member stands for its group. */
+/* For an address and port (the key with member 0): the number of members, if it ever exceeded
+ * BP_GROUP_FIRST, and whether a member is bound to a device. If this map is full the group is still
+ * served, by its first members: any member selects its group. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, BP_MAX_LISTENERS);
@@ -30,8 +29,8 @@ struct {
     __type(value, __u32);
 } bp_groups SEC(".maps");
 
-#define GROUP_END 0xffff
-#define GROUP_BOUND 0x10000 /* added once for each bound member, or less often */
+#define GROUP_END 0xffff    /* behind the highest member in use */
+#define GROUP_BOUND 0x10000 /* counts bound members; 0: none */
 
 static __always_inline __u32 group_read(const struct bp_listener_key* group)
 {
@@ -41,8 +40,8 @@ static __always_inline __u32 group_read(const struct bp_listener_key* group)
     return (value & GROUP_END) < BP_GROUP_FIRST ? (value & ~GROUP_END) | BP_GROUP_FIRST : value;
 }
 
-/* `member` is kept. Several CPUs may say so at once: the end may become too large by that, which
- * costs a look-up, and never too small. */
+/* `member` was stored. When several CPUs do this at once the end may become too large, which costs
+ * a look-up, but never too small. */
 static __always_inline void group_join(const struct bp_listener_key* member, bool bound)
 {
     struct bp_listener_key group = *member;
@@ -69,66 +68,66 @@ static __always_inline void bound_address(const struct bpf_sock* sk, __u8* addre
     READ_ADDRESS(address, sk, src_ip6);
 }
 
-struct slot_search {
-    struct bpf_sock* sk; /* to be kept */
+struct member_search {
+    struct bpf_sock* sk; /* to be stored */
     struct bp_listener_key* key;
     __u32 end;
     __u32 device;
     int result;
 };
 
-static long keep_in_slot(__u32 slot, struct slot_search* search)
+static long store_member(__u32 member, struct member_search* search)
 {
-    search->key->member = slot;
+    search->key->member = member;
     search->result = bpf_map_update_elem(&bp_listeners, search->key, search->sk, BPF_NOEXIST);
-    return search->result == -BP_EEXIST ? LOOP_GO_ON : LOOP_END;
+    return search->result == -BP_EEXIST ? LOOP_CONTINUE : LOOP_END;
 }
 
-/* Into the first free slot, which is left in key->member. The error has 32 bits: kernels before 6.4 leave
- * the sign out of the others. */
-static __always_inline int keep_found(struct bpf_sock* sk, struct bp_listener_key* key)
+/* Stores a socket as the first free member, and returns that in key->member. The error has 32 bits:
+ * before Linux 6.4 the upper bits are not sign-extended. */
+static __always_inline int store_listener(struct bpf_sock* sk, struct bp_listener_key* key)
 {
-    struct slot_search search = {.sk = sk, .key = key};
+    struct member_search search = {.sk = sk, .key = key};
 
-    LOOP(BP_GROUP_MEMBERS, keep_in_slot, &search);
+    LOOP(BP_GROUP_MEMBERS, store_member, &search);
     if (!search.result) group_join(key, READ(sk, bound_dev_if));
     return search.result;
 }
 
-static long slot_lives(__u32 slot, struct slot_search* search)
+static long member_lives(__u32 member, struct member_search* search)
 {
     struct bpf_sock* sk;
     __u32 bound;
 
-    if (slot >= search->end) return LOOP_END;
-    search->key->member = slot;
+    if (member >= search->end) return LOOP_END;
+    search->key->member = member;
     sk = bpf_map_lookup_elem(&bp_listeners, search->key);
-    if (!sk) return LOOP_GO_ON;
+    if (!sk) return LOOP_CONTINUE;
     bound = READ(sk, bound_dev_if);
     bpf_sk_release(sk);
     search->result = bound == search->device;
-    return search->result ? LOOP_END : LOOP_GO_ON;
+    return search->result ? LOOP_END : LOOP_CONTINUE;
 }
 
-/* Whether any member of the group that is bound to that device, or, 0, to none, is left. */
-static __always_inline bool group_lives(struct bp_listener_key* group, __u32 device)
+/* Whether the group has a member that is bound to `device`; 0: one that is bound to none. */
+static __always_inline bool group_has_member(struct bp_listener_key* group, __u32 device)
 {
-    struct slot_search search = {.key = group, .device = device};
+    struct member_search search = {.key = group, .device = device};
 
     group->member = 0;
     search.end = group_read(group) & GROUP_END;
-    LOOP(BP_GROUP_MEMBERS, slot_lives, &search);
+    LOOP(BP_GROUP_MEMBERS, member_lives, &search);
     return search.result;
 }
 
-/* -- listeners that can't be steered to: tc serves them, where it stands by -- */
+/* -- listeners that sk_lookup can't select: tc serves them as the fallback -- */
 
-/* Other ports' bytes are in the same word, so it is changed at once (5.12: of the sklookup object
- * only). */
-static __always_inline void wake_tc(const struct bp_listener_key* key)
+/* An atomic instruction, since the word has the bytes of other ports, too (Linux 5.12: for the
+ * sklookup object only). */
+static __always_inline void fallback_activate(const struct bp_listener_key* key)
 {
-    /* Any user may bind an address that is none of this host's (IP_FREEBIND): no client asks for it. */
-    if (!address_is_unspecified(key->address) && !address_is_own(key->address)) return;
+    /* Any user may bind an address that is not local (IP_FREEBIND); no client can connect to it. */
+    if (!address_is_unspecified(key->address) && !address_is_local(key->address)) return;
 
     __u32 port = port_index(key->port);
     __u32 bit = address_is_loopback(key->address) ? BP_FALLBACK_LOOPBACK : BP_FALLBACK_ALL;
@@ -138,11 +137,11 @@ static __always_inline void wake_tc(const struct bp_listener_key* key)
     bp_table.fallback_active = 1;
 }
 
-static __always_inline bool tc_serves(__be16 target, const __u8* local)
+static __always_inline bool fallback_wanted(__be16 target, const __u8* local)
 {
-    __u8 by_tc = bp_table.fallback[port_index(target)];
+    __u8 fallback = bp_table.fallback[port_index(target)];
 
-    return by_tc & BP_FALLBACK_ALL || (by_tc && address_is_loopback(local));
+    return fallback & BP_FALLBACK_ALL || (fallback && address_is_loopback(local));
 }
 
 #endif

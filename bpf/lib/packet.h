@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Packet: finds the ports of a packet, whatever lies before them. With lib/parse.h the only file that
- * knows IPv4 from IPv6: once parsed, a port has an offset, and addresses are 16 bytes (lib/address.h).
+ * Packet: the offsets of the headers of a packet, and its addresses. With lib/parse.h the only file
+ * that distinguishes IPv4 from IPv6: its callers use offsets and addresses of 16 bytes
+ * (lib/address.h).
  *
- * Works on any linear run of bytes [data, end), so for tc and XDP alike. Ethernet with up to two
- * VLAN tags in the frame, or no link-layer header; IPv4 options. IPv6 extension headers: lib/parse.h.
+ * The functions take the linear bytes [data, end) of tc and XDP programs alike. They handle
+ * Ethernet with up to two VLAN tags in the frame, devices without a link-layer header, and IPv4
+ * options. IPv6 extension headers: lib/parse.h.
  */
 #ifndef BPFPORT_LIB_PACKET_H
 #define BPFPORT_LIB_PACKET_H
@@ -17,26 +19,27 @@
 
 #include "lib/address.h"
 
-/* An offset past this is no packet we translate; the bound also serves the verifier. */
+/* A transport header farther from the start is not translated. The verifier needs the bound,
+ * too. */
 #define MAX_HEADERS 512
-#define HEADERS_MASK 0x3ff /* for bounded(): every offset up to MAX_HEADERS */
+#define HEADERS_MASK 0x3ff /* for bounded(): keeps every offset up to MAX_HEADERS */
 #define MAX_EXTENSIONS 6
 
 enum parsed {
     PARSED,
-    PARSED_OTHER,     /* nothing for us: not IP, not a protocol with ports, a later fragment */
-    PARSED_SHORT,     /* the bytes end before the headers do */
-    PARSED_MALFORMED, /* the headers contradict themselves */
+    PARSED_OTHER,     /* not IP, no protocol with ports, or not the first fragment */
+    PARSED_SHORT,     /* the linear part ends before the headers do */
+    PARSED_MALFORMED, /* the headers are inconsistent */
 };
 
 struct packet {
     __u32 network;   /* offset of the IP header */
     __u32 transport; /* offset of the TCP, UDP or ICMP header */
-    __u32 claimed;   /* transport bytes that the IP header claims; 0: it does not say (BIG TCP) */
-    __u8 version;    /* 4 or 6: for this file only */
+    __u32 l4_len;    /* length of the transport packet by the IP header; 0: not given (BIG TCP) */
+    __u8 version;    /* 4 or 6 */
     __u8 protocol;   /* IPPROTO_* */
-    bool tagged;     /* a VLAN id in the frame */
-    bool fragment;   /* the first of several: has the ports, not all of the data */
+    bool tagged;     /* the frame has a VLAN tag with an id */
+    bool fragment;   /* the first fragment: it has the ports, and a part of the data */
 };
 
 struct vlan_header {
@@ -46,8 +49,7 @@ struct vlan_header {
 
 struct extension_header {
     __u8 next;
-    __u8
-        length; /* in units of 8 bytes, the first not counted; AH: of 4, the first two not counted */
+    __u8 length;            /* in units of 8 bytes, less one; AH: in units of 4 bytes, less two */
     __be16 fragment_offset; /* fragment header only */
 };
 
@@ -57,18 +59,18 @@ static __always_inline enum parsed parse_ipv4(struct packet* p, void* data, void
 
     if ((void*)(ip + 1) > end) return PARSED_SHORT;
     if (ip->version != 4 || ip->ihl < 5) return PARSED_MALFORMED;
-    /* A later fragment has neither ports nor checksum: it passes and is right as it is. */
+    /* A later fragment has no ports and no checksum: nothing in it must change. */
     if (ip->frag_off & bpf_htons(0x1fff)) return PARSED_OTHER;
     p->fragment = ip->frag_off & bpf_htons(0x2000);
     p->version = 4;
     p->protocol = ip->protocol;
     p->transport = p->network + ip->ihl * 4;
-    p->claimed = 0;
+    p->l4_len = 0;
     if (ip->tot_len) {
         __u32 total = bpf_ntohs(ip->tot_len);
 
         if (total <= ip->ihl * 4u) return PARSED_MALFORMED;
-        p->claimed = total - ip->ihl * 4;
+        p->l4_len = total - ip->ihl * 4;
     }
     return PARSED;
 }
@@ -89,7 +91,7 @@ static __always_inline enum parsed parse_ipv6_fixed(struct packet* p, void* data
     p->fragment = false;
     p->protocol = ip->nexthdr;
     p->transport = p->network + sizeof(*ip);
-    p->claimed = bpf_ntohs(ip->payload_len);
+    p->l4_len = bpf_ntohs(ip->payload_len);
     return PARSED;
 }
 
@@ -106,7 +108,7 @@ static __always_inline __be16 ethertype_of_version(void* ip, void* end)
     return *first >> 4 == 4 ? bpf_htons(ETH_P_IP) : *first >> 4 == 6 ? bpf_htons(ETH_P_IPV6) : 0;
 }
 
-/* The IP header's offset and type, past up to two VLAN tags of an Ethernet frame. */
+/* The offset and type of the IP header, behind up to two VLAN tags. */
 static __always_inline enum parsed parse_ethernet(struct packet* p, __be16* ethertype, void* data,
                                                   void* end)
 {
@@ -121,7 +123,7 @@ static __always_inline enum parsed parse_ethernet(struct packet* p, __be16* ethe
         struct vlan_header* vlan = data + p->network;
 
         if ((void*)(vlan + 1) > end) return PARSED_SHORT;
-        p->tagged |= (vlan->tci & bpf_htons(0x0fff)) != 0; /* id 0 is a priority, not a VLAN */
+        p->tagged |= (vlan->tci & bpf_htons(0x0fff)) != 0; /* id 0: a priority only */
         *ethertype = vlan->inner_protocol;
         p->network += sizeof(*vlan);
     }
@@ -129,8 +131,8 @@ static __always_inline enum parsed parse_ethernet(struct packet* p, __be16* ethe
 }
 
 /* The common case, without a loop: Ethernet, no VLAN tag, no IPv4 options or fragment, no IPv6
- * extension. False: parse_packet() must tell. */
-static __always_inline bool parse_straight(struct packet* p, void* data, void* end)
+ * extension header. False: another packet, see lib/parse.h. */
+static __always_inline bool parse_simple(struct packet* p, void* data, void* end)
 {
     struct ethhdr* eth = data;
     struct iphdr* ip = data + ETH_HEADER_LEN;
@@ -147,12 +149,12 @@ static __always_inline bool parse_straight(struct packet* p, void* data, void* e
 
 #define PACKED_TAGGED (1 << 2)
 
-/* A packet in one number: what a GLOBAL function can return. */
+/* A struct packet as a number, for the arguments and results of GLOBAL functions. */
 static __always_inline __u64 packet_pack(const struct packet* p, enum parsed parsed)
 {
     if (p->network > MAX_HEADERS || p->transport > MAX_HEADERS) return PARSED_OTHER;
     return parsed | (p->tagged ? PACKED_TAGGED : 0) | (__u64)p->fragment << 3 |
-           (__u64)p->version << 4 | (__u64)p->protocol << 8 | (__u64)p->claimed << 16 |
+           (__u64)p->version << 4 | (__u64)p->protocol << 8 | (__u64)p->l4_len << 16 |
            (__u64)p->network << 32 | (__u64)p->transport << 48;
 }
 
@@ -162,13 +164,13 @@ static __always_inline enum parsed packet_unpack(struct packet* p, __u64 packed)
     p->fragment = packed >> 3 & 1;
     p->version = packed >> 4 & 0xf;
     p->protocol = packed >> 8 & 0xff;
-    p->claimed = packed >> 16 & 0xffff;
+    p->l4_len = packed >> 16 & 0xffff;
     p->network = bounded(packed >> 32, HEADERS_MASK);
     p->transport = bounded(packed >> 48, HEADERS_MASK);
     return packed & 3;
 }
 
-/* The addresses of a packet whose parse has succeeded, IPv4 as v4-mapped. False: no longer there. */
+/* The addresses of a packet that is PARSED. False: the header is not linear. */
 static __always_inline bool packet_addresses(const struct packet* p, void* data, void* end,
                                              __u8* source, __u8* destination)
 {
@@ -189,13 +191,13 @@ static __always_inline bool packet_addresses(const struct packet* p, void* data,
     return true;
 }
 
-/* RFC 792; <linux/icmp.h> draws in libc's headers. */
+/* RFC 792; <linux/icmp.h> includes headers of libc. */
 #define ICMP_DEST_UNREACH 3
 #define ICMP_REDIRECT 5
 #define ICMP_TIME_EXCEEDED 11
 #define ICMP_PARAMETERPROB 12
 
-/* An ICMP error quotes the packet it is about after 8 bytes of its own header. */
+/* The packet that an ICMP error quotes begins behind its header of 8 bytes. */
 #define ICMP_ERROR_HEADER 8
 
 static __always_inline bool packet_is_icmp(const struct packet* p)

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Parse: lib/packet.h applied to an skb. What is not the common case is done in functions that the
- * verifier checks once and by themselves: every combination of tags, options and extension headers
- * would otherwise be walked with all that follows, which verifiers of 5.10 and 6.1 give up on.
+ * Parse: lib/packet.h for an skb. Whatever is not the common case is parsed in GLOBAL functions:
+ * otherwise the verifier would follow each combination of tags, options and extension headers
+ * through all code behind the parser, which exceeds the limits of 5.10 and 6.1.
  */
 #ifndef BPFPORT_LIB_PARSE_H
 #define BPFPORT_LIB_PARSE_H
 
+#include "lib/ctx.h"
 #include "lib/l4.h"
 #include "lib/packet.h"
 
-/* Bytes of an ICMP error that a quote needs: its header, the longest usual IP header, 20 of TCP. */
+/* Bytes of an ICMP error that must be linear: its header, the longest IPv4 header, 20 bytes of
+ * TCP. */
 #define QUOTE_END (ICMP_ERROR_HEADER + 60 + 20)
-#define PULL_BYTES 192 /* linear bytes asked for when headers lie beyond them */
+#define PULL_BYTES 192 /* made linear when a header is not */
 
-/* One extension header of type `next` at `at`: the type of what follows it (bits 0-7), whether it
- * says that the packet is a first fragment (bit 8), enum parsed (bits 9-10), the offset of what
- * follows it (from bit 32). */
+/* Parses the extension header of type `next` at `at`. Returns the type of the next header (bits
+ * 0-7), whether the packet is a first fragment (bit 8), enum parsed (bits 9-10), and the offset of
+ * the next header (bits 32-63). */
 GLOBAL __u64 bp_parse_extension(struct __sk_buff* skb, __u32 at, __u32 next)
 {
     struct extension_header* ext = skb_data(skb) + bounded(at, HEADERS_MASK);
@@ -52,18 +54,18 @@ static __always_inline enum parsed parse_extensions(struct __sk_buff* skb, struc
         next = following;
         at = following >> 32;
     }
-    if (p->claimed) {
+    if (p->l4_len) {
         __u32 skipped = at - p->transport;
 
-        if (p->claimed <= skipped) return PARSED_MALFORMED;
-        p->claimed -= skipped;
+        if (p->l4_len <= skipped) return PARSED_MALFORMED;
+        p->l4_len -= skipped;
     }
     p->transport = at;
     p->protocol = next;
     return PARSED;
 }
 
-/* The IP header at `at` and what follows it, to the transport header. Returns packet_pack(). */
+/* Parses from the IP header at `at` to the transport header. Returns packet_pack(). */
 GLOBAL __u64 bp_parse_network(struct __sk_buff* skb, __u32 at, __u32 ethertype)
 {
     struct packet p = {.network = bounded(at, HEADERS_MASK)};
@@ -81,8 +83,8 @@ GLOBAL __u64 bp_parse_network(struct __sk_buff* skb, __u32 at, __u32 ethertype)
     return packet_pack(&p, parsed);
 }
 
-/* Parses what is linear now. link_header: ETH_HEADER_LEN, with `at` 0; or 0, and the IP header is at
- * `at`. Returns packet_pack(). */
+/* Parses the linear part. With link_header ETH_HEADER_LEN `at` is 0; with link_header 0 the IP
+ * header is at `at`. Returns packet_pack(). */
 GLOBAL __u64 bp_parse_linear(struct __sk_buff* skb, __u32 at, __u32 link_header)
 {
     struct packet p = {.network = at};
@@ -103,7 +105,7 @@ GLOBAL __u64 bp_parse_linear(struct __sk_buff* skb, __u32 at, __u32 link_header)
     return p.tagged ? packed | PACKED_TAGGED : packed;
 }
 
-/* The transport header, `length` bytes of it linear. NULL: not there. */
+/* The transport header; NULL: fewer than `length` bytes of it are linear. */
 static __always_inline __u8* transport(struct __sk_buff* skb, const struct packet* p, __u32 length)
 {
     void* end = skb_end(skb);
@@ -116,7 +118,7 @@ static __always_inline __u8* transport(struct __sk_buff* skb, const struct packe
     return (void*)(header + length) <= end ? header : NULL;
 }
 
-/* Whether the transport header is linear, and of an ICMP error what it quotes. */
+/* Whether the transport header is linear, and in an ICMP error the quoted packet. */
 static __always_inline bool is_linear(struct __sk_buff* skb, const struct packet* p)
 {
     struct l4 l4;
@@ -129,7 +131,7 @@ static __always_inline bool is_linear(struct __sk_buff* skb, const struct packet
     return transport(skb, p, needed) != NULL;
 }
 
-/* The same, with what lies beyond the linear bytes made linear. */
+/* bp_parse_linear(), after headers that are not linear were made so. */
 GLOBAL __u64 bp_parse(struct __sk_buff* skb, __u32 at, __u32 link_header)
 {
     __u64 packed = bp_parse_linear(skb, at, link_header);
@@ -145,29 +147,31 @@ GLOBAL __u64 bp_parse(struct __sk_buff* skb, __u32 at, __u32 link_header)
     return bp_parse_linear(skb, at, link_header);
 }
 
-/* The IP packet at an offset: of a device without Ethernet header, or quoted in an ICMP error. */
+/* The IP packet at an offset: of a device without link-layer header, or quoted in an ICMP error. */
 static __always_inline enum parsed parse_ip(struct __sk_buff* skb, struct packet* p, __u32 at)
 {
     return packet_unpack(p, bp_parse(skb, at, 0));
 }
 
 static __always_inline bool read_ports(struct __sk_buff* skb, const struct packet* p, struct l4* l4,
-                                       struct ports* ports)
+                                       struct l4_ports* ports)
 {
     __u8* header;
 
     if (!l4_of(l4, p->protocol) || !(header = transport(skb, p, l4->header))) return false;
-    *ports = *(struct ports*)header;
+    *ports = *(struct l4_ports*)header;
     return true;
 }
 
-/* Ports of a TCP or UDP packet; of ICMP only where it is, with what it quotes made linear. */
+/* Parses a packet and reads its ports. An ICMP packet is PARSED without ports, its quoted packet
+ * linear. */
 static __always_inline enum parsed find_ports(struct __sk_buff* skb, __u32 link_header,
-                                              struct packet* p, struct l4* l4, struct ports* ports)
+                                              struct packet* p, struct l4* l4,
+                                              struct l4_ports* ports)
 {
     enum parsed parsed;
 
-    if (link_header && parse_straight(p, skb_data(skb), skb_end(skb)) &&
+    if (link_header && parse_simple(p, skb_data(skb), skb_end(skb)) &&
         read_ports(skb, p, l4, ports))
         return PARSED;
     parsed = packet_unpack(p, bp_parse(skb, 0, link_header));

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Policy: the rules and grants of this cgroup (bpfport/policy.h), read without a helper call.
- * Lists are short and binds are rare, so they are walked.
+ * Policy: which rule or grant of this cgroup (bpfport/policy.h) a call matches. Read without a
+ * helper call. The lists are short and binds are rare, so they are searched linearly.
  */
 #ifndef BPFPORT_LIB_POLICY_H
 #define BPFPORT_LIB_POLICY_H
 
 #include "bpfport/policy.h"
-#include "lib/sockaddr.h"
+#include "lib/sock_addr.h"
 
 struct bp_policy bp_policy SEC(".data.policy");
 
@@ -26,9 +26,9 @@ static __always_inline const struct bp_policy_side* policy_side(void)
     return &bp_policy.side[*(volatile __u32*)&bp_policy.flips & 1];
 }
 
-static __always_inline void policy_count(__u32 place, enum policy_count what)
+static __always_inline void policy_count(__u32 index, enum policy_count what)
 {
-    struct bp_policy_counters* counters = bpf_map_lookup_elem(&bp_calls, &place);
+    struct bp_policy_counters* counters = bpf_map_lookup_elem(&bp_calls, &index);
 
     if (!counters) return;
     if (what == COUNT_BIND)
@@ -39,7 +39,7 @@ static __always_inline void policy_count(__u32 place, enum policy_count what)
         counters->datagrams++;
 }
 
-/* One branch and not two: the verifier follows each of them for every rule of the list. */
+/* One branch instead of two: the verifier follows each for every rule. */
 static __always_inline bool in_range(__u16 port, __u16 first, __u16 last)
 {
     return (__u16)(port - first) <= (__u16)(last - first);
@@ -54,8 +54,8 @@ static __always_inline bool rule_matches(const struct bp_policy_rule* rule, cons
     return !(rule->flags & BP_POLICY_ADDRESS) || address_equal(rule->address, call->address);
 }
 
-/* A first look, without a helper call: whether any rule listens on the port. A free place has
- * listen_first and listen_last 0, and no call asks for port 0. */
+/* Whether any rule has the listen port. A free entry has listen_first and listen_last 0, and no
+ * caller gives port 0. */
 static __always_inline bool policy_has_port(const struct bp_policy_side* side, __u16 port)
 {
 #pragma clang loop unroll(disable)
@@ -66,9 +66,8 @@ static __always_inline bool policy_has_port(const struct bp_policy_side* side, _
     return false;
 }
 
-/* The place of the rule for this call, plus one; 0: none. One for the very address wins over one
- * for all. The place is read, not computed: the verifier would follow each number it can know
- * through all that comes after. */
+/* The id of the rule for this call; 0: none. A rule with an address comes before one without. The
+ * id is read, not computed: the verifier would follow each value through all code behind it. */
 static __always_inline __u16 policy_rule(const struct bp_policy_side* side, const struct call* call,
                                          __u64 netns_cookie, enum policy_use use)
 {
@@ -94,7 +93,7 @@ static __always_inline __u16 policy_target(const struct bp_policy_side* side, __
     return port - found->listen_first + found->target_first;
 }
 
-/* The place of the grant for this port, plus one; 0: none. */
+/* The id of the grant for this port; 0: none. */
 static __always_inline __u16 policy_grant(const struct bp_policy_side* side, __u8 proto, __u16 port)
 {
 #pragma clang loop unroll(disable)

@@ -1,30 +1,89 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Steer: gives what sk_lookup asks about to a socket that listens on the target port.
+ * Steer: which listener takes a connection to a listen port: which sockets are stored as listeners
+ * of a target port, and which one is selected for a packet that the kernel looks a socket up for.
  */
 #ifndef BPFPORT_LIB_STEER_H
 #define BPFPORT_LIB_STEER_H
 
+#include "bpfport/listener.h"
+#include "bpfport/meta.h"
 #include "lib/count.h"
+#include "lib/ctx.h"
 #include "lib/flows.h"
 #include "lib/listeners.h"
-#include "lib/lookup.h"
-#include "lib/loop.h"
+#include "lib/rules.h"
+
+/* -- which listeners are stored -- */
+
+/* 1: the rule redirects to a listener on this target port and address; else 0. */
+static __always_inline __u64 rule_serves(const struct bp_rule* rule, __u16 port,
+                                         const struct bp_listener_key* listener)
+{
+    const __u64* own = (const __u64*)rule->address;
+    const __u32* bound = (const __u32*)listener->address;
+    __u64 has_address = (rule->flags / BP_RULE_ADDRESS) & 1;
+    __u64 differs = (own[0] ^ (bound[0] | (__u64)bound[1] << 32)) |
+                    (own[1] ^ (bound[2] | (__u64)bound[3] << 32));
+
+    return is_zero(rule_misses_target(rule, port) | (rule->engine ^ BP_ENGINE_SKLOOKUP) |
+                   (rule->proto ^ BP_TCP) | (differs & -has_address));
+}
+
+struct rule_search {
+    const struct bp_table_side* side;
+    const struct bp_listener_key* listener;
+    __u64 served; /* not 0: a rule redirects to the listener */
+};
+
+static long search_rule(__u32 id, struct rule_search* search)
+{
+    const struct bp_listener_key* listener = search->listener;
+
+    search->served |= rule_serves(rules_get(search->side, id), bpf_ntohs(listener->port), listener);
+    return LOOP_CONTINUE;
+}
+
+/* Whether a rule redirects to the listener: the port is a target port of it, and its address, if it
+ * has one, is the listener's. Other sockets take no room in the map. */
+GLOBAL int bp_may_serve(const struct bp_listener_key* listener)
+{
+    struct rule_search search = {.side = rules_side(), .listener = listener};
+
+    if (!listener) return 0;
+    if (!(port_entry(search.side, BP_TCP, listener->port) & BP_PORT_STEERED)) return 0;
+    if (address_is_unspecified(listener->address)) return 1;
+    if (HAS_LOOP) {
+        bpf_loop(BP_MAX_RULES, search_rule, &search, 0);
+    } else {
+        __u16 port = bpf_ntohs(listener->port);
+        __u64 served = 0;
+
+        /* In registers, at half the instructions of LOOP(). Without an early return: verifiers
+         * before 6.7 refuse the loop that clang compiles that to ("back-edge"). */
+        for (__u32 id = 1; id < BP_MAX_RULES; id++)
+            served |= rule_serves(&search.side->rules[id], port, listener);
+        return served != 0;
+    }
+    return search.served != 0;
+}
+
+/* -- which one is selected -- */
 
 enum steered {
     STEERED,
-    NOBODY, /* no socket that may serve this packet */
+    NOT_STEERED, /* no socket may serve the packet */
 };
 
 enum member {
-    MEMBER_REFUSED, /* none in this slot, or not for this packet */
-    MEMBER_UNBOUND, /* assigned; bound to no device */
-    MEMBER_BOUND,   /* assigned; bound to the packet's device */
+    MEMBER_REFUSED, /* no socket, or not for this packet */
+    MEMBER_UNBOUND, /* selected; bound to no device */
+    MEMBER_BOUND,   /* selected; bound to the packet's device */
 };
 
-/* Tries the socket in one slot of a group: enum member. `assigned`: an unbound one is already, and
- * only a bound one replaces it. A GLOBAL of its own, because verifiers before 6.12 find no two slots'
- * states the same: each socket has a reference of another number. */
+/* Tries one member of a group: enum member. `assigned`: an unbound one is selected already, and
+ * only a bound one replaces it. A GLOBAL function, because before 6.12 the verifier finds no two
+ * states in the loop the same: each socket reference has another id. */
 GLOBAL int bp_steer_to_member(struct bpf_sk_lookup* ctx, __u32 ifindex,
                               const struct bp_listener_key* member, __u32 assigned)
 {
@@ -37,8 +96,8 @@ GLOBAL int bp_steer_to_member(struct bpf_sk_lookup* ctx, __u32 ifindex,
     key = *member;
     sk = bpf_map_lookup_elem(&bp_listeners, &key);
     if (!sk) return MEMBER_REFUSED;
-    /* SO_BINDTODEVICE; the wrong family (v6only) and connected sockets are refused by the kernel.
-     * Without REPLACE another program's choice stays. */
+    /* SO_BINDTODEVICE is checked here; the kernel refuses a socket of the wrong family
+     * (IPV6_V6ONLY) and a connected one. Without REPLACE the selection of another program stays. */
     device = READ(sk, bound_dev_if);
     if (device ? device == ifindex : !assigned)
         refused = bpf_sk_assign(ctx, sk, assigned ? BPF_SK_LOOKUP_F_REPLACE : 0);
@@ -47,7 +106,7 @@ GLOBAL int bp_steer_to_member(struct bpf_sk_lookup* ctx, __u32 ifindex,
     return device ? MEMBER_BOUND : MEMBER_UNBOUND;
 }
 
-/* One search of a group's slots. */
+/* The search of a group's members. */
 struct group_search {
     struct bpf_sk_lookup* ctx;
     struct bp_listener_key key;
@@ -56,59 +115,59 @@ struct group_search {
     __u32 steered;
 };
 
-static __always_inline long steer_to_slot(__u32 slot, struct group_search* search)
+static __always_inline long steer_to_one(__u32 index, struct group_search* search)
 {
     int member;
 
-    if (slot >= (search->known & GROUP_END)) return LOOP_END;
-    search->key.member = slot;
+    if (index >= (search->known & GROUP_END)) return LOOP_END;
+    search->key.member = index;
     member =
         bp_steer_to_member(search->ctx, search->ifindex, &search->key, search->steered == STEERED);
-    if (member == MEMBER_REFUSED) return LOOP_GO_ON;
+    if (member == MEMBER_REFUSED) return LOOP_CONTINUE;
     search->steered = STEERED;
-    return member == MEMBER_BOUND || search->known < GROUP_BOUND ? LOOP_END : LOOP_GO_ON;
+    return member == MEMBER_BOUND || search->known < GROUP_BOUND ? LOOP_END : LOOP_CONTINUE;
 }
 
-static __always_inline long steer_to_slots(__u32 slots, struct group_search* search)
+static __always_inline long steer_to_members(__u32 members, struct group_search* search)
 {
-    for (__u32 slot = 0; slot < slots; slot++)
-        if (steer_to_slot(slot, search) == LOOP_END) return LOOP_END;
-    return LOOP_GO_ON;
+    for (__u32 index = 0; index < members; index++)
+        if (steer_to_one(index, search) == LOOP_END) return LOOP_END;
+    return LOOP_CONTINUE;
 }
 
-static long steer_to_later_slot(__u32 pass, struct group_search* search)
+static long steer_to_later(__u32 pass, struct group_search* search)
 {
-    return steer_to_slot(BP_GROUP_FIRST + pass, search);
+    return steer_to_one(BP_GROUP_FIRST + pass, search);
 }
 
-/* Gives the packet to a socket bound to group->address: as the kernel would, to one bound to the
- * packet's device before one bound to none. Any member stands for its whole group, among which the
- * kernel then chooses as it always does. Returns enum steered. It takes a pointer (5.13),
- * which is then no map key for old verifiers: the key is a copy. */
+/* Selects a socket that is bound to group->address: enum steered. As in the kernel, one that is
+ * bound to the packet's device comes before one that is bound to none. Any member selects its whole
+ * group; the kernel then chooses a member as usual. The argument is a pointer (Linux 5.13), which
+ * verifiers before 6.6 don't take as a map key: hence the copy. */
 GLOBAL int bp_steer_to(struct bpf_sk_lookup* ctx, __u32 ifindex,
                        const struct bp_listener_key* group)
 {
-    struct group_search search = {.ctx = ctx, .ifindex = ifindex, .steered = NOBODY};
+    struct group_search search = {.ctx = ctx, .ifindex = ifindex, .steered = NOT_STEERED};
 
-    if (!group) return NOBODY;
+    if (!group) return NOT_STEERED;
     search.key = *group;
     search.key.member = 0;
     search.known = group_read(&search.key);
     if (!HAS_LOOP) {
         struct group_search in_registers = search; /* no callback needs its address */
 
-        steer_to_slots(BP_GROUP_MEMBERS, &in_registers);
+        steer_to_members(BP_GROUP_MEMBERS, &in_registers);
         return in_registers.steered;
     }
-    /* Few groups have more slots: a call for each of these would cost more than it saves. */
-    if (steer_to_slots(BP_GROUP_FIRST, &search) != LOOP_END &&
+    /* Few groups have more members: for the first ones a loop costs less than bpf_loop(). */
+    if (steer_to_members(BP_GROUP_FIRST, &search) != LOOP_END &&
         (search.known & GROUP_END) > BP_GROUP_FIRST)
-        bpf_loop(BP_GROUP_MEMBERS - BP_GROUP_FIRST, steer_to_later_slot, &search, 0);
+        bpf_loop(BP_GROUP_MEMBERS - BP_GROUP_FIRST, steer_to_later, &search, 0);
     return search.steered;
 }
 
-/* As the kernel would on the target port: the address itself, then the family's wildcard, then, for
- * IPv4, a dual-stack socket. */
+/* Selects a listener on the target port as the kernel does: one on the address, then on the
+ * wildcard address of the family, then, for IPv4, a dual-stack one. */
 static __always_inline enum steered steer(struct bpf_sk_lookup* ctx, __u32 ifindex, __u8 proto,
                                           const __u8* local, __be16 target)
 {
@@ -126,11 +185,11 @@ static __always_inline enum steered steer(struct bpf_sk_lookup* ctx, __u32 ifind
     return bp_steer_to(ctx, ifindex, &key);
 }
 
-/* Whether what is asked for is a program's own loopback address: such a listener on the listen port
- * itself is kept among those that can be steered to, and so leaves by itself when it closes. tc tells
- * of datagrams. */
-static __always_inline bool keeps_its_address(struct bpf_sk_lookup* ctx, __u32 ifindex, __u8 proto,
-                                              const __u8* local, __be16 listen_port)
+/* Whether a program listens on the listen port of this loopback address, and keeps its clients
+ * (rule_exempts): then that listener is selected. It is stored among the others. For datagrams tc
+ * decides. */
+static __always_inline bool steer_to_exempt(struct bpf_sk_lookup* ctx, __u32 ifindex, __u8 proto,
+                                            const __u8* local, __be16 listen_port)
 {
     struct bp_listener_key key = {.port = listen_port, .proto = proto};
 
@@ -139,9 +198,9 @@ static __always_inline bool keeps_its_address(struct bpf_sk_lookup* ctx, __u32 i
     return bp_steer_to(ctx, ifindex, &key) == STEERED;
 }
 
-/* A datagram that was steered: tc gives its answer the listen port back (tc_out). */
-static __always_inline void remember_datagram(const struct bp_flow_key* key, __be16 listen_port,
-                                              __u16 rule)
+/* Records the flow of a datagram that was steered: tc translates the answer (tc_out). */
+static __always_inline void record_datagram(const struct bp_flow_key* key, __be16 listen_port,
+                                            __u16 rule)
 {
     struct bp_flow flow = {listen_port, key->target_port, rule, tick()};
     struct bp_flow* known = flow_lookup(BP_UDP, key);
@@ -151,7 +210,7 @@ static __always_inline void remember_datagram(const struct bp_flow_key* key, __b
         return;
     }
     if (!flow_store(BP_UDP, key, flow)) count_outcome(BP_OUTCOME_FLOW_LOST);
-    asked_store(key);
+    last_local_store(key);
     count_connection(rule);
 }
 

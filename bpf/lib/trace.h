@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Trace: events for whoever watches (bpfport/event.h). Nobody: one load and one branch, and only
- * where something is counted that is not an ordinary packet of a known flow.
+ * Trace: counts outcomes, and writes events while a trace runs (bpfport/event.h). Without a trace
+ * that costs one load and one branch, and only for packets that are not ordinary packets of a known
+ * flow.
  *
- * An event is made of this CPU's query (lib/query.h), which has what is known of the packet.
+ * An event is made from pkt_info().
  */
 #ifndef BPFPORT_LIB_TRACE_H
 #define BPFPORT_LIB_TRACE_H
 
 #include "bpfport/event.h"
 #include "lib/count.h"
+#include "lib/ctx.h"
 #include "lib/packet.h"
-#include "lib/query.h"
+#include "lib/pkt_info.h"
 #include "lib/rules.h"
 
 struct {
@@ -19,8 +21,8 @@ struct {
     __uint(max_entries, BP_EVENT_BYTES);
 } bp_events SEC(".maps");
 
-/* WITHOUT_TRACE: for bench/trace_cost.sh, which measures what this costs when nobody watches. */
-static __always_inline bool watched(void)
+/* WITHOUT_TRACE: for bench/trace_cost.sh, which measures the cost while no trace runs. */
+static __always_inline bool tracing(void)
 {
 #ifdef WITHOUT_TRACE
     return false;
@@ -28,18 +30,19 @@ static __always_inline bool watched(void)
     return *(volatile __u64*)&bp_table.lease.expires;
 }
 
-/* Which event, as one argument: kind and enum bp_outcome (of BP_EVENT_OUTCOME). */
-static __always_inline __u32 happening(__u8 kind, __u8 outcome) { return kind | outcome << 8; }
+/* An event's kind as one argument: enum bp_event_kind, and enum bp_outcome of BP_EVENT_OUTCOME. */
+static __always_inline __u32 event_kind(__u8 kind, __u8 outcome) { return kind | outcome << 8; }
 
-GLOBAL int bp_trace(__u32 what)
+/* Writes an event about the packet in pkt_info(). */
+GLOBAL int bp_trace(__u32 kind)
 {
-    struct query* q = query();
+    struct pkt_info* pkt = pkt_info();
     __u64 now = bpf_ktime_get_ns();
     struct bp_event* event;
 
-    if (!q) return 0;
-    /* The watcher has died. A renewal in this very moment gets lost: the next one makes up for it.
-     */
+    if (!pkt) return 0;
+    /* Expired: the reader was killed. A renewal at the same time is lost; the next one takes
+     * effect. */
     if (now > bp_table.lease.expires) {
         bp_table.lease.expires = 0;
         return 0;
@@ -51,39 +54,39 @@ GLOBAL int bp_trace(__u32 what)
     }
     __builtin_memset(event, 0, sizeof(*event));
     event->time = now;
-    event->kind = what;
-    event->outcome = what >> 8;
-    event->ifindex = q->ifindex;
-    event->rule = q->rule;
-    event->proto = q->proto;
-    copy_address(event->peer, q->key.peer);
-    copy_address(event->local, q->key.local);
-    event->peer_port = q->key.peer_port;
-    event->listen_port = q->listen_port;
-    event->target_port = q->target_port ? q->target_port : q->key.target_port;
+    event->kind = kind;
+    event->outcome = kind >> 8;
+    event->ifindex = pkt->ifindex;
+    event->rule = pkt->rule;
+    event->proto = pkt->proto;
+    copy_address(event->peer, pkt->key.peer);
+    copy_address(event->local, pkt->key.local);
+    event->peer_port = pkt->key.peer_port;
+    event->listen_port = pkt->orig_port;
+    event->target_port = pkt->target_port ? pkt->target_port : pkt->key.target_port;
     bpf_ringbuf_submit(event, 0);
     return 1;
 }
 
-/* Counts an outcome of this CPU's query and tells who watches. */
-static __always_inline void note(__u8 outcome)
+/* Counts the outcome of the packet in pkt_info(), and writes an event if a trace runs. */
+static __always_inline void report(__u8 outcome)
 {
     count_outcome(outcome);
-    if (watched()) bp_trace(happening(BP_EVENT_OUTCOME, outcome));
+    if (tracing()) bp_trace(event_kind(BP_EVENT_OUTCOME, outcome));
 }
 
-/* The same for a query that is still on the stack. */
-static __always_inline void note_query(const struct query* q, __u8 outcome)
+/* The same for a packet whose info is on the stack. */
+static __always_inline void report_packet(const struct pkt_info* pkt, __u8 outcome)
 {
     count_outcome(outcome);
-    if (watched() && ask(q)) bp_trace(happening(BP_EVENT_OUTCOME, outcome));
+    if (tracing() && pkt_info_store(pkt)) bp_trace(event_kind(BP_EVENT_OUTCOME, outcome));
 }
 
-/* Counts a flow and tells who watches. */
-static __always_inline void note_flow(const struct query* q)
+/* Counts a new flow, and writes an event if a trace runs. */
+static __always_inline void report_flow(const struct pkt_info* pkt)
 {
-    count_connection(q->rule);
-    if (watched()) bp_trace(happening(BP_EVENT_FLOW, 0));
+    count_connection(pkt->rule);
+    if (tracing()) bp_trace(event_kind(BP_EVENT_FLOW, 0));
 }
 
 #endif

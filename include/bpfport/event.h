@@ -16,7 +16,7 @@
     X(CONNECTION, "connection", "redirected: a new connection")                                    \
     X(FLOW, "flow", "redirected: a new flow of datagrams, or one this host forwards")              \
     X(OUTCOME, "outcome", "what enum bp_outcome says")                                             \
-    X(BIND, "bind", "bind: the program asked for the listen port and got the target port")         \
+    X(BIND, "bind", "bind: the program gave the listen port and got the target port")              \
     X(GRANTED, "granted", "bind: allowed without the capability")                                  \
     X(DENIED, "denied", "bind: denied, the port is kept for another")                              \
     X(CONNECT, "connect", "connect: sent to the target port")

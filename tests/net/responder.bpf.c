@@ -4,7 +4,7 @@
  * what the server sends to anybody of 11.0.0.0/8 or 2001:db8::/32, keeps nothing, and counts from
  * which port it came. A million clients cost no socket and no process.
  */
-#include "lib/reverse.h"
+#include "lib/rewrite.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -28,7 +28,7 @@ static __always_inline int acknowledge(struct __sk_buff* skb, __u32 l4, const st
     new.acknowledgment =
         bpf_htonl(bpf_ntohl(old->sequence) + data + (old->flags & (TCP_SYN | TCP_FIN) ? 1 : 0));
     new.flags = TCP_ACK;
-    if (!put_tcp(skb, l4, old, &new) || !reverse_link(skb) ||
+    if (!replace_tcp(skb, l4, old, &new) || !reverse_link(skb) ||
         !reverse_addresses(skb, ETH_HEADER_LEN, ipv6 ? 6 : 4))
         return TC_DROP;
     return bpf_redirect(skb->ifindex, 0);

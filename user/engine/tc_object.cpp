@@ -64,7 +64,7 @@ template <typename Skeleton> void try_tc_object(const ObjectTrial& trial) {
 Result<LoadedObject> load_tc_object(const fs::path& directory, const TcLoad& what) {
     auto netns = current_netns_inode();
     if (!netns) return std::unexpected(netns.error());
-    auto mark = static_cast<std::uint16_t>(*netns % 0xffff + 1); // bpf/lib/mark.h
+    auto mark = static_cast<std::uint16_t>(*netns % 0xffff + 1); // bpf/lib/decide.h
     const fs::path& maps = what.keep_maps.empty() ? directory : what.keep_maps;
     if (what.keep_maps.empty())
         if (auto made = make_instance_maps(maps, what.sizes); !made)

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Refuse: turns a SYN into the reset that answers it and sends it back the way it came. The peer
- * sees "connection refused" at once, from the address and port it asked for.
+ * TCP reset: turns a SYN into a reset: the answer to the SYN itself, or the one that ends another
+ * handshake.
  *
- * The packet keeps its length, TCP options and payload included (RFC 1122 4.2.2.12 allows data in a
- * reset), so only fixed header fields change and checksums follow by their difference.
+ * The answer goes back through the interface that the SYN came by. The peer gets "connection
+ * refused" at once, from the address and port it sent to. The packet keeps its length, TCP options
+ * and payload (RFC 1122 4.2.2.12 allows data in a reset), so that only fixed header fields change.
  */
-#ifndef BPFPORT_LIB_REFUSE_H
-#define BPFPORT_LIB_REFUSE_H
+#ifndef BPFPORT_LIB_TCP_RESET_H
+#define BPFPORT_LIB_TCP_RESET_H
 
-#include "lib/query.h"
-#include "lib/reverse.h"
+#include "lib/parse.h"
+#include "lib/pkt_info.h"
+#include "lib/rewrite.h"
 
 #define RESET_HOPS 64
 
@@ -23,7 +25,7 @@ static __always_inline bool reverse_network(struct __sk_buff* skb, const struct 
     if (p->version == 6)
         return !bpf_skb_store_bytes(skb, at + offsetof(struct ipv6hdr, hop_limit), &hops, 1, 0);
 
-    __u8 old[2]; /* ttl and protocol: one word of the header checksum */
+    __u8 old[2]; /* ttl and protocol: a 16-bit word of the header checksum */
 
     if (bpf_skb_load_bytes(skb, at + offsetof(struct iphdr, ttl), old, sizeof(old))) return false;
 
@@ -40,7 +42,7 @@ static __always_inline bool reverse_transport(struct __sk_buff* skb, const struc
     __u32 payload;
 
     if (bpf_skb_load_bytes(skb, p->transport, &old, sizeof(old))) return false;
-    payload = p->claimed - (old.offset >> 4) * 4;
+    payload = p->l4_len - (old.offset >> 4) * 4;
     new = old;
     new.source = old.destination;
     new.destination = old.source;
@@ -49,11 +51,12 @@ static __always_inline bool reverse_transport(struct __sk_buff* skb, const struc
     new.flags = TCP_RST | TCP_ACK;
     new.window = 0;
     new.urgent = 0;
-    return put_tcp(skb, p->transport, &old, &new);
+    return replace_tcp(skb, p->transport, &old, &new);
 }
 
-/* Returns the program's verdict. When the packet can't be changed it is dropped: the peer retries. */
-GLOBAL int bp_refuse(struct __sk_buff* skb, __u64 packed_packet)
+/* Returns the program's verdict. A packet that can't be changed is dropped: the peer repeats its
+ * SYN. */
+GLOBAL int bp_send_reset(struct __sk_buff* skb, __u64 packed_packet)
 {
     struct packet packet, *p = &packet;
 
@@ -63,23 +66,23 @@ GLOBAL int bp_refuse(struct __sk_buff* skb, __u64 packed_packet)
     return bpf_redirect(READ(skb, ifindex), 0);
 }
 
-/* The query's SYN becomes a reset by which the handshake in its way ends, and goes on to the kernel. Its
- * options become data, so that they say nothing (a time stamp might make the reset look old). */
-GLOBAL int bp_evict(struct __sk_buff* skb, __u64 packed_packet)
+/* Turns the SYN into the reset that ends the unfinished handshake with the same tuple; the kernel
+ * receives it. TCP options become data, since a timestamp might make the reset look old. */
+GLOBAL int bp_end_handshake(struct __sk_buff* skb, __u64 packed_packet)
 {
-    struct query* q = query();
+    struct pkt_info* pkt = pkt_info();
     struct packet packet, *p = &packet;
     struct tcp_fixed old, new;
 
-    if (!q || packet_unpack(p, packed_packet) != PARSED) return TC_DROP;
+    if (!pkt || packet_unpack(p, packed_packet) != PARSED) return TC_DROP;
     if (bpf_skb_load_bytes(skb, p->transport, &old, sizeof(old))) return TC_DROP;
     new = old;
-    new.destination = q->target_port;
-    new.sequence = bpf_htonl(q->expected);
+    new.destination = pkt->target_port;
+    new.sequence = bpf_htonl(pkt->expected);
     new.acknowledgment = 0;
     new.offset = sizeof(new) / 4 << 4;
     new.flags = TCP_RST;
-    return put_tcp(skb, p->transport, &old, &new) ? TC_NEXT : TC_DROP;
+    return replace_tcp(skb, p->transport, &old, &new) ? TC_NEXT : TC_DROP;
 }
 
 #endif
