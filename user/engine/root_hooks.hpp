@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// Programs on the root cgroup, which run for the whole machine: neighbours/ and guard/ in the
+// Programs on the root cgroup, which run for the whole machine: local_clients/ and guard/ in the
 // store, one of each whatever the number of attachments. And host/, the maps that the programs of
 // all cgroups share.
 #pragma once
