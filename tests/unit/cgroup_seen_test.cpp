@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "doctor/cgroup_checks.hpp"
-#include "stats/cgroup_rules.hpp"
 #include "stats/metrics.hpp"
 #include "stats/port_list.hpp"
 
@@ -16,14 +15,13 @@ using testing::Contains;
 using testing::HasSubstr;
 using testing::Not;
 
-CgroupRuleStatus make_rule(const char* text, std::uint8_t flags = 0) {
-    CgroupRuleStatus rule{{parse_rules(text)->front(), 7, flags, 0}, true, false, {}, {}, {}};
-    rule.counters = {4, 5, 6};
-    rule.neighbours = {50, 60};
-    return rule;
+RuleView make_rule(const char* text, std::uint16_t flags = 0) {
+    return {.rule = {0, parse_rules(text)->front(), 0, BP_ENGINE_CGROUP, flags},
+            .scope = "unit:web",
+            .cgroup = CgroupUse{.counters = {4, 5, 6}, .neighbours = {50, 60}}};
 }
 
-CgroupSnapshot make_snapshot(CgroupRuleStatus rule) {
+CgroupSnapshot make_snapshot(RuleView rule) {
     CgroupSnapshot snapshot;
     CgroupStatus cgroup;
     cgroup.scope = "unit:web";
@@ -69,9 +67,9 @@ TEST(CgroupMetrics, SystemCallsOfAllClients) {
                       Not(HasSubstr("sendmsg")), Not(HasSubstr("denied"))));
     EXPECT_THAT(text_of(make_snapshot(make_rule("53:5300/udp"))),
                 HasSubstr(R"(call="sendmsg",result="rewritten"} 66)"));
-    EXPECT_THAT(text_of(make_snapshot(make_rule("80:3000", BP_POLICY_NO_LOCAL))),
+    EXPECT_THAT(text_of(make_snapshot(make_rule("80:3000", BP_RULE_NO_LOCAL))),
                 Not(HasSubstr("connect")));
-    snapshot.cgroups[0].rules[0].here = false;
+    snapshot.cgroups[0].rules[0].cgroup->here = false;
     EXPECT_THAT(text_of(snapshot), AllOf(Not(HasSubstr("rewritten")), HasSubstr("granted")));
 }
 
@@ -90,13 +88,13 @@ TEST(CgroupPortList, HidesFromLocalClientsOnly) {
     Listener httpd;
     httpd.socket.local_port = 80;
     httpd.process = "httpd (pid 1, user root)";
-    auto rules = rules_here(make_snapshot(make_rule("80:3000")));
+    auto rules = View{{}, make_snapshot(make_rule("80:3000")), {}}.rules();
     auto list = port_list(rules, {httpd}, {});
     ASSERT_EQ(list.size(), 2U);
     EXPECT_THAT(list[0].notes, Contains("hides httpd (pid 1, user root) from local clients"));
     EXPECT_THAT(list[1].notes,
                 Contains("hidden by 80:3000 on unit:web: new local clients go to 3000"));
-    rules = rules_here(make_snapshot(make_rule("80:3000", BP_POLICY_NO_LOCAL)));
+    rules = View{{}, make_snapshot(make_rule("80:3000", BP_RULE_NO_LOCAL)), {}}.rules();
     EXPECT_THAT(port_list(rules, {httpd}, {})[1].notes, testing::IsEmpty());
 }
 
@@ -111,7 +109,7 @@ TEST(CgroupDoctor, SaysWhatIsNotServed) {
     snapshot.cgroups[0].rules[0].listeners = {server};
     for (const auto& line : findings_of(snapshot)) EXPECT_THAT(line, testing::StartsWith("ok "));
     snapshot.cgroups[0].in_force = false;
-    snapshot.cgroups[0].rules[0].contested = true;
+    snapshot.cgroups[0].rules[0].cgroup->contested = true;
     snapshot.neighbours_in_force = false;
     snapshot.unserved = {"192.0.2.1"};
     snapshot.guards = {make_guard(3000, BP_GUARD_USER, 0)};

@@ -21,8 +21,8 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-RuleStatus make_rule(const std::string& text, std::uint32_t engine, std::uint16_t id = 1) {
-    RuleStatus status{{id, parse_rules(text)->front(), 2, engine}, "eth0", {}, {}, {}, {}, true};
+RuleView make_rule(const std::string& text, std::uint32_t engine, std::uint16_t id = 1) {
+    RuleView status{{id, parse_rules(text)->front(), 2, engine}, "eth0", {}, {}, {}, {}, true};
     status.counters = {10, 1000, 20, 3'000'000'000'001, 3};
     status.open_connections = 2;
     return status;
@@ -53,7 +53,7 @@ TEST(Metrics, TellWhatTheEngineCounts) {
                 AllOf(Not(HasSubstr("bpfport_packets_total")), Not(HasSubstr("bpfport_bytes")),
                       HasSubstr("bpfport_connections_total")));
     snapshot.rules = {make_rule("80:3000", BP_ENGINE_CGROUP)};
-    snapshot.rules[0].calls = {{"bind", "rewritten", 4}};
+    snapshot.rules[0].cgroup = CgroupUse{.counters = {4, 0, 0}};
     EXPECT_THAT(text_of(snapshot), AllOf(Not(HasSubstr("bpfport_packets_total")),
                                          Not(HasSubstr("bpfport_connections")),
                                          HasSubstr(R"(call="bind",result="rewritten"} 4)")));
@@ -109,7 +109,7 @@ TEST(FamilyChannel, CarriesEverything) {
     }
 }
 
-Sample sample(std::vector<RuleStatus> rules, int second) {
+Sample sample(std::vector<RuleView> rules, int second) {
     Snapshot snapshot;
     snapshot.rules = std::move(rules);
     return {View{snapshot, {}, {}},

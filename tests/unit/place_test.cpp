@@ -68,7 +68,7 @@ TEST(Place, ABondsPortHasNotItsAddresses) {
     EXPECT_THAT(place_warnings({installed("80:3000", kBond0, BP_ENGINE_TC)}, host()), IsEmpty());
 }
 
-std::string doctor_says(const RuleStatus& rule) {
+std::string doctor_says(const RuleView& rule) {
     NetworkFacts facts;
     facts.network = host();
     facts.host.interfaces = facts.network.interfaces;
@@ -80,11 +80,7 @@ std::string doctor_says(const RuleStatus& rule) {
 }
 
 TEST(Place, DoctorKnowsThatAVrfsPortsHaveItsAddresses) {
-    RuleStatus rule{.rule = installed("80:3000", kEth1, BP_ENGINE_TC),
-                    .scope = {},
-                    .open_connections = {},
-                    .calls = {},
-                    .listeners = {}};
+    RuleView rule{.rule = installed("80:3000", kEth1, BP_ENGINE_TC), .scope = {}};
     EXPECT_THAT(doctor_says(rule), HasSubstr("eth1 has no address"));
     rule.rule = installed("80:3000", kRed, BP_ENGINE_SKLOOKUP);
     EXPECT_THAT(doctor_says(rule), Not(HasSubstr("red has no address")));

@@ -124,27 +124,30 @@ void put_all(Change& change, const GuardRequest& guard, std::vector<Planned>& al
     for (auto& planned : all) change.put(planned.engine, planned.plan.content);
 }
 
+// The rules of `content` that hold here, or those of them that are named.
 Result<std::vector<Rule>> rules_to_detach(const PolicyContent& content, std::uint64_t cookie,
                                           const std::vector<Rule>& named,
                                           const std::string& scope) {
     std::vector<Rule> here;
-    for (const auto& rule : content.rules)
-        if (rule.netns_cookie == cookie) here.push_back(rule.rule);
-    std::string list;
-    for (const auto& rule : here) list += (list.empty() ? "" : ", ") + rule.to_string();
+    std::vector<std::string> list;
+    for (const auto& rule : content.rules) {
+        if (rule.netns_cookie != cookie) continue;
+        here.push_back(rule.rule);
+        list.push_back(rule.rule.to_string());
+    }
     if (here.empty())
         return failure(fmt::format("no rule is attached to {} in this network namespace", scope),
                        content.grants.empty() ? "" : "grants are taken back with bpfport revoke");
     for (const auto& rule : named)
         if (std::ranges::find(here, rule) == here.end())
             return failure(fmt::format("{} is not attached to {}", rule.to_string(), scope),
-                           "attached: " + list);
+                           fmt::format("attached: {}", fmt::join(list, ", ")));
     return named.empty() ? here : named;
 }
 
 } // namespace
 
-std::string lasting_name(const Scope& scope, const CgroupRef& cgroup) {
+std::string canonical_scope(const Scope& scope, const CgroupRef& cgroup) {
     return scope.kind() == Scope::Kind::kPid || scope.kind() == Scope::Kind::kCgroup
                ? "cgroup:" + cgroup.path
                : scope.to_string();
@@ -155,20 +158,41 @@ Result<std::vector<FoundCgroup>> find_cgroups(const std::vector<Scope>& scopes) 
     for (const auto& scope : scopes) {
         auto cgroup = find_cgroup(scope);
         if (!cgroup) return std::unexpected(cgroup.error());
-        std::string name = lasting_name(scope, *cgroup);
+        std::string name = canonical_scope(scope, *cgroup);
         found.push_back({scope, std::move(*cgroup), std::move(name)});
     }
     return found;
 }
 
-void print_cgroup(const Session& session, const FoundCgroup& found) {
+std::string cgroup_line(const FoundCgroup& found) {
     const auto kind = found.scope.kind();
     if (kind == Scope::Kind::kUnit || kind == Scope::Kind::kContainer || kind == Scope::Kind::kUser)
-        fmt::print(session.out, "{} is cgroup {}\n", found.name, found.cgroup.path);
+        return fmt::format("{} is cgroup {}\n", found.name, found.cgroup.path);
+    return {};
 }
 
 Result<CgroupEngine> open_cgroup_engine(Store& store, const FoundCgroup& found) {
     return CgroupEngine::open(store, found.cgroup, found.name);
+}
+
+Result<void> change_cgroups(const Session& session, const std::vector<Scope>& scopes,
+                            const EditPolicy& edit) {
+    auto found = find_cgroups(scopes);
+    if (!found) return std::unexpected(found.error());
+    if (auto entered = enter_session_netns(session); !entered) return entered;
+    auto change = begin_change(session);
+    if (!change) return std::unexpected(change.error());
+    for (const auto& one : *found) {
+        auto engine = open_cgroup_engine(change->store(), one);
+        if (!engine) return std::unexpected(engine.error());
+        auto content = engine->content();
+        auto lines = edit(one, content);
+        if (!lines) return std::unexpected(lines.error());
+        change->put(*engine, std::move(content));
+        if (auto done = change->commit(); !done) return done;
+        for (const auto& line : *lines) fmt::print(session.out, "{}\n", line);
+    }
+    return {};
 }
 
 Result<std::uint64_t> require_netns_cookie() {
@@ -207,7 +231,7 @@ Result<void> attach_to_cgroups(const Session& session, CgroupAttachOptions optio
         put_all(*change, options.guard, *all, *facts);
         if (auto done = change->commit(); !done) return done;
     }
-    for (const auto& one : *found) print_cgroup(session, one);
+    for (const auto& one : *found) fmt::print(session.out, "{}", cgroup_line(one));
     for (const auto& planned : *all)
         print_plan(session.out, planned, options.explain ? kWouldBeAttached : kAttached);
     options.explain ? explain(session) : say_who_is_served(session, *all);
@@ -218,30 +242,21 @@ Result<void> attach_to_cgroups(const Session& session, CgroupAttachOptions optio
 
 Result<void> detach_from_cgroups(const Session& session, const std::vector<Scope>& scopes,
                                  const std::vector<Rule>& rules) {
-    auto found = find_cgroups(scopes);
-    if (!found) return std::unexpected(found.error());
-    if (auto entered = enter_session_netns(session); !entered) return entered;
-    auto change = begin_change(session);
-    if (!change) return std::unexpected(change.error());
-    auto cookie = require_netns_cookie();
-    if (!cookie) return std::unexpected(cookie.error());
-    for (const auto& one : *found) {
-        auto engine = open_cgroup_engine(change->store(), one);
-        if (!engine) return std::unexpected(engine.error());
-        const std::string& name = one.name;
-        auto content = engine->content();
-        auto selected = rules_to_detach(content, *cookie, rules, name);
-        if (!selected) return std::unexpected(selected.error());
-        std::erase_if(content.rules, [&](const PolicyRule& rule) {
-            return rule.netns_cookie == *cookie &&
-                   std::ranges::find(*selected, rule.rule) != selected->end();
+    return change_cgroups(
+        session, scopes, [&](const FoundCgroup& found, PolicyContent& content) -> EditedPolicy {
+            auto cookie = require_netns_cookie();
+            if (!cookie) return std::unexpected(cookie.error());
+            auto selected = rules_to_detach(content, *cookie, rules, found.name);
+            if (!selected) return std::unexpected(selected.error());
+            std::erase_if(content.rules, [&](const PolicyRule& rule) {
+                return rule.netns_cookie == *cookie &&
+                       std::ranges::find(*selected, rule.rule) != selected->end();
+            });
+            std::vector<std::string> lines;
+            for (const auto& rule : *selected)
+                lines.push_back(fmt::format("{} on {}: detached", rule.to_string(), found.name));
+            return lines;
         });
-        change->put(*engine, std::move(content));
-        if (auto done = change->commit(); !done) return done;
-        for (const auto& rule : *selected)
-            fmt::print(session.out, "{} on {}: detached\n", rule.to_string(), name);
-    }
-    return {};
 }
 
 Result<void> detach_cgroup_rules_here(Change& change) {

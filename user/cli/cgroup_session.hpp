@@ -2,6 +2,7 @@
 // What the commands about cgroups share: scopes looked up, engines opened, attachments named.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -28,21 +29,28 @@ Result<void> detach_from_cgroups(const Session& session, const std::vector<Scope
 // All rules of the current network namespace, on whatever cgroup.
 Result<void> detach_cgroup_rules_here(Change& change);
 
-// "as typed" becomes what lasts: pid:12 is called by its cgroup's path.
-std::string lasting_name(const Scope& scope, const CgroupRef& cgroup);
+// The scope under a name that stays valid: pid:12 becomes its cgroup's path.
+std::string canonical_scope(const Scope& scope, const CgroupRef& cgroup);
 
 // A scope with the cgroup that it was found to be.
 struct FoundCgroup {
     Scope scope;
     CgroupRef cgroup;
-    std::string name; // lasting_name
+    std::string name; // canonical_scope
 };
 // Reads what runtimes note of their containers, so it comes before the store is locked.
 Result<std::vector<FoundCgroup>> find_cgroups(const std::vector<Scope>& scopes);
-// Says which cgroup a unit or container is, whose name says it not.
-void print_cgroup(const Session& session, const FoundCgroup& found);
+// "unit:web is cgroup /system.slice/web.service\n"; empty: the scope's name is the cgroup's path.
+std::string cgroup_line(const FoundCgroup& found);
 
 Result<CgroupEngine> open_cgroup_engine(Store& store, const FoundCgroup& found);
+
+// Changes a policy and says what to print once that is in force.
+using EditedPolicy = Result<std::vector<std::string>>;
+using EditPolicy = std::function<EditedPolicy(const FoundCgroup& found, PolicyContent& content)>;
+// One change for each scope, in their order.
+Result<void> change_cgroups(const Session& session, const std::vector<Scope>& scopes,
+                            const EditPolicy& edit);
 
 // The network namespace's cookie, or why there is none.
 Result<std::uint64_t> require_netns_cookie();

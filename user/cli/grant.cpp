@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // bpfport grant SCOPE... PORT..., bpfport revoke SCOPE... [PORT...]
 #include <algorithm>
-#include <ostream>
 
-#include <fmt/ostream.h>
+#include <fmt/format.h>
 
 #include "cli/cgroup_session.hpp"
 #include "cli/command.hpp"
@@ -47,50 +46,38 @@ Result<void> grant(const Session& session, const std::vector<std::string>& typed
     if (!words) return std::unexpected(words.error());
     if (words->grants.empty())
         return usage_error("no port is given", "bpfport grant unit:web 80 443");
-    auto all = find_cgroups(words->scopes);
-    if (!all) return std::unexpected(all.error());
-    auto change = begin_change(session);
-    if (!change) return std::unexpected(change.error());
-    for (const auto& found : *all) {
-        auto engine = open_cgroup_engine(change->store(), found);
-        if (!engine) return std::unexpected(engine.error());
-        auto content = engine->content();
-        for (const auto& wanted : words->grants)
-            if (!has(content.grants, wanted)) content.grants.push_back(wanted);
-        change->put(*engine, std::move(content));
-        if (auto done = change->commit(); !done) return done;
-        print_cgroup(session, found);
-        for (const auto& wanted : words->grants)
-            fmt::print(session.out, "{} granted to {}\n", wanted.to_string(), found.name);
-    }
-    return {};
+    return change_cgroups(
+        session, words->scopes, [&](const FoundCgroup& found, PolicyContent& content) {
+            std::vector<std::string> lines;
+            for (const auto& wanted : words->grants) {
+                if (!has(content.grants, wanted)) content.grants.push_back(wanted);
+                lines.push_back(fmt::format("{}{} granted to {}",
+                                            lines.empty() ? cgroup_line(found) : "",
+                                            wanted.to_string(), found.name));
+            }
+            return lines;
+        });
 }
 
 Result<void> revoke(const Session& session, const std::vector<std::string>& typed) {
     auto words = read_words(typed);
     if (!words) return std::unexpected(words.error());
-    auto all = find_cgroups(words->scopes);
-    if (!all) return std::unexpected(all.error());
-    auto change = begin_change(session);
-    if (!change) return std::unexpected(change.error());
-    for (const auto& found : *all) {
-        auto engine = open_cgroup_engine(change->store(), found);
-        if (!engine) return std::unexpected(engine.error());
-        const std::string& name = found.name;
-        auto content = engine->content();
-        auto taken = words->grants.empty() ? content.grants : words->grants;
-        if (taken.empty()) return failure(fmt::format("nothing is granted to {}", name));
-        for (const auto& grant : taken)
-            if (!has(content.grants, grant))
-                return failure(fmt::format("{} is not granted to {}", grant.to_string(), name),
-                               "bpfport status shows what is");
-        std::erase_if(content.grants, [&](const Grant& grant) { return has(taken, grant); });
-        change->put(*engine, std::move(content));
-        if (auto done = change->commit(); !done) return done;
-        for (const auto& grant : taken)
-            fmt::print(session.out, "{} revoked from {}\n", grant.to_string(), name);
-    }
-    return {};
+    return change_cgroups(
+        session, words->scopes,
+        [&](const FoundCgroup& found, PolicyContent& content) -> EditedPolicy {
+            auto taken = words->grants.empty() ? content.grants : words->grants;
+            if (taken.empty()) return failure(fmt::format("nothing is granted to {}", found.name));
+            std::vector<std::string> lines;
+            for (const auto& grant : taken) {
+                if (!has(content.grants, grant))
+                    return failure(
+                        fmt::format("{} is not granted to {}", grant.to_string(), found.name),
+                        "bpfport status shows what is");
+                lines.push_back(fmt::format("{} revoked from {}", grant.to_string(), found.name));
+            }
+            std::erase_if(content.grants, [&](const Grant& grant) { return has(taken, grant); });
+            return lines;
+        });
 }
 
 } // namespace

@@ -8,10 +8,10 @@
 
 #include "base/text.hpp"
 #include "cli/command.hpp"
+#include "cli/status_rule.hpp"
 #include "cli/table.hpp"
 #include "engine/registry.hpp"
 #include "kernel/process.hpp"
-#include "stats/counts.hpp"
 #include "stats/port_list.hpp"
 #include "stats/view.hpp"
 
@@ -54,7 +54,7 @@ void print_table(std::ostream& out, const std::vector<PortEntry>& list) {
         std::vector<std::string> row{std::string(to_string(entry.protocol)),
                                      entry.ports.to_string(), entry.address, entry.scope,
                                      served_by(entry)};
-        if (const RuleStatus* rule = entry.rule) {
+        if (const RuleView* rule = entry.rule) {
             row.emplace_back(engine_name(rule->rule.engine));
             auto counts = counts_of(*rule);
             row.push_back(text(" pkt", counts.packets_in));
@@ -75,21 +75,16 @@ Json to_json(const PortEntry& entry) {
               {"last_port", entry.ports.last},
               {"address", entry.address},
               {"scope", entry.scope}};
-    if (const RuleStatus* rule = entry.rule) {
+    if (const RuleView* rule = entry.rule) {
         json["kind"] = "redirect";
         json["rule"] = rule->rule.rule.to_string();
         json["engine"] = engine_name(rule->rule.engine);
-        json["in_force"] = rule->hooked;
+        json["in_force"] = rule->in_force;
         json["target_first"] = rule->rule.rule.target().first;
         json["served_by"] = Json::array();
         for (const auto& listener : rule->listeners) json["served_by"].push_back(listener.process);
-        auto counts = counts_of(*rule); // absent: the engine can't tell
-        if (counts.packets_in) json["packets_in"] = *counts.packets_in;
-        if (counts.packets_out) json["packets_out"] = *counts.packets_out;
-        if (counts.connections) json["connections"] = *counts.connections;
-        for (const auto& call : rule->calls)
-            json["calls"].push_back(
-                {{"call", call.call}, {"result", call.result}, {"count", call.count}});
+        add_counts(json, counts_of(*rule));
+        add_calls(json, calls_of(*rule));
     } else {
         json["kind"] = "listener";
         json["process"] = entry.listener->process;

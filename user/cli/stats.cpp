@@ -9,6 +9,7 @@
 
 #include "base/text.hpp"
 #include "cli/command.hpp"
+#include "cli/status_rule.hpp"
 #include "cli/table.hpp"
 #include "cli/watch.hpp"
 
@@ -25,31 +26,21 @@ struct StatsOptions {
     std::uint64_t count = 0; // 0: without end
 };
 
-template <typename T> void put(Json& json, const char* name, const std::optional<T>& value) {
-    if (value) json[name] = *value; // absent: the engine can't tell
-}
-
 Json to_json(const RuleActivity& rule) {
     Json json{{"scope", rule.scope},
               {"rule", rule.rule},
               {"protocol", rule.protocol},
               {"engine", rule.engine},
               {"in_force", rule.in_force}};
-    put(json, "target_up", rule.counts.target_up);
-    put(json, "packets_in", rule.counts.packets_in);
-    put(json, "bytes_in", rule.counts.bytes_in);
-    put(json, "packets_out", rule.counts.packets_out);
-    put(json, "bytes_out", rule.counts.bytes_out);
-    put(json, "connections", rule.counts.connections);
-    put(json, "connections_open", rule.counts.open);
-    put(json, "packets_in_per_second", rule.rates.packets_in);
-    put(json, "bytes_in_per_second", rule.rates.bytes_in);
-    put(json, "packets_out_per_second", rule.rates.packets_out);
-    put(json, "bytes_out_per_second", rule.rates.bytes_out);
-    put(json, "connections_per_second", rule.rates.connections);
-    for (const auto& call : rule.calls)
-        json["calls"].push_back(
-            {{"call", call.call}, {"result", call.result}, {"count", call.count}});
+    add_known(json, "target_up", rule.counts.target_up);
+    add_counts(json, rule.counts);
+    add_known(json, "connections_open", rule.counts.open);
+    add_known(json, "packets_in_per_second", rule.rates.packets_in);
+    add_known(json, "bytes_in_per_second", rule.rates.bytes_in);
+    add_known(json, "packets_out_per_second", rule.rates.packets_out);
+    add_known(json, "bytes_out_per_second", rule.rates.bytes_out);
+    add_known(json, "connections_per_second", rule.rates.connections);
+    add_calls(json, rule.calls);
     return json;
 }
 

@@ -2,24 +2,21 @@
 // bpfport status [SCOPE...]
 #include <algorithm>
 #include <ostream>
-#include <set>
 
 #include <fmt/ostream.h>
-#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
 #include "bpfport/meta.h"
 #include "cli/command.hpp"
 #include "cli/status_cgroup.hpp"
+#include "cli/status_rule.hpp"
 #include "cli/table.hpp"
 #include "engine/nat_claims.hpp"
-#include "engine/sklookup_engine.hpp"
 #include "engine/sockname.hpp"
 #include "engine/theft.hpp"
 #include "firewall/read_firewall.hpp"
 #include "state/hook_loss.hpp"
-#include "stats/counts.hpp"
 #include "stats/view.hpp"
 
 namespace bpfport {
@@ -32,23 +29,6 @@ struct StatusOptions {
 };
 
 using Json = nlohmann::ordered_json;
-
-std::string target_text(const RuleStatus& rule) {
-    std::string text;
-    for (const auto& listener : rule.listeners) {
-        std::string name = listener.process.empty() ? "unknown process" : listener.process;
-        if (text.find(name) == std::string::npos) text += (text.empty() ? "" : ", ") + name;
-    }
-    if (!text.empty()) return text;
-    return rule.rule.has(BP_RULE_FORWARDED) ? "-" : "no listener";
-}
-
-// "127.0.0.53,127.0.0.54"
-std::string address_list(const std::vector<Listener>& listeners) {
-    std::set<std::string> found;
-    for (const auto& listener : listeners) found.insert(listener.socket.local.to_string());
-    return fmt::format("{}", fmt::join(found, ","));
-}
 
 // Asked of the packet filters' own programs.
 Result<void> add_nat(const Snapshot& snapshot, const HostFacts& host,
@@ -74,30 +54,7 @@ Result<std::vector<OtherListeners>> other_listeners(const Snapshot& snapshot,
     return others;
 }
 
-std::string notes(const RuleStatus& rule, const OtherListeners& others) {
-    std::string text;
-    auto note = [&](bool when, std::string_view word) {
-        if (when) text += fmt::format("{}{}", text.empty() ? "" : " ", word);
-    };
-    note(!rule.hooked, "NOT-IN-FORCE");
-    note(rule.xdp_gone, "XDP-GONE(tc-serves)");
-    note(rule.rule.has(BP_RULE_DRAINING), "draining");
-    note(rule.by_tc, fmt::format("{}:{}", rule.rule.has(BP_RULE_FALLBACK) ? "by-tc" : "NOT-SERVED",
-                                 why_unsteerable(rule.listeners).word));
-    note(rule.rule.has(BP_RULE_TC_FLOWS) && !rule.by_tc, "tc-connections");
-    note(!rule.says_target, wants_sockname(rule.rule) ? "SOCKNAME-LISTEN" : "sockname:listen");
-    note(rule.rule.old_target_first != 0, fmt::format("old-target:{}", rule.rule.old_target_first));
-    note(!others.keepers.empty(), fmt::format("kept:{}", address_list(others.keepers)));
-    note(rule.rule.has(BP_RULE_EXCLUSIVE), "exclusive");
-    note(rule.rule.has(BP_RULE_NO_LOCAL), "no-local");
-    note(rule.rule.has(BP_RULE_FORWARDED), "forwarded");
-    note(rule.rule.has(BP_RULE_VLAN), "vlan");
-    note(rule.rule.on_absent == BP_ABSENT_DROP, "on-absent:drop");
-    note(rule.rule.on_absent == BP_ABSENT_PASS, "on-absent:pass");
-    return text.empty() ? "-" : text;
-}
-
-std::string connections(const RuleStatus& rule) {
+std::string connections(const RuleView& rule) {
     if (!rule.open_connections) return fmt::format("{}", rule.counters.connections);
     return fmt::format("{} ({} open)", rule.counters.connections, *rule.open_connections);
 }
@@ -128,12 +85,12 @@ void print_table(std::ostream& out, const Snapshot& snapshot,
                  const std::vector<OtherListeners>& others) {
     TextTable table({"SCOPE", "RULE", "ENGINE", "IN", "OUT", "CONNECTIONS", "TARGET", "NOTES"});
     for (std::size_t i = 0; i < snapshot.rules.size(); i++) {
-        const RuleStatus& rule = snapshot.rules[i];
+        const RuleView& rule = snapshot.rules[i];
         RuleCounts counts = counts_of(rule);
         table.add({rule.scope, rule.rule.rule.to_string(), engine_name(rule.rule.engine),
                    traffic(counts.packets_in, counts.bytes_in),
                    traffic(counts.packets_out, counts.bytes_out), connections(rule),
-                   target_text(rule), notes(rule, others[i])});
+                   target_text(rule), notes_text(rule, others[i])});
     }
     fmt::print(out, "{}", table.to_string());
 
@@ -161,44 +118,6 @@ void print_table(std::ostream& out, const Snapshot& snapshot,
     for (unsigned i = 0; i < BP_OUTCOME_COUNT; i++)
         if (snapshot.outcomes[i])
             fmt::print(out, "{:>12}  {}\n", snapshot.outcomes[i], outcome_text(i));
-}
-
-Json to_json(const std::vector<Listener>& listeners) {
-    Json json = Json::array();
-    for (const auto& listener : listeners)
-        json.push_back({{"address", listener.socket.local.to_string()},
-                        {"port", listener.socket.local_port},
-                        {"process", listener.process}});
-    return json;
-}
-
-Json to_json(const RuleStatus& rule, const OtherListeners& others) {
-    Json json;
-    json["scope"] = rule.scope;
-    json["rule"] = rule.rule.rule.to_string();
-    json["protocol"] = to_string(rule.rule.rule.protocol());
-    json["engine"] = engine_name(rule.rule.engine);
-    json["in_force"] = rule.hooked;
-    if (!rule.why.empty()) json["why"] = rule.why;
-    if (rule.rule.rule.protocol() == Protocol::kTcp)
-        json["sockname"] = rule.says_target ? "target" : "listen";
-    if (engine_of(rule.rule).takes(kOptionSockname)) json["served_by_tc"] = rule.by_tc;
-    auto known = [&](const char* name, const auto& value) {
-        if (value) json[name] = *value;
-    };
-    RuleCounts counts = counts_of(rule);
-    known("packets_in", counts.packets_in);
-    known("bytes_in", counts.bytes_in);
-    known("packets_out", counts.packets_out);
-    known("bytes_out", counts.bytes_out);
-    known("connections", counts.connections);
-    known("open_connections", counts.open);
-    json["listeners"] = to_json(rule.listeners);
-    json["keep_their_address"] = to_json(others.keepers);
-    json["hidden"] = to_json(others.hidden);
-    json["nat"] = others.nat;
-    json["notes"] = notes(rule, others);
-    return json;
 }
 
 Json to_json(const EngineReport& report) {
@@ -249,7 +168,7 @@ Result<void> status(const Session& session, const StatusOptions& options) {
     if (!view) return std::unexpected(view.error());
     auto& snapshot = view->interfaces;
     if (snapshot && !only->scopes.empty())
-        std::erase_if(snapshot->rules, [&](const RuleStatus& rule) {
+        std::erase_if(snapshot->rules, [&](const RuleView& rule) {
             return std::ranges::none_of(only->scopes, [&](const Scope& scope) {
                 return scope.kind() == Scope::Kind::kAny ? rule.scope == "any"
                                                          : rule.scope == scope.name();

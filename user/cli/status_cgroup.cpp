@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <ostream>
+#include <tuple>
 
 #include <fmt/ostream.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/status_rule.hpp"
 #include "cli/table.hpp"
-#include "engine/engines.hpp"
 #include "kernel/cgroup_lookup.hpp"
 
 namespace bpfport {
@@ -18,31 +20,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 std::string joined(const std::vector<std::string>& words) {
-    std::string text;
-    for (const auto& word : words) text += (text.empty() ? "" : " ") + word;
-    return text.empty() ? "-" : text;
-}
-
-std::string rule_notes(const CgroupStatus& cgroup, const CgroupRuleStatus& rule) {
-    std::vector<std::string> notes;
-    if (!cgroup.in_force) notes.emplace_back("NOT-IN-FORCE");
-    if (!rule.here) notes.emplace_back("other-netns");
-    if (rule.contested) notes.emplace_back("contested");
-    if (rule.overflow) notes.emplace_back("NEIGHBOURS-NOT-SERVED:full");
-    if (rule.rule.has(BP_POLICY_AUTO)) notes.emplace_back("auto");
-    if (rule.rule.has(BP_POLICY_NO_LOCAL)) notes.emplace_back("no-local");
-    if (cgroup.run) notes.emplace_back("run");
-    return joined(notes);
-}
-
-std::string target_text(const CgroupRuleStatus& rule) {
-    if (!rule.here) return "-";
-    std::string text;
-    for (const auto& listener : rule.listeners) {
-        std::string name = listener.process.empty() ? "unknown process" : listener.process;
-        if (text.find(name) == text.npos) text += (text.empty() ? "" : ", ") + name;
-    }
-    return text.empty() ? "no listener" : text;
+    return words.empty() ? "-" : fmt::format("{}", fmt::join(words, " "));
 }
 
 std::string sent(std::uint64_t connects, std::uint64_t datagrams) {
@@ -50,38 +28,37 @@ std::string sent(std::uint64_t connects, std::uint64_t datagrams) {
                      : fmt::format("{}", connects);
 }
 
+// Nothing where there is no row.
+void print_rows(std::ostream& out, const TextTable& table) {
+    if (table.rows()) fmt::print(out, "{}", table.to_string());
+}
+
 void print_rules(std::ostream& out, const CgroupSnapshot& snapshot) {
     TextTable table({"CGROUP", "RULE", "BINDS", "OWN-CLIENTS", "NEIGHBOURS", "TARGET", "NOTES"});
-    bool any = false;
     for (const auto& cgroup : snapshot.cgroups)
         for (const auto& rule : cgroup.rules) {
-            any = true;
-            table.add({cgroup.scope, rule.rule.rule.to_string(),
-                       fmt::format("{}", rule.counters.binds),
-                       sent(rule.counters.connects, rule.counters.datagrams),
-                       sent(rule.neighbours.connects, rule.neighbours.datagrams), target_text(rule),
-                       rule_notes(cgroup, rule)});
+            const auto& [own, others] = std::tie(rule.cgroup->counters, rule.cgroup->neighbours);
+            table.add({rule.scope, rule.rule.rule.to_string(), fmt::format("{}", own.binds),
+                       sent(own.connects, own.datagrams), sent(others.connects, others.datagrams),
+                       target_text(rule), notes_text(rule)});
         }
-    if (any) fmt::print(out, "{}", table.to_string());
+    print_rows(out, table);
 }
 
 void print_grants(std::ostream& out, const CgroupSnapshot& snapshot) {
     TextTable table({"CGROUP", "GRANT", "BINDS", "PROCESSES", "NOTES"});
-    bool any = false;
     for (const auto& cgroup : snapshot.cgroups)
         for (const auto& grant : cgroup.grants) {
-            any = true;
             std::vector<std::string> notes;
             if (!cgroup.in_force) notes.emplace_back("NOT-IN-FORCE");
             if (cgroup.run) notes.emplace_back("run");
             table.add({cgroup.scope, grant.grant.to_string(), fmt::format("{}", grant.binds),
                        fmt::format("{}", cgroup.processes), joined(notes)});
         }
-    if (any) fmt::print(out, "{}", table.to_string());
+    print_rows(out, table);
 }
 
 void print_guards(std::ostream& out, const CgroupSnapshot& snapshot) {
-    if (snapshot.guards.empty()) return;
     TextTable table({"GUARDED", "FOR", "DENIED", "NOTES"});
     for (const auto& [guard, here, in_force] : snapshot.guards) {
         std::vector<std::string> notes;
@@ -90,30 +67,7 @@ void print_guards(std::ostream& out, const CgroupSnapshot& snapshot) {
         table.add({guard.port_text(), guard.owner_text(), fmt::format("{}", guard.entry.denied),
                    joined(notes)});
     }
-    fmt::print(out, "{}", table.to_string());
-}
-
-Json to_json(const CgroupRuleStatus& rule) {
-    Json json;
-    json["rule"] = rule.rule.rule.to_string();
-    json["protocol"] = to_string(rule.rule.rule.protocol());
-    json["engine"] = cgroup_engine().info().name;
-    json["here"] = rule.here;
-    json["contested"] = rule.contested;
-    json["neighbours_served"] = !rule.contested && !rule.overflow;
-    json["auto"] = rule.rule.has(BP_POLICY_AUTO);
-    json["local_clients"] = !rule.rule.has(BP_POLICY_NO_LOCAL);
-    json["binds"] = rule.counters.binds;
-    json["connects"] = rule.counters.connects;
-    json["datagrams"] = rule.counters.datagrams;
-    json["neighbour_connects"] = rule.neighbours.connects;
-    json["neighbour_datagrams"] = rule.neighbours.datagrams;
-    json["listeners"] = Json::array();
-    for (const auto& listener : rule.listeners)
-        json["listeners"].push_back({{"address", listener.socket.local.to_string()},
-                                     {"port", listener.socket.local_port},
-                                     {"process", listener.process}});
-    return json;
+    print_rows(out, table);
 }
 
 Json to_json(const CgroupStatus& cgroup) {

@@ -12,6 +12,7 @@ class TextTable {
   public:
     explicit TextTable(std::vector<std::string> header) { add(std::move(header)); }
     void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+    [[nodiscard]] std::size_t rows() const { return rows_.size() - 1; }
     [[nodiscard]] std::string to_string() const; // a line each, two spaces between columns
 
   private:

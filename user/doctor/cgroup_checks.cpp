@@ -5,18 +5,18 @@
 
 #include <fmt/format.h>
 
+#include "doctor/rule_checks.hpp"
+
 namespace bpfport {
 
 namespace {
 
 constexpr auto kAgain = "run the attach or grant command again";
 
-void check_rule(const CgroupStatus& cgroup, const CgroupRuleStatus& rule, const HostFacts& facts,
-                Findings& findings) {
+void check_rule(const RuleView& rule, const HostFacts& facts, Findings& findings) {
     const Rule& ports = rule.rule.rule;
-    auto subject = fmt::format("{} on {}", ports.to_string(), cgroup.scope);
     auto add = [&](Severity severity, std::string text, std::string remedy = {}) {
-        findings.push_back({severity, subject, std::move(text), std::move(remedy)});
+        findings.push_back({severity, subject_of(rule), std::move(text), std::move(remedy)});
     };
     if (rule.listeners.empty())
         add(Severity::kBroken,
@@ -25,17 +25,16 @@ void check_rule(const CgroupStatus& cgroup, const CgroupRuleStatus& rule, const 
             "start the program in the cgroup; one that ran before the attach is started again");
     else
         add(Severity::kOk, rule.listeners.front().to_string());
-    if (rule.contested)
+    if (rule.cgroup->contested)
         add(Severity::kNote,
             "another cgroup claims the listen port, too: only clients inside each cgroup reach it",
             "let the others use the target port");
-    if (rule.overflow)
+    if (rule.cgroup->overflow)
         add(Severity::kWarning,
             "there are more claimed ports than the kernel's map holds: connects of other programs "
-            "to "
-            "some of this rule's listen ports are not redirected",
+            "to some of this rule's listen ports are not redirected",
             "use smaller ranges, or --no-local for those that only the cgroup itself needs");
-    if (rule.rule.has(BP_POLICY_NO_LOCAL)) return;
+    if (rule.rule.has(BP_RULE_NO_LOCAL)) return;
     for (const auto& listener : facts.listeners)
         if (listener.socket.protocol == ports.protocol() &&
             ports.listen().contains(listener.socket.local_port))
@@ -50,7 +49,7 @@ void check_cgroup(const CgroupStatus& cgroup, const HostFacts& facts, Findings& 
         findings.push_back({Severity::kBroken, cgroup.scope,
                             "not in force: the kernel does not run all of its programs", kAgain});
     for (const auto& rule : cgroup.rules)
-        if (rule.here) check_rule(cgroup, rule, facts, findings);
+        if (rule.cgroup->here) check_rule(rule, facts, findings);
     for (const auto& grant : cgroup.grants)
         findings.push_back({Severity::kOk,
                             cgroup.scope,

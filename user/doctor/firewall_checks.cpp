@@ -12,12 +12,12 @@ namespace {
 
 // tc and xdp change the port before any firewall looks; sklookup leaves the packet as it is, unless
 // tc serves it instead.
-bool firewall_sees_target(const RuleStatus& rule) {
+bool firewall_sees_target(const RuleView& rule) {
     return engine_of(as_served(rule)).info().changes_requests;
 }
 
 // The families that a client of the rule may come with, as far as the host has addresses of them.
-std::vector<bool> families(const RuleStatus& rule, const NetworkFacts& facts) {
+std::vector<bool> families(const RuleView& rule, const NetworkFacts& facts) {
     if (const auto& local = rule.rule.rule.local()) return {!local->is_v4()};
     std::vector<bool> result{false};
     for (const auto& address : facts.network.addresses)
@@ -35,7 +35,7 @@ std::string remedy_for(const Judgement& judgement, const Arrival& arrival) {
     return fmt::format("accept it there too: nft insert rule {} {}", chain, words);
 }
 
-void report(const RuleStatus& rule, const Judgement& judgement, const Judgement& of_listen_port,
+void report(const RuleView& rule, const Judgement& judgement, const Judgement& of_listen_port,
             const Arrival& arrival, Findings& findings) {
     auto what = fmt::format("{} port {} on {}{}", to_string(arrival.protocol), arrival.port,
                             arrival.interface, arrival.ipv6 ? " (IPv6)" : "");
@@ -55,7 +55,7 @@ void report(const RuleStatus& rule, const Judgement& judgement, const Judgement&
 }
 
 // Diversions by NAT: of the listen port, and of the target port.
-void check_nat_of_listen(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
+void check_nat_of_listen(const RuleView& rule, const NetworkFacts& facts, Findings& findings) {
     for (const auto& claim : nat_claims(as_served(rule), facts.network)) {
         auto severity = !claim.nat.certain ? Severity::kNote
                         : claim.first      ? Severity::kBroken
@@ -67,7 +67,7 @@ void check_nat_of_listen(const RuleStatus& rule, const NetworkFacts& facts, Find
     }
 }
 
-void check_nat_of_target(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
+void check_nat_of_target(const RuleView& rule, const NetworkFacts& facts, Findings& findings) {
     for (const auto& claim : target_claims(as_served(rule), facts.host.listeners, facts.network))
         findings.push_back(
             {claim.nat.certain ? Severity::kBroken : Severity::kNote, subject_of(rule),
@@ -77,7 +77,7 @@ void check_nat_of_target(const RuleStatus& rule, const NetworkFacts& facts, Find
 
 } // namespace
 
-void check_firewall(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
+void check_firewall(const RuleView& rule, const NetworkFacts& facts, Findings& findings) {
     const Firewall& firewall = facts.network.firewall;
     check_nat_of_listen(rule, facts, findings);
     check_nat_of_target(rule, facts, findings);

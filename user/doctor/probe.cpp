@@ -131,7 +131,7 @@ Evidence watch(const Tap& tap, const PacketSpec& asked, std::uint16_t target) {
     return evidence;
 }
 
-void judge_tcp(const RuleStatus& rule, const std::string& path, const PacketSpec& asked,
+void judge_tcp(const RuleView& rule, const std::string& path, const PacketSpec& asked,
                const Evidence& evidence, Findings& findings) {
     auto add = [&](Severity severity, std::string text, std::string remedy = {}) {
         findings.push_back({severity, subject_of(rule),
@@ -164,7 +164,7 @@ void judge_tcp(const RuleStatus& rule, const std::string& path, const PacketSpec
     }
 }
 
-void judge_udp(const RuleStatus& rule, const std::string& path,
+void judge_udp(const RuleView& rule, const std::string& path,
                const std::optional<FrameView>& answer, Findings& findings) {
     bool refused = answer && answer->icmp;
     findings.push_back({refused ? Severity::kBroken : Severity::kOk, subject_of(rule),
@@ -175,8 +175,8 @@ void judge_udp(const RuleStatus& rule, const std::string& path,
                         refused ? "start the program that serves the target port" : ""});
 }
 
-void probe_interface(const RuleStatus& rule, const Interface& interface,
-                     const InterfaceAddress& own, Findings& findings) {
+void probe_interface(const RuleView& rule, const Interface& interface, const InterfaceAddress& own,
+                     Findings& findings) {
     std::string path = fmt::format("{} (frame injected behind the driver)", interface.name);
     auto skip = [&](const std::string& why) {
         findings.push_back({Severity::kNote,
@@ -212,7 +212,7 @@ void probe_interface(const RuleStatus& rule, const Interface& interface,
     static_cast<void>(injector->send(build_frame(spec, from, mac)));
 }
 
-void probe_lo(const RuleStatus& rule, const Address& own, Findings& findings) {
+void probe_lo(const RuleView& rule, const Address& own, Findings& findings) {
     int error = ask_locally(rule.rule.rule.protocol(), own, rule.rule.rule.listen().first);
     findings.push_back(
         {error ? Severity::kBroken : Severity::kOk, subject_of(rule),
@@ -224,7 +224,7 @@ void probe_lo(const RuleStatus& rule, const Address& own, Findings& findings) {
 }
 
 // The address of the interface that a client would use: not link-local.
-const InterfaceAddress* own_address(const RuleStatus& rule, unsigned ifindex,
+const InterfaceAddress* own_address(const RuleView& rule, unsigned ifindex,
                                     const NetworkFacts& facts) {
     for (const auto& address : facts.network.addresses) {
         bool link_local = address.address.bytes[0] == 0xfe && !address.address.is_v4();

@@ -19,12 +19,12 @@ namespace bpfport {
 
 namespace {
 
-void add(Findings& findings, Severity severity, const RuleStatus& rule, std::string text,
+void add(Findings& findings, Severity severity, const RuleView& rule, std::string text,
          std::string remedy = {}) {
     findings.push_back({severity, subject_of(rule), std::move(text), std::move(remedy)});
 }
 
-std::string target_text(const RuleStatus& rule) {
+std::string target_text(const RuleView& rule) {
     return fmt::format("{} port {}", to_string(rule.rule.rule.protocol()),
                        rule.rule.rule.target().to_string());
 }
@@ -39,7 +39,7 @@ bool serves_v6(const Socket& socket) { return socket.ipv6 && !socket.local.is_v4
 // Whether remote clients, whose packets are for an address of an interface, reach it.
 bool reaches_remote(const Socket& socket) { return !socket.local.is_loopback(); }
 
-void check_listeners(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
+void check_listeners(const RuleView& rule, const NetworkFacts& facts, Findings& findings) {
     if (rule.rule.has(BP_RULE_FORWARDED)) return; // the target may be on another host
     if (rule.listeners.empty()) {
         const char* outcome = rule.rule.on_absent == BP_ABSENT_DROP   ? "clients get no answer"
@@ -80,7 +80,7 @@ void check_listeners(const RuleStatus& rule, const NetworkFacts& facts, Findings
 }
 
 // Programs that can't be steered to.
-void check_steering(const RuleStatus& rule, Findings& findings) {
+void check_steering(const RuleView& rule, Findings& findings) {
     if (!rule.by_tc) return;
     auto [word, why] = why_unsteerable(rule.listeners);
     auto text = fmt::format("what listens on {} {}", target_text(rule), why);
@@ -94,7 +94,7 @@ void check_steering(const RuleStatus& rule, Findings& findings) {
                             : ""));
 }
 
-void check_sockname(const RuleStatus& rule, Findings& findings) {
+void check_sockname(const RuleView& rule, Findings& findings) {
     if (rule.says_target || !wants_sockname(rule.rule)) return;
     add(findings, Severity::kWarning, rule,
         "getsockname() of its connections says the listen port: the hooks on the root cgroup are "
@@ -102,12 +102,12 @@ void check_sockname(const RuleStatus& rule, Findings& findings) {
         "run the attach command again, or use --engine tc; --sockname listen accepts it");
 }
 
-void check_signatures(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
+void check_signatures(const RuleView& rule, const NetworkFacts& facts, Findings& findings) {
     auto why = why_signatures_fail(rule.rule, facts.host.listeners);
     if (!why.empty()) add(findings, Severity::kBroken, rule, why, kSignedHint);
 }
 
-void check_hidden(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
+void check_hidden(const RuleView& rule, const NetworkFacts& facts, Findings& findings) {
     OtherListeners others = listeners_beside(rule.rule, facts.host.listeners);
     for (const auto& listener : others.hidden)
         add(findings, Severity::kWarning, rule, hidden_text(rule.rule, listener),
@@ -116,19 +116,19 @@ void check_hidden(const RuleStatus& rule, const NetworkFacts& facts, Findings& f
         add(findings, Severity::kNote, rule, keeper_text(listener));
 }
 
-void check_forwarding(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
+void check_forwarding(const RuleView& rule, const NetworkFacts& facts, Findings& findings) {
     if (!rule.rule.has(BP_RULE_FORWARDED) || facts.forwards_v4 || facts.forwards_v6) return;
     add(findings, Severity::kBroken, rule,
         "--forwarded, but this host forwards nothing (net.ipv4.ip_forward is 0)",
         "sysctl net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1");
 }
 
-const Interface* interface_of(const RuleStatus& rule, const NetworkFacts& facts) {
+const Interface* interface_of(const RuleView& rule, const NetworkFacts& facts) {
     return find_interface(facts.host.interfaces, rule.rule.ifindex);
 }
 
-void check_place(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
-    if (!rule.hooked)
+void check_place(const RuleView& rule, const NetworkFacts& facts, Findings& findings) {
+    if (!rule.in_force)
         add(findings, Severity::kBroken, rule, engine_of(rule.rule).info().not_in_force,
             "run the attach command again");
     if (rule.xdp_gone)
@@ -158,7 +158,7 @@ void check_place(const RuleStatus& rule, const NetworkFacts& facts, Findings& fi
 
 // Several users' sockets on one target: which of them clients reach depends on address family, address and
 // chance.
-void check_users(const RuleStatus& rule, Findings& findings) {
+void check_users(const RuleView& rule, Findings& findings) {
     std::map<uid_t, const Listener*> users;
     for (const auto& listener : rule.listeners) users.emplace(listener.socket.uid, &listener);
     if (users.size() < 2) return;
@@ -169,7 +169,7 @@ void check_users(const RuleStatus& rule, Findings& findings) {
         "attach with --owner USER: no other may bind the target port");
 }
 
-void check_ephemeral(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
+void check_ephemeral(const RuleView& rule, const NetworkFacts& facts, Findings& findings) {
     std::vector<PlacedRule> one{placed(rule.rule, facts.host.interfaces)};
     for (auto& warning : warnings(one, facts.host.ephemeral, facts.host.reserved))
         add(findings, Severity::kWarning, rule, warning.message, warning.hint);
@@ -177,11 +177,11 @@ void check_ephemeral(const RuleStatus& rule, const NetworkFacts& facts, Findings
 
 } // namespace
 
-std::string subject_of(const RuleStatus& rule) {
+std::string subject_of(const RuleView& rule) {
     return fmt::format("{} on {}", rule.rule.rule.to_string(), rule.scope);
 }
 
-void check_rule(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings) {
+void check_rule(const RuleView& rule, const NetworkFacts& facts, Findings& findings) {
     check_place(rule, facts, findings);
     check_listeners(rule, facts, findings);
     check_steering(rule, findings);

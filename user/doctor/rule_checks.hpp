@@ -19,16 +19,16 @@ struct NetworkFacts {
     bool forwards_v6 = false; // net.ipv6.conf.all.forwarding
 };
 
-std::string subject_of(const RuleStatus& rule); // "80:3000 on eth0"
+std::string subject_of(const RuleView& rule); // "80:3000 on eth0"
 
 // Hooks, listeners of target and listen port, the addresses they listen on, ephemeral ports,
 // forwarding.
-void check_rule(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings);
+void check_rule(const RuleView& rule, const NetworkFacts& facts, Findings& findings);
 // Interfaces that rules of `any` should cover but don't.
 void check_instance(const Snapshot& snapshot, Findings& findings);
 
 // Filters that drop, and NAT rules that divert, what the rule redirects.
-void check_firewall(const RuleStatus& rule, const NetworkFacts& facts, Findings& findings);
+void check_firewall(const RuleView& rule, const NetworkFacts& facts, Findings& findings);
 // Clients behind this host's own bridges and veths that no rule serves.
 void check_unserved(const Snapshot& snapshot, const NetworkFacts& facts, Findings& findings);
 

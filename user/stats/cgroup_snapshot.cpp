@@ -14,10 +14,9 @@ namespace bpfport {
 
 namespace {
 
-// Of each rule's ports: who else claims them, and what neighbours sent there.
-void add_claims(const Claims& claims, const std::map<bp_claim_key, ClaimCount, ClaimOrder>& counts,
-                CgroupRuleStatus& status) {
-    const auto& rule = status.rule;
+// Of each rule's ports: the other claims, and what neighbours sent there.
+void add_claims(const PolicyRule& rule, const Claims& claims,
+                const std::map<bp_claim_key, ClaimCount, ClaimOrder>& counts, CgroupUse& use) {
     for (const auto& [key, claimants] : claims) {
         bool tcp = rule.rule.protocol() == Protocol::kTcp;
         if (key.netns_cookie != rule.netns_cookie || key.proto != (tcp ? BP_TCP : BP_UDP) ||
@@ -26,22 +25,30 @@ void add_claims(const Claims& claims, const std::map<bp_claim_key, ClaimCount, C
         Address address;
         std::memcpy(address.bytes.data(), key.address, sizeof(key.address));
         if (address != rule.rule.local().value_or(Address{})) continue;
-        if (claimants.size() > 1) status.contested = true;
+        if (claimants.size() > 1) use.contested = true;
         auto count = counts.find(key);
         if (count == counts.end()) {
-            status.overflow |= claimants.size() == 1;
+            use.overflow |= claimants.size() == 1;
             continue;
         }
-        status.neighbours.connects += count->second.connects;
-        status.neighbours.datagrams += count->second.datagrams;
+        use.neighbours.connects += count->second.connects;
+        use.neighbours.datagrams += count->second.datagrams;
     }
 }
 
-void add_listeners(const std::vector<Listener>& listeners, CgroupRuleStatus& status) {
-    for (const auto& listener : listeners)
-        if (listener.socket.protocol == status.rule.rule.protocol() &&
-            status.rule.rule.target().contains(listener.socket.local_port))
-            status.listeners.push_back(listener);
+// As a rule of an interface is shown.
+RuleView view_of(const PolicyRule& rule, const CgroupStatus& cgroup, bool here,
+                 const HostFacts& facts) {
+    const std::uint16_t flags = rule.has(BP_POLICY_NO_LOCAL) ? BP_RULE_NO_LOCAL : 0;
+    RuleView view{.rule = {0, rule.rule, 0, cgroup_engine().info().id, flags, 0, 0},
+                  .scope = cgroup.scope,
+                  .in_force = cgroup.in_force,
+                  .cgroup = CgroupUse{
+                      .here = here, .automatic = rule.has(BP_POLICY_AUTO), .run = cgroup.run}};
+    if (here)
+        for (const Listener* listener : target_listeners(view.rule, facts.listeners))
+            view.listeners.push_back(*listener);
+    return view;
 }
 
 CgroupStatus describe(const CgroupAttachment& attachment) {
@@ -73,10 +80,10 @@ Result<CgroupSnapshot> take_cgroup_snapshot(const Store& store, const HostFacts&
         for (const auto& rule : content.rules) {
             auto counters = sum_cpus<bp_policy_counters>(*calls, rule.place);
             if (!counters) return std::unexpected(counters.error());
-            CgroupRuleStatus one{rule, rule.netns_cookie == here, false, *counters, {}, {}};
-            add_claims(claims, counts, one);
-            if (one.here) add_listeners(facts.listeners, one);
-            status.rules.push_back(std::move(one));
+            auto view = view_of(rule, status, rule.netns_cookie == here, facts);
+            view.cgroup->counters = *counters;
+            add_claims(rule, claims, counts, *view.cgroup);
+            status.rules.push_back(std::move(view));
         }
         for (const auto& grant : content.grants) {
             auto counters = sum_cpus<bp_policy_counters>(*calls, BP_POLICY_RULES + grant.place);

@@ -7,24 +7,12 @@
 #include <string>
 #include <vector>
 
-#include "bpfport/policy.h"
 #include "engine/guard.hpp"
-#include "engine/local_clients.hpp"
-#include "engine/plan.hpp"
 #include "state/policy.hpp"
 #include "state/store.hpp"
+#include "stats/rule_view.hpp"
 
 namespace bpfport {
-
-struct CgroupRuleStatus {
-    PolicyRule rule;
-    bool here = true;       // it holds in the current network namespace
-    bool contested = false; // another cgroup claims the listen port: neighbours are left alone
-    bp_policy_counters counters{};   // of the cgroup's own processes
-    ClaimCount neighbours;           // of others
-    std::vector<Listener> listeners; // on the target port; only when it is here
-    bool overflow = false;           // the map of claims is full: others are left alone
-};
 
 struct GrantStatus {
     Grant grant;
@@ -38,7 +26,7 @@ struct CgroupStatus {
     bool in_force = false; // every hook that the policy needs runs our programs
     bool run = false;      // made by `bpfport run`
     std::size_t processes = 0;
-    std::vector<CgroupRuleStatus> rules;
+    std::vector<RuleView> rules;
     std::vector<GrantStatus> grants;
 };
 

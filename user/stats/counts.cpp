@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "stats/counts.hpp"
 
+#include <tuple>
+
 #include "engine/registry.hpp"
 
 namespace bpfport {
 
-RuleCounts counts_of(const RuleStatus& rule) {
+RuleCounts counts_of(const RuleView& rule) {
     RuleCounts counts;
     const unsigned counted = engine_of(rule.rule).info().counts;
     const bool sees_packets = (counted & kCountPackets) || rule.by_tc;
@@ -21,6 +23,21 @@ RuleCounts counts_of(const RuleStatus& rule) {
     }
     if (!rule.rule.has(BP_RULE_FORWARDED)) counts.target_up = !rule.listeners.empty();
     return counts;
+}
+
+std::vector<CallCount> calls_of(const RuleView& rule) {
+    std::vector<CallCount> calls;
+    if (const auto& use = rule.cgroup) {
+        const auto& [own, others] = std::tie(use->counters, use->neighbours);
+        calls.push_back({"bind", "rewritten", own.binds});
+        if (!rule.rule.has(BP_RULE_NO_LOCAL)) {
+            calls.push_back({"connect", "rewritten", own.connects + others.connects});
+            if (rule.rule.rule.protocol() == Protocol::kUdp)
+                calls.push_back({"sendmsg", "rewritten", own.datagrams + others.datagrams});
+        }
+    }
+    if (rule.denied) calls.push_back({"bind", "denied", *rule.denied});
+    return calls;
 }
 
 } // namespace bpfport

@@ -7,8 +7,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
-#include "stats/snapshot.hpp"
+#include "stats/rule_view.hpp"
 
 namespace bpfport {
 
@@ -22,6 +23,15 @@ struct RuleCounts {
     std::optional<bool> target_up;            // absent where the target is another host's
 };
 
-RuleCounts counts_of(const RuleStatus& rule);
+RuleCounts counts_of(const RuleView& rule);
+
+struct CallCount {
+    const char* call = "";   // bind, connect, sendmsg
+    const char* result = ""; // rewritten, denied
+    std::uint64_t count = 0;
+};
+// System calls. Of a cgroup's rule those of its own programs and of others: bind and connect, for UDP
+// also sendmsg, each datagram of an unconnected socket. Of any rule, binds of guarded ports.
+std::vector<CallCount> calls_of(const RuleView& rule);
 
 } // namespace bpfport

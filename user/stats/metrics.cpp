@@ -96,7 +96,7 @@ void Metrics::sample(std::size_t family, double value, Labels labels, const Labe
     series_[family].push_back(std::move(metric));
 }
 
-void Metrics::add_rule(const RuleStatus& rule, const Labels& place) {
+void Metrics::add_rule(const RuleView& rule, const Labels& place) {
     Labels labels = {{"rule", rule.rule.rule.to_string()},
                      {"scope", rule.scope},
                      {"protocol", std::string(to_string(rule.rule.rule.protocol()))},
@@ -113,9 +113,9 @@ void Metrics::add_rule(const RuleStatus& rule, const Labels& place) {
     known(kConnections, counts.connections);
     known(kConnectionsOpen, counts.open);
     known(kTargetUp, counts.target_up);
-    for (const auto& call : rule.calls)
+    for (const auto& call : calls_of(rule))
         sample(kCalls, number(call.count), labels, {{"call", call.call}, {"result", call.result}});
-    sample(kRuleInForce, rule.hooked ? 1 : 0, labels);
+    sample(kRuleInForce, rule.in_force ? 1 : 0, labels);
 }
 
 // By name: of an interface that was made anew, the old attachment and the new one may both be there.

@@ -42,7 +42,7 @@ class Metrics {
     static std::span<const FamilyInfo> all();
 
   private:
-    void add_rule(const RuleStatus& rule, const Labels& place);
+    void add_rule(const RuleView& rule, const Labels& place);
     void add_hooks(const Snapshot& snapshot, const Labels& place);
     void add_shared(const Snapshot& snapshot, const Labels& place);
     void sample(std::size_t family, double value, Labels labels, const Labels& more = {});

@@ -26,7 +26,7 @@ std::string listener_address(const Socket& socket) {
     return address_text(socket.local, false);
 }
 
-std::string rule_text(const RuleStatus& rule) {
+std::string rule_text(const RuleView& rule) {
     return fmt::format("{} on {}", rule.rule.rule.to_string(), rule.scope);
 }
 
@@ -41,7 +41,7 @@ bool hides(const InstalledRule& rule, const Socket& socket) {
     return takes_from(rule, socket) && !(on_cgroup(rule) && rule.has(BP_RULE_NO_LOCAL));
 }
 
-bool is_target(const RuleStatus& rule, const Listener& listener) {
+bool is_target(const RuleView& rule, const Listener& listener) {
     return !target_listeners(rule.rule, {listener}).empty();
 }
 
@@ -50,10 +50,10 @@ bool overlap(const InstalledRule& left, const InstalledRule& right) {
            left.rule.listen().overlaps(right.rule.listen());
 }
 
-void note_rule(PortEntry& entry, const std::vector<RuleStatus>& rules,
+void note_rule(PortEntry& entry, const std::vector<RuleView>& rules,
                const std::vector<Listener>& listeners) {
     const InstalledRule& rule = entry.rule->rule;
-    if (!entry.rule->hooked)
+    if (!entry.rule->in_force)
         entry.notes.emplace_back(on_cgroup(rule) ? "not in force"
                                                  : "not in force: its interface has no hooks");
     if (entry.rule->listeners.empty() && !rule.has(BP_RULE_FORWARDED))
@@ -74,7 +74,7 @@ void note_rule(PortEntry& entry, const std::vector<RuleStatus>& rules,
     }
 }
 
-void note_listener(PortEntry& entry, const std::vector<RuleStatus>& rules) {
+void note_listener(PortEntry& entry, const std::vector<RuleView>& rules) {
     for (const auto& rule : rules) {
         if (hides(rule.rule, entry.listener->socket))
             entry.notes.push_back(fmt::format("hidden by {}: new {}clients go to {}",
@@ -94,7 +94,7 @@ bool same_place(const PortEntry& entry, const PortEntry& other) {
 
 } // namespace
 
-std::vector<PortEntry> port_list(const std::vector<RuleStatus>& rules,
+std::vector<PortEntry> port_list(const std::vector<RuleView>& rules,
                                  const std::vector<Listener>& listeners,
                                  const std::vector<Interface>& interfaces) {
     std::vector<PortEntry> list;

@@ -17,7 +17,7 @@ struct PortEntry {
     std::string scope;   // eth0, any; of a listener: the interface it is bound to, or any
 
     // One of the two. Both point into the facts that the list was made from.
-    const RuleStatus* rule = nullptr;
+    const RuleView* rule = nullptr;
     const Listener* listener = nullptr;
     unsigned sockets = 1; // of a listener: how many share address and port (SO_REUSEPORT)
 
@@ -27,7 +27,7 @@ struct PortEntry {
 // By port, then protocol; a redirect before the listener that it hides. The notes are those of
 // rules in force: a target without a listener, a listener behind or hidden by a rule, and rules that
 // share a listen port or a target.
-std::vector<PortEntry> port_list(const std::vector<RuleStatus>& rules,
+std::vector<PortEntry> port_list(const std::vector<RuleView>& rules,
                                  const std::vector<Listener>& listeners,
                                  const std::vector<Interface>& interfaces);
 

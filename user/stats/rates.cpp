@@ -25,18 +25,18 @@ RuleRates rates(const RuleCounts& before, const RuleCounts& now, double seconds)
             rate(before.connections, now.connections, seconds)};
 }
 
-RuleActivity describe(const RuleStatus& status) {
+RuleActivity describe(const RuleView& status) {
     return {status.scope,
             status.rule.rule.to_string(),
             std::string(to_string(status.rule.rule.protocol())),
             engine_name(status.rule.engine),
-            status.hooked,
+            status.in_force,
             counts_of(status),
             {},
-            status.calls};
+            calls_of(status)};
 }
 
-bool same_rule(const RuleStatus& left, const RuleStatus& right) {
+bool same_rule(const RuleView& left, const RuleView& right) {
     return left.rule.id == right.rule.id && left.rule.engine == right.rule.engine &&
            left.rule.rule == right.rule.rule && left.scope == right.scope;
 }
@@ -50,7 +50,7 @@ std::vector<RuleActivity> activity(const Sample& before, const Sample& now) {
     for (const auto& status : now.view.rules()) {
         all.push_back(describe(status));
         auto known = std::ranges::find_if(
-            old, [&](const RuleStatus& other) { return same_rule(other, status); });
+            old, [&](const RuleView& other) { return same_rule(other, status); });
         if (known != old.end())
             all.back().rates = rates(counts_of(*known), all.back().counts, seconds);
     }

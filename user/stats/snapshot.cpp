@@ -127,17 +127,13 @@ Result<std::optional<Snapshot>> read_snapshot(const Store& store, std::uint64_t 
     auto rules = instance->table().rules();
     for (const auto& rule : rules) {
         RuleState state = engine_of(rule).status(rule, look);
-        RuleStatus status{rule,
-                          scope_name(rule.ifindex, facts.interfaces),
-                          {},
-                          {},
-                          {},
-                          {},
-                          state.in_force,
-                          state.reduced,
-                          state.says_target,
-                          state.by_tc,
-                          std::move(state.why)};
+        RuleView status{.rule = rule,
+                        .scope = scope_name(rule.ifindex, facts.interfaces),
+                        .in_force = state.in_force,
+                        .xdp_gone = state.reduced,
+                        .says_target = state.says_target,
+                        .by_tc = state.by_tc,
+                        .why = std::move(state.why)};
         if (open && rule.rule.protocol() == Protocol::kTcp) {
             auto count = open->by_rule.find(rule.id);
             status.open_connections = count == open->by_rule.end() ? 0 : count->second;

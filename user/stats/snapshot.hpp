@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// Snapshot: what the kernel says now of one network namespace. Nothing is repeated from memory:
-// hooks are asked for their program, listeners and connections come from sock_diag, counters from
+// Snapshot: what the kernel says now of one network namespace. Nothing is cached:
+// programs are read from hooks, listeners and connections come from sock_diag, counters from
 // the maps. Table, JSON and metrics are made from this one value.
 //
 // Under load: no command changes anything while a snapshot is taken, else it is taken again, so rules
@@ -17,44 +17,11 @@
 
 #include "base/error.hpp"
 #include "bpfport/counters.h"
-#include "bpfport/meta.h"
-#include "engine/engines.hpp"
-#include "engine/plan.hpp"
 #include "engine/registry.hpp"
 #include "state/store.hpp"
-#include "state/table.hpp"
+#include "stats/rule_view.hpp"
 
 namespace bpfport {
-
-// System calls: {"bind", "rewritten"}, {"bind", "denied"}, {"connect", "rewritten"},
-// {"sendmsg", "rewritten"}.
-struct CallCount {
-    const char* call = "";
-    const char* result = "";
-    std::uint64_t count = 0;
-};
-
-struct RuleStatus {
-    InstalledRule rule;
-    std::string scope; // eth0, any
-    bp_counters counters{};
-    std::optional<unsigned> open_connections; // TCP; absent when the kernel can't tell
-    std::vector<CallCount> calls;             // cgroup engine; guarded ports of any engine
-    std::vector<Listener> listeners;          // of the target
-    bool hooked = true;                       // its interface's hooks are in place
-    bool xdp_gone = false;   // engine xdp, but no XDP program runs: tc does its work
-    bool says_target = true; // getsockname(2) of its tcp connections, else the listen port
-    bool by_tc =
-        false; // sklookup: a listener that can't be steered to; tc serves it, if it is the fallback
-    std::string why{}; // of sklookup and of what keeps a tcp rule from it; empty: nothing to say
-};
-
-// The rule with the engine that serves it now.
-inline InstalledRule as_served(const RuleStatus& rule) {
-    auto served = rule.rule;
-    if (rule.by_tc && served.has(BP_RULE_FALLBACK)) served.engine = tc_engine().info().id;
-    return served;
-}
 
 struct EngineStatus {
     const char* name = "";
@@ -88,7 +55,7 @@ struct ProgramUse {
 struct Snapshot {
     std::uint64_t netns = 0;
     bool direct_write = false;
-    std::vector<RuleStatus> rules;
+    std::vector<RuleView> rules;
     std::vector<HookStatus> hooks;
     std::vector<EngineStatus> engines; // those that have something of their own in the kernel
     std::vector<std::string> unhooked; // interfaces that a rule of `any` covers but came later

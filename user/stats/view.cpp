@@ -2,9 +2,9 @@
 #include "stats/view.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "kernel/netns.hpp"
-#include "stats/cgroup_rules.hpp"
 
 namespace bpfport {
 
@@ -19,6 +19,11 @@ bool concerns_here(const Store& store) {
            });
 }
 
+bool guards_port_of(const Guard& guard, const Rule& rule) {
+    const auto& ports = guard.entry.kind == BP_GUARD_RESERVE ? rule.listen() : rule.target();
+    return guard.protocol == rule.protocol() && ports.contains(guard.port);
+}
+
 Result<View> read_view(const Store& store, const HostFacts& host) {
     auto interfaces = take_snapshot(store, host);
     if (!interfaces) return std::unexpected(interfaces.error());
@@ -29,10 +34,15 @@ Result<View> read_view(const Store& store, const HostFacts& host) {
 
 } // namespace
 
-std::vector<RuleStatus> View::rules() const {
-    auto rules = interfaces ? interfaces->rules : std::vector<RuleStatus>{};
-    std::ranges::move(rules_here(cgroups), std::back_inserter(rules));
-    add_denials(cgroups, rules);
+std::vector<RuleView> View::rules() const {
+    auto rules = interfaces ? interfaces->rules : std::vector<RuleView>{};
+    for (const auto& cgroup : cgroups.cgroups)
+        std::ranges::copy_if(cgroup.rules, std::back_inserter(rules),
+                             [](const RuleView& rule) { return rule.cgroup->here; });
+    for (auto& rule : rules)
+        for (const auto& [guard, here, in_force] : cgroups.guards)
+            if (here && guards_port_of(guard, rule.rule.rule))
+                rule.denied = rule.denied.value_or(0) + guard.entry.denied;
     return rules;
 }
 

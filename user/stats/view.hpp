@@ -17,8 +17,8 @@ struct View {
     HostFacts host;
 
     [[nodiscard]] bool empty() const { return !interfaces && cgroups.empty(); }
-    // Of interfaces, then of cgroups as far as they hold here.
-    [[nodiscard]] std::vector<RuleStatus> rules() const;
+    // Of interfaces, then of cgroups as far as they hold here, with the binds that guards denied.
+    [[nodiscard]] std::vector<RuleView> rules() const;
 };
 
 // Of the current netns, no command changing anything meanwhile.
