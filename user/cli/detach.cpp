@@ -152,6 +152,7 @@ Result<void> detach(const Session& session, DetachOptions& options) {
         return detach_from_cgroups(session, options.request.scopes, options.request.rules);
     if (auto entered = enter_session_netns(session); !entered) return entered;
     std::set<std::uint16_t> ids;
+    std::vector<std::string> names;
     {
         auto change = begin_change(session);
         if (!change) return std::unexpected(change.error());
@@ -172,12 +173,20 @@ Result<void> detach(const Session& session, DetachOptions& options) {
         }
         if (options.all && !options.drain)
             if (auto detached = detach_left_behind(); !detached) return detached;
-        for (const auto& rule : *selected)
-            fmt::print(session.out, "{}: {}\n", placed(rule, *facts).to_string(),
-                       options.drain ? "draining" : "detached");
+        for (const auto& rule : *selected) names.push_back(placed(rule, *facts).to_string());
     }
-    session.out.flush();
-    return ids.empty() ? Result<void>{} : wait_for_drain(session, ids, options);
+    auto say = [&](const char* what) {
+        for (const auto& name : names) fmt::print(session.out, "{}: {}\n", name, what);
+        session.out.flush();
+    };
+    if (ids.empty()) {
+        say("detached");
+        return {};
+    }
+    say("draining");
+    auto drained = wait_for_drain(session, ids, options);
+    if (drained) say("detached");
+    return drained;
 }
 
 } // namespace

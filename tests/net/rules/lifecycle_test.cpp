@@ -160,6 +160,8 @@ TEST_P(Lifecycle, DrainWaitsForTheLastConnection) {
     last.reset();
     const auto done = drain.wait();
     EXPECT_EQ(done.status, 0) << done.err;
+    EXPECT_THAT(done.out, HasSubstr("82:3000 on eth0: draining\n"));
+    EXPECT_THAT(done.out, HasSubstr("82:3000 on eth0: detached\n"));
     EXPECT_TRUE(expect_kernel_empty({net.server}));
 }
 
