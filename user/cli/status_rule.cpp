@@ -91,7 +91,7 @@ std::string notes_text(const RuleView& rule, const OtherListeners& others) {
     note(!rule.says_target, wants_sockname(rule.rule) ? "SOCKNAME-LISTEN" : "sockname:listen");
     note(rule.rule.old_target_first != 0, fmt::format("old-target:{}", rule.rule.old_target_first));
     note(!others.keepers.empty(), fmt::format("kept:{}", address_list(others.keepers)));
-    note(rule.rule.has(BP_RULE_EXCLUSIVE), "exclusive");
+    note(rule.rule.has(BP_RULE_EXCLUSIVE), rule.admits_direct ? "EXCLUSIVE-GONE" : "exclusive");
     note(rule.rule.has(BP_RULE_NO_LOCAL), "no-local");
     note(rule.rule.has(BP_RULE_FORWARDED), "forwarded");
     note(rule.rule.has(BP_RULE_VLAN), "vlan");

@@ -35,6 +35,8 @@ Result<Object<exclusive_bpf>> open() {
     return object;
 }
 
+bool is_linked(const Instance& instance) { return linked_program(instance.path() / kLink) != 0; }
+
 // The program of this version's, over the instance's maps.
 Result<Fd> load_program(const Instance& instance) {
     auto object = open();
@@ -46,10 +48,12 @@ Result<Fd> load_program(const Instance& instance) {
 
 } // namespace
 
-bool exclusive_alive(const Instance& instance) { return linked_program(instance.path() / kLink); }
+bool exclusive_lost(const Instance& instance, const InstalledRule& rule) {
+    return rule.has(BP_RULE_EXCLUSIVE) && !is_linked(instance);
+}
 
 Result<void> attach_exclusive(const Instance& instance, const std::vector<InstalledRule>& rules) {
-    if (!any_exclusive(rules) || exclusive_alive(instance)) return {};
+    if (!any_exclusive(rules) || is_linked(instance)) return {};
     auto program = load_program(instance);
     if (!program) return context("--exclusive", program.error());
     auto netns = open_current_netns();
@@ -60,7 +64,7 @@ Result<void> attach_exclusive(const Instance& instance, const std::vector<Instal
 }
 
 Result<void> upgrade_exclusive(const Instance& instance) {
-    if (!exclusive_alive(instance)) return {};
+    if (!is_linked(instance)) return {};
     auto program = load_program(instance);
     if (!program) return context("--exclusive", program.error());
     BP_TRY(update_link(instance.path() / kLink, *program), "--exclusive");

@@ -36,6 +36,7 @@ struct RuleView {
     std::optional<std::uint64_t> denied{};      // binds of ports that are guarded; absent: none is
     std::vector<Listener> listeners{};          // of the target
     bool in_force = true;                       // the hooks that it needs run our programs
+    bool admits_direct = false; // --exclusive, but its sk_lookup program does not run
     bool xdp_gone = false;      // engine xdp, but no XDP program runs: tc does its work
     bool says_target = true;    // getsockname(2) of its tcp connections, else the listen port
     bool by_tc = false;         // RuleState::by_tc

@@ -11,6 +11,7 @@
 #include "base/directory.hpp"
 #include "bpfport/meta.h"
 #include "engine/drain.hpp"
+#include "engine/exclusive.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/map.hpp"
 #include "kernel/netns.hpp"
@@ -130,6 +131,7 @@ Result<std::optional<Snapshot>> read_snapshot(const Store& store, std::uint64_t 
         RuleView status{.rule = rule,
                         .scope = scope_name(rule.ifindex, facts.interfaces),
                         .in_force = state.in_force,
+                        .admits_direct = exclusive_lost(*instance, rule),
                         .xdp_gone = state.reduced,
                         .says_target = state.says_target,
                         .by_tc = state.by_tc,

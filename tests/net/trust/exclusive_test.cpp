@@ -119,9 +119,16 @@ TEST_F(NetTest, ExclusiveIsLoadedOnce) {
     ASSERT_TRUE(works(net.server, "attach eth0 82:3002"));
     EXPECT_NE(program(), first);
     EXPECT_NE(program(), 0U);
+    const auto notes = [&] {
+        return status(net.server).at("rules").at(0).at("notes").get<std::string>();
+    };
+    EXPECT_EQ(notes(), "exclusive");
     std::filesystem::remove(instance_directory(net.server) / "exclusive_link");
+    EXPECT_EQ(notes(), "EXCLUSIVE-GONE");
+    EXPECT_THAT(tool(net.server, "doctor").out, HasSubstr("its sk_lookup program does not run"));
     ASSERT_TRUE(works(net.server, "attach eth0 83:3003"));
     EXPECT_NE(program(), 0U);
+    EXPECT_EQ(notes(), "exclusive");
     ASSERT_TRUE(works(net.server, "detach eth0 80:3000"));
     EXPECT_EQ(program(), 0U);
     ASSERT_TRUE(works(net.server, "detach eth0"));
