@@ -43,7 +43,7 @@ struct AttachOptions {
     std::string sockname = "target";
     bool no_local = false, forwarded = false, vlan = false, exclusive = false;
     bool explain = false; // say what would be done and why, and do nothing
-    std::string owner;    // who may bind the target ports; empty: anybody
+    std::string owner;    // user or cgroup that may bind the target ports; empty: any
     bool reserve = false;
     AttachRequest request;
     GuardRequest guard;
@@ -115,7 +115,7 @@ unsigned given_options(const AttachOptions& options) {
     return given;
 }
 
-// No packet is touched on a cgroup, so what is said of packets has no meaning there.
+// No packet is changed on a cgroup, so options about packets are refused.
 Result<void> attach_cgroups(const Session& session, const AttachOptions& options,
                             ScopesAndRules words) {
     auto refused = option_names(given_options(options) & ~cgroup_engine().info().options);
@@ -202,7 +202,7 @@ void add_rule_flags(CommandLine& command, AttachOptions& options) {
                      "Refuse new clients that go straight to the target port");
     command
         .add_option("--on-absent", options.on_absent,
-                    "What clients get while nobody listens on the target")
+                    "What clients get while no program listens on the target")
         ->one_of({"reset", "drop", "pass"})
         ->capture_default_str();
 }
@@ -218,9 +218,10 @@ void add_engine_options(CommandLine& command, AttachOptions& options) {
         ->one_of({"auto", "tcx", "clsact"})
         ->capture_default_str();
     command
-        .add_option("--sockname", options.sockname,
-                    "What getsockname() of an accepted connection says: the target port, or, with "
-                    "engine sklookup, the listen port")
+        .add_option(
+            "--sockname", options.sockname,
+            "What getsockname() of an accepted connection returns: the target port, or, with "
+            "engine sklookup, the listen port")
         ->one_of({"target", "listen"})
         ->capture_default_str();
     constexpr unsigned kFewestEntries = 1024, kMostEntries = 16U << 20;
@@ -263,7 +264,7 @@ Command add_attach(CommandLine& app) {
         ->add_option("--owner", options->owner,
                      "Only this user or cgroup (and root) may bind the target ports")
         ->type_name("USER|cgroup:PATH");
-    command->add_flag("--reserve", options->reserve, "Nobody may bind the listen ports");
+    command->add_flag("--reserve", options->reserve, "No program may bind the listen ports");
     add_engine_options(*command, *options);
     return {command, [options](const Session& session) { return attach(session, *options); }};
 }

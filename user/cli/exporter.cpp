@@ -4,7 +4,7 @@
 // Two processes. The server faces the network: an unprivileged user, no capability, no descriptor of
 // ours but a socket to the collector. The collector faces nobody: it takes a snapshot when the
 // server asks for one, opening the store each time, so it sees what is attached later. It keeps the
-// user that owns the pins (mode 0600: who can open a link can also change it), and CAP_BPF, without
+// user that owns the pins (mode 0600: a process that can open a link can also change it), and CAP_BPF, without
 // which the kernel does not tell which connections are on record.
 #include <fcntl.h>
 #include <signal.h>

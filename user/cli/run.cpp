@@ -55,7 +55,7 @@ Result<void> read_words(const Session& session, RunOptions& options) {
 }
 
 // Below the caller's own cgroup, so that limits and units that hold for the caller hold for the
-// command. Its name tells whose it is.
+// command. Its name has the process id.
 Result<CgroupRef> make_cgroup(const CgroupRef& parent) {
     auto name = run_cgroup_name(getpid());
     std::string path = fmt::format("{}/{}", parent.path == "/" ? "" : parent.path, name);

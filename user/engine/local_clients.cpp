@@ -37,8 +37,8 @@ std::pair<std::uint64_t, LocalPrefix> read_key(const bp_local_key& key) {
     return {cookie, local};
 }
 
-// Whoever fills a network namespace with addresses takes no room from the others, nor the time of their
-// commands, which read the map.
+// The most addresses of one network namespace: the map has room for the others, and commands, which read
+// it, stay fast.
 constexpr std::size_t kMostLocals = 4096;
 
 // Of the current namespace anew, of namespaces without claims no longer. What a full map does not

@@ -33,7 +33,7 @@ class NetnsRules {
     // Those in force; of interfaces that are gone, none.
     [[nodiscard]] const std::vector<InstalledRule>& rules() const { return rules_; }
 
-    // The kernel runs exactly these afterwards. With none, nothing of ours remains in this netns.
+    // The kernel runs exactly these afterwards. With none, no program of bpfport remains in this netns.
     Result<void> apply(std::vector<InstalledRule> rules, const ApplyOptions& options = {});
 
     // How apply() would make the hooks that `rules` still need, but for interfaces where that is
@@ -41,7 +41,7 @@ class NetnsRules {
     [[nodiscard]] HookKind hook_kind(const std::vector<InstalledRule>& rules,
                                      HookChoice choice) const;
 
-    // What the last apply() did otherwise than asked.
+    // Where the result of the last apply() differs from the request.
     [[nodiscard]] const std::vector<Warning>& warnings() const { return warnings_; }
 
     [[nodiscard]] const Instance* instance() const { return instance_ ? &*instance_ : nullptr; }
