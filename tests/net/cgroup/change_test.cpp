@@ -62,7 +62,7 @@ TEST_F(CgroupChange, UpgradeMakesADetachedLinkAgain) {
             .path(cgroup_attachment_name(
                 nlohmann::json::parse(status())["cgroups"][0]["cgroup"].get<std::uint64_t>()));
     const auto shared = std::filesystem::path(state_root()) / kLocalClientsDirectory;
-    const std::filesystem::path links[] = {own / "link_bind4", shared / "link_n_connect4"};
+    const std::filesystem::path links[] = {own / "link_bind4", shared / "link_lc_connect4"};
     for (const auto& link : links) {
         ASSERT_EQ(bpf_link_detach(open_pin(link).value().get()), 0) << link;
         ASSERT_EQ(linked_program(link), 0U);
