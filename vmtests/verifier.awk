@@ -11,7 +11,7 @@ FNR == 1 {
 /^[a-z_]+, Linux .* walked +states / { object = substr($1, 1, length($1) - 1); next }
 !/^bp_/ || NF != 6 { object = "" }
 object != "" {
-    row = sprintf("%-10s %s", object, $1)
+    row = sprintf("%-13s %s", object, $1)
     if (!(row in seen)) { seen[row]; rows[++count] = row }
     if (!(kernel in known)) { known[kernel]; kernels[++columns] = kernel }
     split($6, frames, "+")
@@ -19,13 +19,13 @@ object != "" {
 }
 END {
     if (!count) exit
-    printf "%-25s", "verifier"
+    printf "%-28s", "verifier"
     for (k = 1; k <= columns; k++) printf "  %18s", kernels[k]
-    printf "\n%-25s", "object     program"
+    printf "\n%-28s", "object        program"
     for (k = 1; k <= columns; k++) printf "  %7s %5s %4s", "walked", "state", "stck"
     print ""
     for (r = 1; r <= count; r++) {
-        printf "%-25s", rows[r]
+        printf "%-28s", rows[r]
         for (k = 1; k <= columns; k++) printf "  %18s", (rows[r], kernels[k]) in cell ? cell[rows[r], kernels[k]] : "-"
         print ""
     }
