@@ -16,8 +16,6 @@
 
 const volatile bool bp_mptcp = true;
 
-struct event_ring bp_events SEC(".maps");
-struct bp_trace_lease bp_trace_lease SEC(".data.lease");
 struct sk_word_map bp_sockname_set SEC(".maps");
 
 /* BPF_F_CLONE: accepted sockets inherit the value of their listener. */

@@ -8,8 +8,6 @@
  */
 #include "lib/sock_addr.h"
 
-struct event_ring bp_events SEC(".maps");
-struct bp_trace_lease bp_trace_lease SEC(".data.lease");
 struct bp_port_bitmap bp_port_bitmap SEC(".data.bitmap");
 
 struct {

@@ -13,8 +13,6 @@
 
 const volatile bool bp_mptcp = true;
 
-struct event_ring bp_events SEC(".maps");
-struct bp_trace_lease bp_trace_lease SEC(".data.lease");
 struct bp_port_bitmap bp_port_bitmap SEC(".data.bitmap");
 
 struct {

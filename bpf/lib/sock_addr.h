@@ -5,7 +5,7 @@
  * AF_INET6 socket is v4-mapped in the IPv6 hooks, so callers don't distinguish families, nor TCP
  * from Multipath TCP.
  *
- * An object defines those of the maps and constants that it uses.
+ * An object defines bp_port_bitmap and bp_mptcp when it uses them.
  */
 #ifndef BPFPORT_LIB_SOCK_ADDR_H
 #define BPFPORT_LIB_SOCK_ADDR_H
@@ -99,13 +99,12 @@ static __always_inline bool port_is_known(const struct call* call)
 /* -- events (bpfport/event.h). Without a trace: one load. One ring buffer and one lease for the
  * cgroup programs of the machine (host/ in the store). -- */
 
-struct event_ring {
+struct {
     __uint(type, BPF_MAP_TYPE_RINGBUF);
     __uint(max_entries, BP_EVENT_BYTES);
-};
+} bp_events SEC(".maps");
 
-extern struct event_ring bp_events SEC(".maps");
-extern struct bp_trace_lease bp_trace_lease SEC(".data.lease");
+struct bp_trace_lease bp_trace_lease SEC(".data.lease");
 
 struct call_event {
     __u64 cgroup;
