@@ -15,7 +15,6 @@
 #include "engine/tc_object.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/cgroup.hpp"
-#include "kernel/instruction.hpp"
 #include "kernel/load_log.hpp"
 #include "kernel/netns.hpp"
 #include "kernel/object.hpp"
@@ -28,9 +27,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr bpf_insn kReturnPass[] = {
-    instruction(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, SK_PASS),
-    instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)};
+constexpr bpf_insn kReturnPass[] = {{BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, SK_PASS},
+                                    {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
 
 // Loads `first` followed by "return 1", and forgets it again.
 bool loads(bpf_prog_type type, bpf_attach_type attach, bpf_insn first) {
@@ -53,9 +51,8 @@ Result<Object<sklookup_bpf>> open(const SklookupConfig& config) {
 }
 
 bool loads_lookup(std::size_t field) {
-    return loads(
-        BPF_PROG_TYPE_SK_LOOKUP, BPF_SK_LOOKUP,
-        instruction(BPF_LDX | BPF_MEM | BPF_W, BPF_REG_0, BPF_REG_1, static_cast<int>(field), 0));
+    return loads(BPF_PROG_TYPE_SK_LOOKUP, BPF_SK_LOOKUP,
+                 {BPF_LDX | BPF_MEM | BPF_W, BPF_REG_0, BPF_REG_1, static_cast<__s16>(field), 0});
 }
 
 template <typename Skeleton> Result<void> pin_programs(Skeleton& s, const fs::path& directory) {
@@ -84,7 +81,7 @@ SklookupSupport probe_sklookup() {
         support.why_not = "this kernel has no sk_lookup programs (5.9)";
     } else if (!current_netns_cookie() ||
                !loads(BPF_PROG_TYPE_SOCK_OPS, BPF_CGROUP_SOCK_OPS,
-                      instruction(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_get_netns_cookie))) {
+                      {BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_get_netns_cookie})) {
         support.why_not = "this kernel does not tell programs the network namespace of a listener "
                           "(5.15)";
     } else if (auto root = root_cgroup(); !root) {

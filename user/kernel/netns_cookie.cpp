@@ -8,7 +8,6 @@
 #include <bpf/bpf.h>
 
 #include "kernel/cgroup.hpp"
-#include "kernel/instruction.hpp"
 
 namespace bpfport {
 
@@ -21,18 +20,18 @@ Fd load_observer(const Fd& map, std::uint64_t socket) {
     constexpr int kMove = BPF_ALU64 | BPF_MOV, kCall = BPF_JMP | BPF_CALL;
     constexpr int kWide = BPF_LD | BPF_DW | BPF_IMM;
     const bpf_insn program[] = {
-        instruction(kMove | BPF_X, BPF_REG_6, BPF_REG_1, 0, 0),
-        instruction(kCall, 0, 0, 0, BPF_FUNC_get_socket_cookie),
-        instruction(kWide, BPF_REG_1, 0, 0, low),
-        instruction(0, 0, 0, 0, high),
-        instruction(BPF_JMP | BPF_JNE | BPF_X, BPF_REG_0, BPF_REG_1, 5, 0),
-        instruction(kMove | BPF_X, BPF_REG_1, BPF_REG_6, 0, 0),
-        instruction(kCall, 0, 0, 0, BPF_FUNC_get_netns_cookie),
-        instruction(kWide, BPF_REG_1, BPF_PSEUDO_MAP_VALUE, 0, map.get()),
-        instruction(0, 0, 0, 0, 0),
-        instruction(BPF_STX | BPF_MEM | BPF_DW, BPF_REG_1, BPF_REG_0, 0, 0),
-        instruction(kMove | BPF_K, BPF_REG_0, 0, 0, 1),
-        instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
+        {kMove | BPF_X, BPF_REG_6, BPF_REG_1, 0, 0},
+        {kCall, 0, 0, 0, BPF_FUNC_get_socket_cookie},
+        {kWide, BPF_REG_1, 0, 0, low},
+        {0, 0, 0, 0, high},
+        {BPF_JMP | BPF_JNE | BPF_X, BPF_REG_0, BPF_REG_1, 5, 0},
+        {kMove | BPF_X, BPF_REG_1, BPF_REG_6, 0, 0},
+        {kCall, 0, 0, 0, BPF_FUNC_get_netns_cookie},
+        {kWide, BPF_REG_1, BPF_PSEUDO_MAP_VALUE, 0, map.get()},
+        {0, 0, 0, 0, 0},
+        {BPF_STX | BPF_MEM | BPF_DW, BPF_REG_1, BPF_REG_0, 0, 0},
+        {kMove | BPF_K, BPF_REG_0, 0, 0, 1},
+        {BPF_JMP | BPF_EXIT, 0, 0, 0, 0},
     };
     LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_CGROUP_INET4_BIND);
     return Fd(bpf_prog_load(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, "bp_cookie", "GPL", program,

@@ -14,7 +14,6 @@
 #include <string>
 
 #include "kernel/bpf.hpp"
-#include "kernel/instruction.hpp"
 #include "kernel/netlink_dump.hpp"
 
 namespace bpfport {
@@ -116,9 +115,8 @@ Result<Link> attach_tcx(const Fd& program, unsigned ifindex, Direction direction
 }
 
 Result<Link> reserve_tcx(unsigned ifindex, Direction direction) {
-    constexpr bpf_insn kPassOn[] = {
-        instruction(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, TC_ACT_UNSPEC),
-        instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)};
+    constexpr bpf_insn kPassOn[] = {{BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, TC_ACT_UNSPEC},
+                                    {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
     const Fd program(bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "bp_reserve", "GPL", kPassOn,
                                    std::size(kPassOn), nullptr));
     if (!program) return system_error("load a program that passes packets on");

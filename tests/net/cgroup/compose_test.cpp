@@ -22,22 +22,12 @@ namespace {
 
 // bind() to this port is denied; every other port is let pass.
 Fd load_denial(std::uint16_t port) {
-    auto step = [](int code, int dst, int src, int off, int imm) {
-        bpf_insn one{};
-        one.code = static_cast<__u8>(code);
-        one.dst_reg = static_cast<__u8>(dst & 0xf);
-        one.src_reg = static_cast<__u8>(src & 0xf);
-        one.off = static_cast<__s16>(off);
-        one.imm = imm;
-        return one;
-    };
     const bpf_insn program[] = {
-        step(BPF_LDX | BPF_MEM | BPF_W, BPF_REG_2, BPF_REG_1, offsetof(bpf_sock_addr, user_port),
-             0),
-        step(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 1),
-        step(BPF_JMP | BPF_JNE | BPF_K, BPF_REG_2, 0, 1, htons(port)),
-        step(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0),
-        step(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
+        {BPF_LDX | BPF_MEM | BPF_W, BPF_REG_2, BPF_REG_1, offsetof(bpf_sock_addr, user_port), 0},
+        {BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 1},
+        {BPF_JMP | BPF_JNE | BPF_K, BPF_REG_2, 0, 1, htons(port)},
+        {BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0},
+        {BPF_JMP | BPF_EXIT, 0, 0, 0, 0},
     };
     LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_CGROUP_INET4_BIND);
     return Fd(::bpf_prog_load(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, "denial", "GPL", program,
