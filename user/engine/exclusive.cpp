@@ -35,8 +35,6 @@ Result<Object<exclusive_bpf>> open() {
     return object;
 }
 
-bool is_linked(const Instance& instance) { return linked_program(instance.path() / kLink) != 0; }
-
 // The program of this version's, over the instance's maps.
 Result<Fd> load_program(const Instance& instance) {
     auto object = open();
@@ -48,23 +46,23 @@ Result<Fd> load_program(const Instance& instance) {
 
 } // namespace
 
-bool exclusive_lost(const Instance& instance, const InstalledRule& rule) {
-    return rule.has(BP_RULE_EXCLUSIVE) && !is_linked(instance);
+bool exclusive_alive(const Instance& instance) {
+    return linked_program(instance.path() / kLink) != 0;
 }
 
 Result<void> attach_exclusive(const Instance& instance, const std::vector<InstalledRule>& rules) {
-    if (!any_exclusive(rules) || is_linked(instance)) return {};
+    if (!any_exclusive(rules) || exclusive_alive(instance)) return {};
     auto program = load_program(instance);
     if (!program) return context("--exclusive", program.error());
     auto netns = open_current_netns();
     if (!netns) return std::unexpected(netns.error());
-    auto link = Link::create(*program, netns->get(), BPF_SK_LOOKUP, kLink);
+    auto link = Link::create(*program, netns->get(), BPF_SK_LOOKUP, "sk_lookup");
     if (!link) return context("--exclusive", link.error());
     return link->pin(instance.path() / kLink);
 }
 
 Result<void> upgrade_exclusive(const Instance& instance) {
-    if (!is_linked(instance)) return {};
+    if (!exclusive_alive(instance)) return {};
     auto program = load_program(instance);
     if (!program) return context("--exclusive", program.error());
     BP_TRY(update_link(instance.path() / kLink, *program), "--exclusive");

@@ -21,8 +21,7 @@ Result<void> remove_exclusive(const Instance& instance, const std::vector<Instal
 
 std::uint64_t exclusive_object_digest(std::uint64_t before); // object_digest() in kernel/object.hpp
 
-// The rule is exclusive, and the program does not run: direct clients whose packets the hooks don't
-// read reach the target.
-bool exclusive_lost(const Instance& instance, const InstalledRule& rule);
+// Whether its link runs. Else direct clients whose packets the hooks don't read reach the target.
+bool exclusive_alive(const Instance& instance);
 
 } // namespace bpfport

@@ -125,13 +125,14 @@ Result<std::optional<Snapshot>> read_snapshot(const Store& store, std::uint64_t 
     read_hooks(store, snapshot);
     const EngineLook look = look_at(store, *instance, facts, snapshot);
     auto open = open_connections(*instance);
+    const bool exclusive = exclusive_alive(*instance);
     auto rules = instance->table().rules();
     for (const auto& rule : rules) {
         RuleState state = engine_of(rule).status(rule, look);
         RuleView status{.rule = rule,
                         .scope = scope_name(rule.ifindex, facts.interfaces),
                         .in_force = state.in_force,
-                        .admits_direct = exclusive_lost(*instance, rule),
+                        .admits_direct = rule.has(BP_RULE_EXCLUSIVE) && !exclusive,
                         .xdp_gone = state.reduced,
                         .says_target = state.says_target,
                         .by_tc = state.by_tc,
