@@ -79,7 +79,7 @@ Result<void> attach_hook(const std::filesystem::path& directory, const Hook& hoo
     if (linked_program(directory, hook)) return {};
     auto program = open_pin(directory / hook.program);
     if (!program) return std::unexpected(program.error());
-    auto link = Link::create(*program, target.get(), hook.type, hook.link);
+    auto link = Link::create(*program, target.get(), hook.type, hook.program);
     return link ? link->pin(directory / hook.link) : std::unexpected(link.error());
 }
 
