@@ -83,11 +83,13 @@ Result<void> pin_instance_maps(bpf_object* object, const std::filesystem::path& 
 
 Result<void> make_instance_maps(const std::filesystem::path& directory, const FlowSizes& sizes) {
     auto object = Object<maps_bpf>::open();
-    if (!object) return std::unexpected(object.error());
+    if (!object) return context("create maps", object.error());
     size_flow_maps((*object)->maps, sizes);
     BP_TRY(use_instance_maps((*object)->obj, directory), "create maps");
-    if (auto loaded = object->load(); !loaded) return std::unexpected(loaded.error().error());
-    return pin_instance_maps((*object)->obj, directory);
+    if (auto loaded = object->load(); !loaded)
+        return context("create maps", loaded.error().error());
+    BP_TRY(pin_instance_maps((*object)->obj, directory), "create maps");
+    return {};
 }
 
 } // namespace bpfport

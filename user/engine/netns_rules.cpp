@@ -47,7 +47,7 @@ Result<void> NetnsRules::open_instance() {
 Result<void> NetnsRules::make_instance(const FlowSizes& sizes) {
     auto staging = store_->stage();
     if (!staging) return std::unexpected(staging.error());
-    BP_TRY(make_instance_maps(staging->path(), sizes), "create maps");
+    if (auto made = make_instance_maps(staging->path(), sizes); !made) return made;
     bp_netns_meta meta{BP_ABI, 0, tc_object_build(), current_netns_cookie(), netns_};
     BP_TRY(staging->directory().describe(meta), "describe the instance");
     if (auto published = staging->publish(instance_name(netns_)); !published) return published;

@@ -3,7 +3,6 @@
 
 #include <unistd.h>
 
-#include <string>
 #include <tuple>
 
 #include <bpf/libbpf.h>
@@ -61,27 +60,24 @@ template <typename Skeleton> void try_tc_object(const ObjectTrial& trial) {
 
 } // namespace
 
-Result<LoadedObject> load_tc_object(const fs::path& directory, const TcLoad& what) {
+Result<bool> load_tc_object(const fs::path& directory, const TcLoad& what) {
     auto netns = current_netns_inode();
     if (!netns) return std::unexpected(netns.error());
     auto mark = static_cast<std::uint16_t>(*netns % 0xffff + 1); // bpf/lib/decide.h
     const fs::path& maps = what.keep_maps.empty() ? directory : what.keep_maps;
     if (what.keep_maps.empty())
         if (auto made = make_instance_maps(maps, what.sizes); !made)
-            return context("create maps", made.error());
-    std::string why = "the kernel has no BTF (/sys/kernel/btf/vmlinux)";
-    if (what.choice == TcObject::kHelper) {
-        why = "asked for";
-    } else if (what.choice == TcObject::kDirect || access("/sys/kernel/btf/vmlinux", R_OK) == 0) {
+            return std::unexpected(made.error());
+    const bool has_btf = access("/sys/kernel/btf/vmlinux", R_OK) == 0;
+    if (what.choice == TcObject::kDirect || (what.choice == TcObject::kBest && has_btf)) {
         auto direct = load<tc_direct_bpf>(directory, maps, what.layer, mark);
-        if (direct) return LoadedObject{true, {}};
+        if (direct) return true;
         if (direct.error().code == EPERM || what.choice == TcObject::kDirect)
             return std::unexpected(direct.error());
-        why = direct.error().message.substr(0, direct.error().message.find('\n'));
     }
     auto helper = load<tc_helper_bpf>(directory, maps, what.layer, mark);
     if (!helper) return std::unexpected(helper.error());
-    return LoadedObject{false, std::move(why)};
+    return false;
 }
 
 void try_tc_objects(const ObjectTrial& trial) {

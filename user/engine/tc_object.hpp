@@ -7,17 +7,11 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <string>
 
 #include "base/error.hpp"
 #include "engine/instance_maps.hpp"
 
 namespace bpfport {
-
-struct LoadedObject {
-    bool direct_write = false;
-    std::string why_not_direct; // the kernel's reason, when it is the helper object
-};
 
 // kDirect and kHelper load that object or fail: for tests and measurements.
 enum class TcObject { kBest, kDirect, kHelper };
@@ -32,8 +26,8 @@ struct TcLoad {
     TcObject choice = TcObject::kBest;
 };
 
-// Pins the programs and the maps that are made into `directory`.
-Result<LoadedObject> load_tc_object(const std::filesystem::path& directory, const TcLoad& what);
+// Pins the programs and the maps that are made into `directory`. Whether they are of the direct object.
+Result<bool> load_tc_object(const std::filesystem::path& directory, const TcLoad& what);
 
 // Differs whenever the compiled programs do.
 std::uint64_t tc_object_build();

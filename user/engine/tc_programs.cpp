@@ -59,20 +59,20 @@ Result<void> load_missing_programs(Store& store, Instance& instance, LinkLayer l
                                  {.layer = layer, .keep_maps = instance.path(), .choice = choice});
     if (!loaded) return std::unexpected(loaded.error());
     if (layer == LinkLayer::kEthernet)
-        if (auto noted = instance.note_direct_write(loaded->direct_write); !noted) return noted;
+        if (auto noted = instance.note_direct_write(*loaded); !noted) return noted;
     return move(staging->path(), instance.path(), layer);
 }
 
 Result<bool> stage_programs(const fs::path& staging, const Instance& instance) {
     if (auto made = make_instance_maps(instance.path(), {}); !made)
-        return context("create maps", made.error());
+        return std::unexpected(made.error());
     TcLoad load{.keep_maps = instance.path()};
     for (LinkLayer layer : kLayers) {
         if (layer != LinkLayer::kEthernet && !exists(instance.path(), layer)) continue;
         load.layer = layer;
         auto loaded = load_tc_object(staging, load);
         if (!loaded) return std::unexpected(loaded.error());
-        load.choice = loaded->direct_write ? TcObject::kDirect : TcObject::kHelper;
+        load.choice = *loaded ? TcObject::kDirect : TcObject::kHelper;
     }
     return load.choice == TcObject::kDirect;
 }
