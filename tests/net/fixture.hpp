@@ -22,6 +22,7 @@
 #include "harness/servers.hpp"
 #include "harness/sockets.hpp"
 #include "harness/topology.hpp"
+#include "state/directory.hpp"
 
 namespace bpfport::test {
 
@@ -135,6 +136,13 @@ testing::AssertionResult refuses(const Netns& netns, const std::string& words, i
 nlohmann::json status(const Netns& netns);
 // The pins of its rules.
 std::filesystem::path instance_directory(const Netns& netns);
+// As if another build had made what is in there: the next command upgrades it.
+template <typename Meta> void age_build(const std::filesystem::path& directory) {
+    const Directory there(directory);
+    auto meta = there.meta<Meta>().value();
+    meta.build++;
+    ASSERT_TRUE(there.describe_anew(meta));
+}
 std::uint64_t outcome(const Netns& netns, const std::string& label);
 // "80:3000 on eth0" of each rule, in order.
 std::vector<std::string> rules(const Netns& netns);

@@ -67,14 +67,8 @@ TEST_F(CgroupChange, UpgradeMakesADetachedLinkAgain) {
         ASSERT_EQ(bpf_link_detach(open_pin(link).value().get()), 0) << link;
         ASSERT_EQ(linked_program(link), 0U);
     }
-    const auto age = [](const std::filesystem::path& directory, auto meta) {
-        const Directory there(directory);
-        meta = there.meta<decltype(meta)>().value();
-        meta.build++;
-        ASSERT_TRUE(there.describe_anew(meta));
-    };
-    age(own, bp_cgroup_meta{});
-    age(shared, bp_root_meta{});
+    age_build<bp_cgroup_meta>(own);
+    age_build<bp_root_meta>(shared);
     must({"attach", scope, "81:3001"});
     for (const auto& link : links) EXPECT_NE(linked_program(link), 0U) << link;
     EXPECT_EQ(nlohmann::json::parse(status())["cgroups"][0]["in_force"], true);

@@ -2,7 +2,6 @@
 // B10: --exclusive holds for packets of every shape, also for those whose ports the hooks of an
 // interface can't read, or that they leave alone.
 #include "bpfport/meta.h"
-#include "kernel/bpf.hpp"
 #include "kernel/link.hpp"
 #include "net/trust/raw_client.hpp"
 
@@ -112,10 +111,7 @@ TEST_F(NetTest, ExclusiveIsLoadedOnce) {
     EXPECT_NE(first, 0U);
     ASSERT_TRUE(works(net.server, "attach eth0 81:3001"));
     EXPECT_EQ(program(), first);
-    const auto meta_map = open_pin(instance_directory(net.server) / "meta");
-    auto meta = read_struct<bp_netns_meta>(meta_map.value(), "meta").value();
-    meta.build++;
-    ASSERT_TRUE(write_struct(*meta_map, meta, "meta"));
+    age_build<bp_netns_meta>(instance_directory(net.server));
     ASSERT_TRUE(works(net.server, "attach eth0 82:3002"));
     EXPECT_NE(program(), first);
     EXPECT_NE(program(), 0U);
