@@ -50,7 +50,7 @@ std::set<std::uint16_t> possible_targets(const std::vector<InstalledRule>& rules
 }
 
 // What a flow table holds by a key: the bytes of a value, of which there are as many as the map says;
-// empty: it has none. All values of flow tables but asked_at's begin with a bp_flow.
+// empty: it has none. All values of flow tables but last_local's begin with a bp_flow.
 class FlowTable {
   public:
     static Result<FlowTable> open(const Instance& instance, const char* pin) {
