@@ -179,7 +179,6 @@ Result<void> change_cgroups(const Session& session, const std::vector<Scope>& sc
                             const EditPolicy& edit) {
     auto found = find_cgroups(scopes);
     if (!found) return std::unexpected(found.error());
-    if (auto entered = enter_session_netns(session); !entered) return entered;
     auto change = begin_change(session);
     if (!change) return std::unexpected(change.error());
     for (const auto& one : *found) {
@@ -242,10 +241,11 @@ Result<void> attach_to_cgroups(const Session& session, CgroupAttachOptions optio
 
 Result<void> detach_from_cgroups(const Session& session, const std::vector<Scope>& scopes,
                                  const std::vector<Rule>& rules) {
+    if (auto entered = enter_session_netns(session); !entered) return entered;
+    auto cookie = require_netns_cookie();
+    if (!cookie) return std::unexpected(cookie.error());
     return change_cgroups(
         session, scopes, [&](const FoundCgroup& found, PolicyContent& content) -> EditedPolicy {
-            auto cookie = require_netns_cookie();
-            if (!cookie) return std::unexpected(cookie.error());
             auto selected = rules_to_detach(content, *cookie, rules, found.name);
             if (!selected) return std::unexpected(selected.error());
             std::erase_if(content.rules, [&](const PolicyRule& rule) {
