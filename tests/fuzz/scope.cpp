@@ -25,6 +25,10 @@ void require_valid(const Scope& scope) {
         require(name.find_first_of("/: ") == name.npos && name != "." && name != "..",
                 "an interface's name is no path", name);
         break;
+    case Scope::Kind::kPattern:
+        require(name.find_first_of("*?[") != name.npos && name.find('/') == name.npos,
+                "a pattern has a wildcard, and is no path", name);
+        break;
     case Scope::Kind::kCgroup:
         require(name.starts_with('/') && (name == "/" || !name.ends_with('/')),
                 "a cgroup's path has one spelling", name);
@@ -45,6 +49,7 @@ void require_valid(const Scope& scope) {
         break;
     }
     require(scope.is_cgroup() || scope.pid() == 0, "only processes have an id", name);
+    require(!scope.matches("lo") || name == "lo", "lo is served when it is named", name);
     require(name.find('\0') == name.npos, "no name is cut by a NUL", name);
 }
 

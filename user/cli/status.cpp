@@ -171,7 +171,7 @@ Result<void> status(const Session& session, const StatusOptions& options) {
         std::erase_if(snapshot->rules, [&](const RuleView& rule) {
             return std::ranges::none_of(only->scopes, [&](const Scope& scope) {
                 return scope.kind() == Scope::Kind::kAny ? rule.scope == "any"
-                                                         : rule.scope == scope.name();
+                                                         : scope.matches(rule.scope);
             });
         });
     auto others = snapshot ? other_listeners(*snapshot, view->host) : std::vector<OtherListeners>();

@@ -9,6 +9,7 @@
 
 #include "cli/command.hpp"
 #include "cli/trace_packet.hpp"
+#include "facts/scope_interfaces.hpp"
 #include "kernel/cgroup_lookup.hpp"
 #include "state/cgroup_attachment.hpp"
 #include "trace/event_text.hpp"
@@ -60,6 +61,7 @@ Result<EventFilter> read_filter(const TraceOptions& options) {
     if (!words->rules.empty())
         return usage_error("a rule can't be traced, an interface, a cgroup or a port can",
                            "bpfport trace eth0 --port 80");
+    std::vector<Scope> named; // interfaces
     for (const auto& scope : words->scopes) {
         if (scope.kind() == Scope::Kind::kAny) continue;
         if (scope.is_cgroup()) {
@@ -68,10 +70,14 @@ Result<EventFilter> read_filter(const TraceOptions& options) {
             filter.cgroups.push_back(cgroup->id);
             continue;
         }
-        auto interface = find_interface(scope.name());
-        if (!interface) return std::unexpected(interface.error());
-        filter.interfaces.push_back(interface->ifindex);
+        named.push_back(scope);
     }
+    if (named.empty()) return filter;
+    auto list = interfaces();
+    if (!list) return std::unexpected(list.error());
+    auto found = scope_interfaces(named, *list);
+    if (!found) return std::unexpected(found.error());
+    filter.interfaces = std::move(*found);
     return filter;
 }
 

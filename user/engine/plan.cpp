@@ -8,30 +8,11 @@
 #include "bpfport/listener.h"
 #include "bpfport/meta.h"
 #include "engine/theft.hpp"
+#include "facts/scope_interfaces.hpp"
 
 namespace bpfport {
 
 namespace {
-
-Result<std::vector<unsigned>> resolve(const std::vector<Scope>& scopes,
-                                      const std::vector<Interface>& interfaces) {
-    std::vector<unsigned> indexes;
-    for (const auto& scope : scopes) {
-        if (scope.kind() == Scope::Kind::kAny) {
-            indexes.push_back(0);
-            continue;
-        }
-        auto known = std::ranges::find(interfaces, scope.name(), &Interface::name);
-        if (known == interfaces.end()) {
-            std::vector<std::string> names;
-            for (const auto& interface : interfaces) names.push_back(interface.name);
-            return failure(fmt::format("no interface {} in this network namespace", scope.name()),
-                           suggest_name(scope.name(), names));
-        }
-        indexes.push_back(known->ifindex);
-    }
-    return indexes;
-}
 
 // The same listen ports in the same place: what --replace changes the target of.
 bool same_listen(const InstalledRule& left, const InstalledRule& right) {
@@ -113,7 +94,7 @@ std::vector<const Listener*> target_listeners(const InstalledRule& rule,
 Result<Plan> plan_attach(const AttachRequest& request, const std::vector<InstalledRule>& existing,
                          const HostFacts& facts) {
     if (auto checked = check_flags(request); !checked) return std::unexpected(checked.error());
-    auto indexes = resolve(request.scopes, facts.interfaces);
+    auto indexes = scope_interfaces(request.scopes, facts.interfaces);
     if (!indexes) return std::unexpected(indexes.error());
 
     Plan plan;
@@ -175,7 +156,7 @@ Result<Plan> plan_attach(const AttachRequest& request, const std::vector<Install
 Result<std::vector<InstalledRule>> select_rules(const DetachRequest& request,
                                                 const std::vector<InstalledRule>& existing,
                                                 const std::vector<Interface>& interfaces) {
-    auto indexes = resolve(request.scopes, interfaces);
+    auto indexes = scope_interfaces(request.scopes, interfaces);
     if (!indexes) return std::unexpected(indexes.error());
     std::vector<InstalledRule> selected;
     for (const auto& rule : existing) {

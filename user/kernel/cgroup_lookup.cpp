@@ -201,6 +201,7 @@ Result<CgroupRef> find_cgroup(const Scope& scope) {
     case Scope::Kind::kCgroup:
         return open_cgroup(scope.name());
     case Scope::Kind::kInterface:
+    case Scope::Kind::kPattern:
     case Scope::Kind::kAny:
         break;
     }

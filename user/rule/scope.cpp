@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "rule/scope.hpp"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -12,9 +14,9 @@ namespace bpfport {
 
 namespace {
 
-constexpr std::string_view kScopeForm =
-    "a scope is an interface name, any, cgroup:PATH, unit:NAME, container:ID, user:NAME or "
-    "pid:N";
+constexpr std::string_view kScopeForm = "a scope is an interface name or pattern, any, "
+                                        "cgroup:PATH, unit:NAME, container:ID, user:NAME or "
+                                        "pid:N";
 
 constexpr std::string_view kDigits = "0123456789";
 constexpr std::string_view kAlphanumeric =
@@ -45,18 +47,34 @@ bool has_only(std::string_view text, std::string_view more) {
     });
 }
 
+bool is_pattern(std::string_view name) { return name.find_first_of("*?[") != name.npos; }
+
 // What the kernel accepts (net/core/dev.c, dev_valid_name), less the bytes that would spoil a
 // terminal or a log.
-Result<std::string> parse_interface(std::string_view name) {
-    constexpr std::size_t kMaxLength = 15; // IFNAMSIZ less the NUL
+Result<void> check_interface(std::string_view name) {
     auto is_bad = [](unsigned char c) { return c <= ' ' || c == '/' || c == ':' || c == 0x7f; };
     if (name.empty()) return usage_error("interface name is empty", std::string(kScopeForm));
+    if (name == "." || name == ".." || std::ranges::any_of(name, is_bad))
+        return usage_error("not an interface name", std::string(kScopeForm));
+    return {};
+}
+
+Result<std::string> parse_interface(std::string_view name) {
+    constexpr std::size_t kMaxLength = 15; // IFNAMSIZ less the NUL
     if (name.size() > kMaxLength)
         return usage_error(fmt::format("interface name has {} bytes", name.size()),
                            fmt::format("the kernel allows {}", kMaxLength));
-    if (name == "." || name == ".." || std::ranges::any_of(name, is_bad))
-        return usage_error("not an interface name", std::string(kScopeForm));
+    if (auto checked = check_interface(name); !checked) return std::unexpected(checked.error());
     return std::string(name);
+}
+
+Result<std::string> parse_pattern(std::string_view pattern) {
+    constexpr std::size_t kMaxLength = 64; // brackets make it longer than the names it matches
+    if (pattern.size() > kMaxLength)
+        return usage_error(fmt::format("pattern has {} bytes", pattern.size()),
+                           fmt::format("write at most {}", kMaxLength));
+    if (auto checked = check_interface(pattern); !checked) return std::unexpected(checked.error());
+    return std::string(pattern);
 }
 
 // One spelling for each path: no doubled or trailing '/'. ".." could lead out of the hierarchy.
@@ -125,8 +143,17 @@ Result<pid_t> parse_pid(std::string_view text) {
 
 } // namespace
 
+bool Scope::matches(std::string_view interface) const {
+    constexpr std::string_view kLoopback = "lo"; // served by the rules of all: named, or not meant
+    if (kind_ == Kind::kInterface) return interface == name_;
+    return kind_ == Kind::kPattern && interface != kLoopback &&
+           fnmatch(name_.c_str(), std::string(interface).c_str(), 0) == 0;
+}
+
 std::string Scope::to_string() const {
     switch (kind_) {
+    case Kind::kPattern:
+        return name_;
     case Kind::kAny:
         return "any";
     case Kind::kPid:
@@ -142,7 +169,8 @@ std::string Scope::to_string() const {
     case Kind::kInterface:
         break;
     }
-    return (name_ == "any" || looks_like_rule(name_) ? "dev:" : "") + name_;
+    const bool ambiguous = name_ == "any" || looks_like_rule(name_) || is_pattern(name_);
+    return (ambiguous ? "dev:" : "") + name_;
 }
 
 Result<Scope> parse_scope(std::string_view text) {
@@ -156,6 +184,7 @@ Result<Scope> parse_scope(std::string_view text) {
     auto rest = prefix ? text.substr(prefix->text.size()) : text;
     auto kind = prefix                  ? prefix->kind
                 : text.starts_with('/') ? Scope::Kind::kCgroup
+                : is_pattern(text)      ? Scope::Kind::kPattern
                                         : Scope::Kind::kInterface;
     if (kind == Scope::Kind::kPid) {
         auto pid = parse_pid(rest);
@@ -166,6 +195,7 @@ Result<Scope> parse_scope(std::string_view text) {
                 : kind == Scope::Kind::kUnit      ? parse_unit(rest)
                 : kind == Scope::Kind::kContainer ? parse_container(rest)
                 : kind == Scope::Kind::kUser      ? parse_user(rest)
+                : kind == Scope::Kind::kPattern   ? parse_pattern(rest)
                                                   : parse_interface(rest);
     if (!name) return fail(name.error());
     return Scope(kind, std::move(*name), 0);

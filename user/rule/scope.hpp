@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // Scope: where a rule holds.
 //     NAME or dev:NAME    a network interface
+//     PATTERN             those whose names match, as a shell matches files: eth*, wlan[01]; not lo
 //     any                 every interface of the network namespace
 //     cgroup:/PATH, /PATH a cgroup, by its path below the cgroup2 mount or from the root directory
 //     unit:NAME           a systemd unit (.service by default)
 //     container:ID        a container's id or name
 //     user:NAME           all that a user runs: systemd's slice for it
 //     pid:N               the cgroup of a process
-// The kernel lets an interface be called "any" or "80"; such a one is written dev:any, dev:80. No
+// The kernel lets an interface be called "any", "80" or "eth*"; such a one is written dev:any, dev:80, dev:eth*. No
 // interface name can hold a ':', so prefixes and rules are never mistaken for one.
 #pragma once
 
@@ -25,18 +26,29 @@ namespace bpfport {
 
 class Scope {
   public:
-    enum class Kind : std::uint8_t { kInterface, kAny, kCgroup, kUnit, kContainer, kUser, kPid };
+    enum class Kind : std::uint8_t {
+        kInterface,
+        kPattern,
+        kAny,
+        kCgroup,
+        kUnit,
+        kContainer,
+        kUser,
+        kPid
+    };
 
     static Scope any() { return {Kind::kAny, {}, 0}; }
 
     [[nodiscard]] Kind kind() const { return kind_; }
-    // Without prefix: interface name, cgroup path, unit name, container id, user; empty for any and pid.
+    // Without prefix: interface name or pattern, cgroup path, unit name, container id, user; empty for any and pid.
     [[nodiscard]] const std::string& name() const { return name_; }
     [[nodiscard]] pid_t pid() const { return pid_; } // 0 unless kPid
-    // True when it stands for a cgroup (all but interface and any): the cgroup engine serves it.
+    // True when it stands for a cgroup (not for interfaces): the cgroup engine serves it.
     [[nodiscard]] bool is_cgroup() const {
-        return kind_ != Kind::kInterface && kind_ != Kind::kAny;
+        return kind_ != Kind::kInterface && kind_ != Kind::kPattern && kind_ != Kind::kAny;
     }
+    // Whether it names this interface, or has a pattern for it.
+    [[nodiscard]] bool matches(std::string_view interface) const;
 
     // The text that parse_scope() reads back as this scope: eth0, any, cgroup:/web.slice, pid:12.
     [[nodiscard]] std::string to_string() const;
