@@ -26,11 +26,11 @@ struct {
     __type(value, struct bp_bound);
 } bp_bound SEC(".maps");
 
-/* From bind to post_bind of one call: the ids of the rule and the grant that apply, 0: none, and
- * the ports in host byte order. */
+/* From bind to post_bind of one call: the rule and the grant that apply, 0: none, and the ports in
+ * host byte order. */
 struct pending {
-    __u16 rule;
-    __u16 grant;
+    __u16 rule;  /* the index of its counters plus one */
+    __u16 grant; /* its id */
     __u16 orig;
     __u16 bound;
 };
@@ -87,6 +87,7 @@ static __always_inline int on_bind(struct bpf_sock_addr* ctx, const struct call*
     const struct bp_policy_side* side = policy_side();
     struct bpf_sock* sk = READ(ctx, sk);
     struct pending pending = {.orig = call->port, .bound = call->port};
+    __u16 rule;
 
     if (!sk) return CALL_ALLOW;
     if (!call->port) { /* the kernel chooses the port */
@@ -94,15 +95,15 @@ static __always_inline int on_bind(struct bpf_sock_addr* ctx, const struct call*
         pending_write(sk, (struct pending){});
         return CALL_ALLOW;
     }
-    pending.rule = policy_rule(side, call, bpf_get_netns_cookie(ctx), FOR_BIND);
-    if (pending.rule) {
-        __u16 target = policy_target(side, pending.rule, call->port);
+    rule = policy_rule(side, call, bpf_get_netns_cookie(ctx), FOR_BIND);
+    if (rule) {
+        __u16 target = policy_target(side, rule, call->port);
 
+        /* No memory: the socket is bound to the port it gave. */
         if (bound_store(sk, (struct bp_bound){call->port, target})) {
             write_port(ctx, target);
             pending.bound = target;
-        } else {
-            pending.rule = 0; /* no memory: the socket is bound to the port it gave */
+            pending.rule = policy_rule_of(side, rule)->counter + 1;
         }
     } else {
         bound_clear(sk);
@@ -171,8 +172,8 @@ static __always_inline int on_send(struct bpf_sock_addr* ctx, const struct call*
     event.target = policy_target(side, rule, call->port);
     if (!orig_port_store(sk, event.listen, event.target, true)) return CALL_ALLOW;
     write_port(ctx, event.target);
-    policy_count(rule - 1, count);
-    event.rule = rule - 1;
+    event.rule = policy_rule_of(side, rule)->counter;
+    policy_count(event.rule, count);
     if (count == COUNT_CONNECT) trace_call(call, &event);
     return CALL_ALLOW;
 }

@@ -16,7 +16,7 @@ const volatile bool bp_mptcp = true;
 struct bp_port_bitmap bp_port_bitmap SEC(".data.bitmap");
 
 struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(type, BPF_MAP_TYPE_LPM_TRIE);
     __uint(max_entries, 65536);
     __uint(map_flags, BPF_F_NO_PREALLOC);
     __type(key, struct bp_claim_key);
@@ -26,13 +26,10 @@ struct {
 static __always_inline struct bp_claim* claim_on(const struct call* call, __u64 netns_cookie)
 {
     struct bp_claim_key key = {
-        .netns_cookie = netns_cookie, .port = call->port, .proto = call->proto};
-    struct bp_claim* claim;
+        .length = BP_CLAIM_BITS + 128, .port = call->port, .proto = call->proto};
 
+    __builtin_memcpy(key.netns_cookie, &netns_cookie, sizeof(netns_cookie));
     copy_address(key.address, call->address);
-    claim = bpf_map_lookup_elem(&bp_claims, &key);
-    if (claim) return claim;
-    __builtin_memset(key.address, 0, sizeof(key.address));
     return bpf_map_lookup_elem(&bp_claims, &key);
 }
 

@@ -54,6 +54,17 @@ static __always_inline bool address_equal(const __u8* left, const __u8* right)
     return !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]));
 }
 
+static __always_inline bool address_within(const __u8* address, const __u8* prefix,
+                                           const __u8* mask)
+{
+    const __u32* a = (const __u32*)address;
+    const __u32* b = (const __u32*)prefix;
+    const __u32* m = (const __u32*)mask;
+
+    return !(((a[0] ^ b[0]) & m[0]) | ((a[1] ^ b[1]) & m[1]) | ((a[2] ^ b[2]) & m[2]) |
+             ((a[3] ^ b[3]) & m[3]));
+}
+
 static __always_inline bool address_is_v4(const __u8* address)
 {
     const __u32* words = (const __u32*)address;

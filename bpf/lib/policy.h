@@ -51,7 +51,7 @@ static __always_inline bool rule_matches(const struct bp_policy_rule* rule, cons
     if (!in_range(call->port, rule->listen_first, rule->listen_last)) return false;
     if (rule->proto != call->proto || rule->netns_cookie != netns_cookie) return false;
     if (use == FOR_CONNECT && (rule->flags & BP_POLICY_NO_LOCAL)) return false;
-    return !(rule->flags & BP_POLICY_ADDRESS) || address_equal(rule->address, call->address);
+    return address_within(call->address, rule->address, rule->mask);
 }
 
 /* Whether any rule has the listen port. A free entry has listen_first and listen_last 0, and no
@@ -66,29 +66,30 @@ static __always_inline bool policy_has_port(const struct bp_policy_side* side, _
     return false;
 }
 
-/* The id of the rule for this call; 0: none. A rule with an address comes before one without. The
- * id is read, not computed: the verifier would follow each value through all code behind it. */
+/* The id of the rule for this call; 0: none. The loader writes the one with the longest prefix first.
+ * The id is read, not computed: the verifier would follow each value through all code behind it. */
 static __always_inline __u16 policy_rule(const struct bp_policy_side* side, const struct call* call,
                                          __u64 netns_cookie, enum policy_use use)
 {
-    __u16 found = 0;
-
 #pragma clang loop unroll(disable)
     for (__u32 i = 0; i < BP_POLICY_RULES; i++) {
         const struct bp_policy_rule* rule = &side->rules[i];
 
         if (i >= side->rules_end) break;
-        if (!rule_matches(rule, call, netns_cookie, use)) continue;
-        found = rule->id;
-        if (rule->flags & BP_POLICY_ADDRESS) break;
+        if (rule_matches(rule, call, netns_cookie, use)) return rule->id;
     }
-    return found;
+    return 0;
 }
 
-static __always_inline __u16 policy_target(const struct bp_policy_side* side, __u16 rule,
-                                           __u16 port)
+static __always_inline const struct bp_policy_rule*
+policy_rule_of(const struct bp_policy_side* side, __u16 id)
 {
-    const struct bp_policy_rule* found = &side->rules[bounded(rule - 1, BP_POLICY_RULES - 1)];
+    return &side->rules[bounded(id - 1, BP_POLICY_RULES - 1)];
+}
+
+static __always_inline __u16 policy_target(const struct bp_policy_side* side, __u16 id, __u16 port)
+{
+    const struct bp_policy_rule* found = policy_rule_of(side, id);
 
     return port - found->listen_first + found->target_first;
 }

@@ -20,21 +20,24 @@
 #define BP_POLICY_GRANTS 64
 
 enum bp_policy_flags {
-    BP_POLICY_ADDRESS = 1 << 0,  /* `address` is set: only binds and connects to it match */
     BP_POLICY_NO_LOCAL = 1 << 1, /* connects are not redirected */
     BP_POLICY_AUTO = 1 << 2,     /* 80:auto: bpfport chose the target; for status */
 };
 
+/* In the order of the search: the longest prefix first. Only binds and connects to an address that is
+ * equal in the bits of `mask` match. */
 struct bp_policy_rule {
     __u8 address[16];
+    __u8 mask[16]; /* ones, then zeros; all zero: every address */
     __u64 netns_cookie;
     __u16 listen_first; /* 0: the entry is free */
     __u16 listen_last;
     __u16 target_first; /* listen_first..listen_last map one to one to target_first.. */
-    __u8 proto;         /* enum bp_proto */
-    __u8 flags;         /* enum bp_policy_flags */
     __u16 id; /* index plus one. Read instead of computed: the verifier would follow each value */
-    __u16 reserved[3];
+    __u16 counter; /* index in `calls`; the same while the rule exists */
+    __u8 proto;    /* enum bp_proto */
+    __u8 flags;    /* enum bp_policy_flags */
+    __u16 reserved[2];
 };
 
 struct bp_policy_grant {
@@ -59,7 +62,7 @@ struct bp_policy {
     struct bp_policy_side side[2];
 };
 
-/* Map `calls`: per-CPU array; rules by index, then grants by index from BP_POLICY_RULES on. */
+/* Map `calls`: per-CPU array; rules by `counter`, then grants by index from BP_POLICY_RULES on. */
 struct bp_policy_counters {
     __u64 binds;     /* that succeeded */
     __u64 connects;  /* redirected: connect(2) of the cgroup's own clients, TCP and UDP */

@@ -23,13 +23,16 @@ struct bp_port_bitmap {
     __u64 bits[BP_PROTOS][65536 / 64];
 };
 
+/* Map `claims` is an LPM trie: of the rules for a port, the one with the longest prefix. */
 struct bp_claim_key {
-    __u64 netns_cookie;
-    __u8 address[16]; /* all zero: every local address */
-    __u16 port;       /* listen port */
-    __u8 proto;       /* enum bp_proto */
-    __u8 reserved[5];
+    __u32 length; /* of what follows, in bits: BP_CLAIM_BITS and those of the rule's local prefix */
+    __u8 netns_cookie[8];
+    __u16 port; /* listen port */
+    __u8 proto; /* enum bp_proto */
+    __u8 reserved;
+    __u8 address[16]; /* all zero, of length 0: every local address */
 };
+#define BP_CLAIM_BITS (64 + 32) /* of what is before the address */
 
 struct bp_claim {
     __u64 cgroup;    /* id of the cgroup that the rule belongs to */

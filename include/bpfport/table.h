@@ -52,11 +52,12 @@ enum bp_rule_flags {
     BP_RULE_VLAN = 1 << 2,      /* frames with a VLAN tag are redirected too */
     BP_RULE_DRAINING = 1 << 3,  /* recorded connections continue; new ones are left alone */
     BP_RULE_EXCLUSIVE = 1 << 4, /* tc and xdp read BP_PORT_EXCLUSIVE* of the target instead */
-    BP_RULE_ADDRESS = 1 << 5,   /* `address` is set: only packets to it match */
+    BP_RULE_ADDRESS = 1 << 5,   /* `address` and `prefix` are set: only packets to them match */
     BP_RULE_RECHECK = 1 << 6,   /* a SYN or datagram is admitted anew even if its flow is known */
     BP_RULE_FALLBACK = 1 << 7,  /* sklookup: tc is attached too, and serves what sk_lookup can't */
     BP_RULE_TC_FLOWS = 1 << 8,  /* sklookup: connections that tc has redirected before continue */
     BP_RULE_XDP_GENERIC = 1 << 9, /* xdp: generic XDP is accepted */
+    BP_RULE_ONE_TARGET = 1 << 11, /* all listen ports go to target_first */
 };
 
 /* Which connections to a target port tc serves as the fallback of sklookup. */
@@ -66,9 +67,10 @@ enum bp_fallback {
 };
 
 struct bp_rule {
-    __u8 address[16];   /* local address of the rule; all zero: every address */
+    __u8 address[16];   /* local address or prefix of the rule; all zero: every address */
     __u32 ifindex;      /* interface of the rule; 0: every interface of the network namespace */
-    __u16 listen_first; /* listen_first..listen_last map one to one to target_first..; 0: free */
+    __u16 listen_first; /* listen_first..listen_last map one to one to target_first.. (but see
+                           BP_RULE_ONE_TARGET); 0: free */
     __u16 listen_last;
     __u16 target_first;
     __u16
@@ -77,7 +79,8 @@ struct bp_rule {
     __u8 on_absent;       /* enum bp_on_absent */
     __u16 flags;          /* enum bp_rule_flags */
     __u32 engine;         /* enum bp_engine (meta.h) that serves it */
-    __u32 reserved;
+    __u8 prefix;          /* bits of `address` that count, 0..128, IPv4's own length and 96 */
+    __u8 reserved[3];
 };
 
 struct bp_table_side {

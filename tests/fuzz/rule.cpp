@@ -17,11 +17,19 @@ void require_valid(const Rule& rule) {
     auto text = rule.to_string();
     require(listen.first != 0 && target.first != 0, "no rule has port 0", text);
     require(listen.first <= listen.last && target.first <= target.last, "ends are ordered", text);
-    require(listen.size() == target.size(), "a range maps one to one", text);
+    require(rule.one_target() ? listen.size() > 1 && target.size() == 1
+                              : listen.size() == target.size(),
+            "a range maps one to one, or to one port", text);
     require(!listen.overlaps(target), "a port is never both", text);
     require(rule.target_of(listen.last) == target.last, "the last port goes to the last", text);
-    require(!rule.local() || (!rule.local()->is_any() && !rule.local()->is_multicast()),
-            "a local address is one host's", text);
+    if (const auto& local = rule.local()) {
+        require(*local == local->masked(), "a prefix has no bits behind its length", text);
+        require(!local->address.is_multicast(), "a local address is a host's", text);
+        require(!local->is_one_address() || !local->address.is_any(), "an address is one", text);
+        require(rule.covers(local->address), "a prefix contains its first address", text);
+        require(local->is_v4() || !rule.covers(*parse_address("192.0.2.1")),
+                "an IPv6 prefix contains no IPv4 address", text);
+    }
     require(is_printable(text), "a rule is printable", text);
     require(looks_like_rule(text), "a rule looks like one", text);
     require(!parse_scope(text), "a rule is no scope", text);
@@ -50,16 +58,19 @@ void fuzz_text(std::string_view text) {
 void fuzz_fields(Bytes input) {
     struct Fields {
         std::uint16_t listen_first, listen_last, target_first, target_last;
-        std::uint8_t udp, has_local, is_v4, local[16];
+        std::uint8_t udp, has_local, is_v4, length, one_target, local[16];
     } fields;
     if (input.size() < sizeof fields) return;
     std::memcpy(&fields, input.data(), sizeof fields);
-    std::optional<Address> local;
+    std::optional<Prefix> local;
     if (fields.has_local & 1)
-        local = fields.is_v4 & 1 ? Address::from_v4(fields.local) : Address::from_v6(fields.local);
-    auto rule = Rule::make(local, {fields.listen_first, fields.listen_last},
-                           {fields.target_first, fields.target_last},
-                           fields.udp & 1 ? Protocol::kUdp : Protocol::kTcp);
+        local = Prefix{fields.is_v4 & 1 ? Address::from_v4(fields.local)
+                                        : Address::from_v6(fields.local),
+                       fields.length};
+    auto rule = Rule::make(
+        local, {fields.listen_first, fields.listen_last}, {fields.target_first, fields.target_last},
+        fields.udp & 1 ? Protocol::kUdp : Protocol::kTcp,
+        fields.one_target & 1 ? PortMapping::kOneTarget : PortMapping::kOneToOne);
     if (rule)
         require_valid(*rule);
     else

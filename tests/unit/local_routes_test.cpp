@@ -19,13 +19,11 @@ TEST(LocalRoutes, AreListed) {
     auto refusal = in_own_netns([] {
         auto local = local_prefixes();
         ASSERT_TRUE(local) << local.error().message;
-        EXPECT_THAT(*local,
-                    testing::Contains(LocalPrefix{parse_address("127.0.0.0").value(), 104}));
-        EXPECT_THAT(*local,
-                    testing::Contains(LocalPrefix{parse_address("127.0.0.1").value(), 128}));
-        EXPECT_THAT(*local, testing::Contains(LocalPrefix{parse_address("::1").value(), 128}));
+        EXPECT_THAT(*local, testing::Contains(Prefix{parse_address("127.0.0.0").value(), 104}));
+        EXPECT_THAT(*local, testing::Contains(Prefix{parse_address("127.0.0.1").value(), 128}));
+        EXPECT_THAT(*local, testing::Contains(Prefix{parse_address("::1").value(), 128}));
         EXPECT_THAT(*local, testing::Not(testing::Contains(testing::Field(
-                                &LocalPrefix::prefix, parse_address("127.255.255.255").value()))));
+                                &Prefix::address, parse_address("127.255.255.255").value()))));
     });
     if (!refusal.empty()) GTEST_SKIP() << refusal;
 }
@@ -45,7 +43,7 @@ TEST(LocalRoutes, MalformedOnesAreSkipped) {
     message.attribute = {sizeof message.attribute + 4, RTA_DST};
     const auto bytes = std::as_bytes(std::span(&message, 1));
     EXPECT_EQ(parse_local_prefixes(bytes),
-              (std::vector{LocalPrefix{parse_address("192.0.2.1").value(), 120}}));
+              (std::vector{Prefix{parse_address("192.0.2.1").value(), 120}}));
     EXPECT_TRUE(parse_local_prefixes(bytes.first(bytes.size() - 1)).empty());
     message.route.rtm_family = AF_INET6;
     EXPECT_TRUE(parse_local_prefixes(bytes).empty());

@@ -40,6 +40,19 @@ INSTANTIATE_TEST_SUITE_P(
                     Good{"127.0.0.1:80:3000", {"127.0.0.1:80:3000"}},
                     Good{"8000-8010:18000-18010", {"8000-8010:18000-18010"}},
                     Good{"8000-8000:3000", {"8000:3000"}},
+                    Good{"8000-8100:=3000", {"8000-8100:=3000"}},
+                    Good{"[2001:db8::1]:1-65534:=65535/tcp+udp",
+                         {"[2001:db8::1]:1-65534:=65535", "[2001:db8::1]:1-65534:=65535/udp"}},
+                    Good{"80:=3000", {"80:3000"}},
+                    Good{"8000-8100:=3000-3000", {"8000-8100:=3000"}},
+                    Good{"192.0.2.0/24:80:3000", {"192.0.2.0/24:80:3000"}},
+                    Good{"192.0.2.128/25:80-81:=3000/udp", {"192.0.2.128/25:80-81:=3000/udp"}},
+                    Good{"[2001:db8:1::/64]:443:8443/tcp+udp",
+                         {"[2001:db8:1::/64]:443:8443", "[2001:db8:1::/64]:443:8443/udp"}},
+                    Good{"[2000::/3]:443:8443", {"[2000::/3]:443:8443"}},
+                    Good{"0.0.0.0/0:80:3000", {"0.0.0.0/0:80:3000"}},
+                    Good{"192.0.2.1/32:80:3000", {"192.0.2.1:80:3000"}},
+                    Good{"[2001:db8::1/128]:80:3000", {"[2001:db8::1]:80:3000"}},
                     Good{"1-32767:32769-65535", {"1-32767:32769-65535"}}));
 
 struct Bad {
@@ -86,10 +99,19 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"99999999999999999999:3000", "is above 65535", "1 to 65535"},
         Bad{"80-:3000", "end of the listen port range is empty", ""},
         Bad{"80-90-99:3000", "end of the listen port range \"90-99\" is not a number", ""},
-        Bad{"80-90:3000", "listen 80-90 is 11 long, target 3000 is 1", "80-90:3000-3010"},
+        Bad{"80-90:3000", "listen 80-90 is 11 long, target 3000 is 1",
+            "one to one: 80-90:3000-3010; all to one port: 80-90:=3000"},
+        Bad{"80-90:=3000-3010", "'=' before the target range", "80-90:=3000"},
+        Bad{"80:=3000-3010", "'=' before the target range", "80:=3000"},
+        Bad{"80-90:=", "target port is empty", ""},
+        Bad{"80-90:==3000", "\"=3000\" is not a number", ""},
+        Bad{"80-90=:3000", "\"90=\" is not a number", ""},
+        Bad{"80-90:=85", "target ports 85 overlap the listen ports 80-90", "outside"},
+        Bad{"80-90:=auto", "target port \"auto\" is not a number", ""},
         Bad{"80-90:3000-3011", "listen 80-90 is 11 long, target 3000-3011 is 12",
             "80-90:3000-3010"},
-        Bad{"80-90:65530", "unequal length", "both must be of one length"},
+        Bad{"80-90:65530", "unequal length",
+            "both must be of one length; all to one port: 80-90:=65530"},
         Bad{"90-80:3000-3010", "listen port range 90-80 runs backwards", "80-90"},
         Bad{"80-90:3010-3000", "target port range 3010-3000 runs backwards", "3000-3010"},
         Bad{"80:80", "target port 80 is the listen port itself", "bpfport grant"},
@@ -98,7 +120,21 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"80:3000/sctp", "unknown protocol \"sctp\"", "/tcp, /udp or /tcp+udp"},
         Bad{"80:3000/TCP", "unknown protocol \"TCP\"", "/tcp, /udp or /tcp+udp"},
         Bad{"80:3000/tcp/udp", "unknown protocol \"tcp/udp\"", "/tcp+udp"},
-        Bad{"10.0.0.0/8:80:3000", "'/' before the ports", "without a prefix length"},
+        Bad{"10.0.0.1/8:80:3000", "10.0.0.1/8 has bits set behind its length",
+            "write 10.0.0.0/8 for all of it, 10.0.0.1 for the one address"},
+        Bad{"[2001:db8::1/64]:80:3000", "bits set behind its length", "write 2001:db8::/64"},
+        Bad{"10.0.0.0/33:80:3000", "prefix length \"33\"", "0 to 32"},
+        Bad{"[2001:db8::/129]:80:3000", "prefix length \"129\"", "0 to 128"},
+        Bad{"10.0.0.0/:80:3000", "prefix length \"\"", "10.0.0.0/32"},
+        Bad{"10.0.0.0/08:80:3000", "prefix length \"08\"", ""},
+        Bad{"10.0.0.0/-1:80:3000", "prefix length \"-1\"", ""},
+        Bad{"10.0.0.0/255.0.0.0:80:3000", "prefix length \"255.0.0.0\"", ""},
+        Bad{"10.0.0.0/8/8:80:3000", "prefix length \"8/8\"", ""},
+        Bad{"[::/0]:80:3000", "::/0 is too short", "2000::/3"},
+        Bad{"[::/80]:80:3000", "::/80 is too short", "IPv4 and IPv6"},
+        Bad{"224.0.0.0/4:80:3000", "multicast", ""}, Bad{"[ff00::/8]:80:3000", "multicast", ""},
+        Bad{"10.0.0.0/8:80", "a '/' before the target port", "192.0.2.0/24:80:3000"},
+        Bad{"80/udp:3000", "a '/' before the target port", "80:3000/udp"},
         Bad{"localhost:80:3000", "\"localhost\" is not an IP address", "no name"},
         Bad{"eth0:80:3000", "\"eth0\" is not an IP address", "goes before the rules"},
         Bad{"10.0.0:80:3000", "\"10.0.0\" is not an IP address", "IPv4"},
@@ -128,7 +164,72 @@ TEST(Rule, MakeChecksAsParsingDoes) {
     EXPECT_FALSE(Rule::make({}, {0, 0}, {3000, 3000}, Protocol::kTcp));
     EXPECT_FALSE(Rule::make({}, {90, 80}, {3000, 3010}, Protocol::kTcp));
     EXPECT_FALSE(Rule::make({}, {80, 81}, {3000, 3000}, Protocol::kTcp));
-    EXPECT_FALSE(Rule::make(Address{}, {80, 80}, {3000, 3000}, Protocol::kTcp));
+    EXPECT_FALSE(Rule::make(Prefix{}, {80, 80}, {3000, 3000}, Protocol::kTcp));
+    EXPECT_FALSE(Rule::make(Prefix{*parse_address("10.0.0.1"), 129}, {80, 80}, {3000, 3000},
+                            Protocol::kTcp));
+    EXPECT_FALSE(
+        Rule::make(Prefix{*parse_address("10.0.0.0"), 8}, {80, 80}, {3000, 3000}, Protocol::kTcp))
+        << "IPv4's own length and 96";
+    EXPECT_FALSE(Rule::make({}, {80, 81}, {3000, 3001}, Protocol::kTcp, PortMapping::kOneTarget));
+}
+
+TEST(Rule, ManyListenPortsGoToOneTarget) {
+    const auto rule = parse_rules("8000-8010:=3000").value().front();
+    EXPECT_TRUE(rule.one_target());
+    EXPECT_EQ(rule.target_of(8000), 3000);
+    EXPECT_EQ(rule.target_of(8010), 3000);
+    EXPECT_EQ(rule.target(), (PortRange{3000, 3000}));
+    EXPECT_NE(rule, parse_rules("8000-8010:3000-3010").value().front());
+    EXPECT_EQ(parse_rules("80:=3000").value().front(), parse_rules("80:3000").value().front());
+}
+
+TEST(Rule, CoversItsLocalAddresses) {
+    const auto covers = [](const char* rule, const char* address) {
+        return parse_rules(rule).value().front().covers(parse_address(address).value());
+    };
+    for (const char* any : {"192.0.2.1", "2001:db8::1"}) EXPECT_TRUE(covers("80:3000", any));
+    EXPECT_TRUE(covers("192.0.2.0/24:80:3000", "192.0.2.255"));
+    EXPECT_FALSE(covers("192.0.2.0/24:80:3000", "192.0.3.0"));
+    EXPECT_TRUE(covers("192.0.2.4/30:80:3000", "192.0.2.7"));
+    EXPECT_FALSE(covers("192.0.2.4/30:80:3000", "192.0.2.8"));
+    EXPECT_TRUE(covers("0.0.0.0/0:80:3000", "198.51.100.1"));
+    EXPECT_FALSE(covers("0.0.0.0/0:80:3000", "2001:db8::1"));
+    EXPECT_TRUE(covers("[2001:db8:1::/48]:80:3000", "2001:db8:1:ffff::1"));
+    EXPECT_FALSE(covers("[2001:db8:1::/48]:80:3000", "2001:db8:2::1"));
+    EXPECT_TRUE(covers("192.0.2.1:80:3000", "192.0.2.1"));
+    EXPECT_FALSE(covers("192.0.2.1:80:3000", "192.0.2.0"));
+}
+
+TEST(Prefix, OverlapsWhatContainsItOrLiesWithin) {
+    struct Case {
+        const char *one, *other;
+        bool overlap;
+    };
+    for (const auto& [one, other, overlap] :
+         {Case{"192.0.2.0/24", "192.0.2.7", true}, Case{"192.0.2.0/24", "192.0.0.0/16", true},
+          Case{"192.0.2.0/25", "192.0.2.128/25", false}, Case{"192.0.2.1", "192.0.2.1", true},
+          Case{"0.0.0.0/0", "192.0.2.1", true}, Case{"0.0.0.0/0", "2001:db8::/32", false},
+          Case{"2000::/3", "2001:db8::/32", true}, Case{"2000::/3", "fd00::/8", false}}) {
+        SCOPED_TRACE(std::string(one) + " and " + other);
+        const auto a = parse_prefix(one).value(), b = parse_prefix(other).value();
+        EXPECT_EQ(a.overlaps(b), overlap);
+        EXPECT_EQ(b.overlaps(a), overlap);
+    }
+    EXPECT_TRUE(parse_prefix("127.0.0.53")->has_loopback());
+    EXPECT_TRUE(parse_prefix("0.0.0.0/0")->has_loopback());
+    EXPECT_TRUE(parse_prefix("::1")->has_loopback());
+    EXPECT_FALSE(parse_prefix("10.0.0.0/8")->has_loopback());
+    EXPECT_FALSE(parse_prefix("2000::/3")->has_loopback());
+}
+
+TEST(Prefix, AMaskGivesItsLength) {
+    for (const char* text :
+         {"192.0.2.1", "192.0.2.0/25", "0.0.0.0/0", "2001:db8::/31", "2000::/3"}) {
+        const auto prefix = parse_prefix(text).value();
+        EXPECT_EQ(mask_length(prefix.mask()), prefix.length) << text;
+    }
+    EXPECT_EQ(mask_length(Address{}), 0U);
+    EXPECT_EQ(mask_length(*parse_address("ffff:0:ffff::")), std::nullopt);
 }
 
 TEST(Rule, TextWithANulIsRefused) {

@@ -7,6 +7,7 @@
 
 #include "engine/nat_claims.hpp"
 #include "engine/place.hpp"
+#include "kernel/local_routes.hpp"
 
 namespace bpfport {
 
@@ -23,12 +24,14 @@ std::vector<InstalledRule> new_rules(const Plan& plan) {
 Result<NetworkView> look_around(const HostFacts& facts, FirewallReading& reading, Plan& plan) {
     auto addresses = interface_addresses();
     if (!addresses) return std::unexpected(addresses.error());
+    auto local = local_prefixes();
+    if (!local) return std::unexpected(local.error());
     if (!reading.unreadable.empty())
         plan.warnings.push_back(
             {"can't tell whether NAT gives a listen port away: " + reading.unreadable,
              "install nftables, or run as root"});
-    return NetworkView{facts.interfaces, std::move(*addresses), std::move(reading.firewall),
-                       ipsec_policies()};
+    return NetworkView{facts.interfaces, std::move(*addresses), std::move(*local),
+                       std::move(reading.firewall), ipsec_policies()};
 }
 
 Result<void> check_network(const AttachRequest& request, const Plan& plan, const HostFacts& facts,

@@ -16,6 +16,7 @@
 #include "doctor/probe.hpp"
 #include "doctor/rule_checks.hpp"
 #include "firewall/read_firewall.hpp"
+#include "kernel/local_routes.hpp"
 #include "kernel/sysctl.hpp"
 #include "state/unreadable.hpp"
 #include "stats/view.hpp"
@@ -37,7 +38,10 @@ Result<NetworkFacts> network_facts() {
     facts.host = std::move(*host);
     auto addresses = interface_addresses();
     if (!addresses) return std::unexpected(addresses.error());
-    facts.network = {facts.host.interfaces, std::move(*addresses), {}, ipsec_policies()};
+    auto local = local_prefixes();
+    if (!local) return std::unexpected(local.error());
+    facts.network = {
+        facts.host.interfaces, std::move(*addresses), std::move(*local), {}, ipsec_policies()};
     facts.forwards_v4 = read_net_sysctl("ipv4/ip_forward").value_or("0") == "1";
     facts.forwards_v6 = read_net_sysctl("ipv6/conf/all/forwarding").value_or("0") == "1";
     return facts;

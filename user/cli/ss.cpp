@@ -81,6 +81,7 @@ Json to_json(const PortEntry& entry) {
         json["engine"] = engine_name(rule->rule.engine);
         json["in_force"] = rule->in_force;
         json["target_first"] = rule->rule.rule.target().first;
+        json["target_last"] = rule->rule.rule.target().last;
         json["served_by"] = Json::array();
         for (const auto& listener : rule->listeners) json["served_by"].push_back(listener.process);
         add_counts(json, counts_of(*rule));

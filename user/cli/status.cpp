@@ -33,7 +33,7 @@ using Json = nlohmann::ordered_json;
 // Asked of the packet filters' own programs.
 Result<void> add_nat(const Snapshot& snapshot, const HostFacts& host,
                      std::vector<OtherListeners>& others) {
-    NetworkView network{host.interfaces, {}, read_firewall().firewall, {}};
+    NetworkView network{host.interfaces, {}, {}, read_firewall().firewall, {}};
     if (network.firewall.empty()) return {};
     auto addresses = interface_addresses();
     if (!addresses) return std::unexpected(addresses.error());

@@ -105,8 +105,11 @@ Json to_json(const RuleView& rule, const OtherListeners& others) {
     Json json{{"scope", rule.scope},
               {"rule", rule.rule.rule.to_string()},
               {"protocol", to_string(rule.rule.rule.protocol())},
+              {"local", nullptr},
+              {"one_target", rule.rule.rule.one_target()},
               {"engine", engine_name(rule.rule.engine)},
               {"in_force", rule.in_force}};
+    if (const auto& local = rule.rule.rule.local()) json["local"] = local->to_string();
     if (rule.cgroup)
         add_cgroup(json, *rule.cgroup, rule);
     else

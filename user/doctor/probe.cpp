@@ -229,7 +229,7 @@ const InterfaceAddress* own_address(const RuleView& rule, unsigned ifindex,
     for (const auto& address : facts.network.addresses) {
         bool link_local = address.address.bytes[0] == 0xfe && !address.address.is_v4();
         if (address.ifindex != ifindex || link_local) continue;
-        if (!rule.rule.rule.local() || *rule.rule.rule.local() == address.address) return &address;
+        if (rule.rule.rule.covers(address.address)) return &address;
     }
     return nullptr;
 }

@@ -35,8 +35,7 @@ Result<void> check_theft(const PolicyRule& rule, const HostFacts& facts) {
         if (socket.protocol != rule.rule.protocol() ||
             !rule.rule.listen().contains(socket.local_port))
             continue;
-        if (rule.rule.local() && !socket.local.is_any() && *rule.rule.local() != socket.local)
-            continue;
+        if (!socket.local.is_any() && !rule.rule.covers(socket.local)) continue;
         return failure(fmt::format("port {} is taken: {}", socket.local_port, listener.to_string()),
                        "stop it first (if it is the cgroup's own, start it again afterwards), or "
                        "use --force: local clients no longer reach it");
@@ -104,6 +103,21 @@ std::vector<PlacedRule> placed_rules(const std::vector<PolicyRule>& rules,
     return placed;
 }
 
+// A server binds each of its ports; of many with one target only the first could be bound.
+Result<void> check_mapping(const std::vector<Rule>& rules) {
+    for (const auto& rule : rules)
+        if (rule.one_target())
+            return failure(
+                fmt::format(
+                    "{} can't be attached to a cgroup: bind() of a second listen port would "
+                    "find port {} taken",
+                    rule.to_string(), rule.target().first),
+                fmt::format("{}{}:auto gives each port a target of its own; for clients alone: "
+                            "bpfport attach INTERFACE {}",
+                            local_text(rule.local()), rule.listen().to_string(), rule.to_string()));
+    return {};
+}
+
 // Ports that an automatic target must not have.
 PortList taken_ports(const CgroupRequest& request, const std::vector<NamedPolicy>& policies,
                      const HostFacts& facts) {
@@ -156,6 +170,8 @@ std::vector<PolicyRule> wanted_rules(const CgroupRequest& request, const NamedPo
 Result<CgroupPlan> plan_cgroup_attach(const CgroupRequest& request, const NamedPolicy& own,
                                       const std::vector<NamedPolicy>& others,
                                       const HostFacts& facts) {
+    if (auto checked = check_mapping(request.rules); !checked)
+        return std::unexpected(checked.error());
     CgroupPlan plan;
     plan.content = own.content;
     auto policies = others;

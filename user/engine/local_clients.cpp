@@ -21,19 +21,19 @@ namespace bpfport {
 
 namespace {
 
-bp_local_key local_key(std::uint64_t cookie, const LocalPrefix& local) {
+bp_local_key local_key(std::uint64_t cookie, const Prefix& local) {
     bp_local_key key{};
     key.length = BP_LOCAL_BITS - 128 + local.length;
     std::memcpy(key.netns_cookie, &cookie, sizeof(key.netns_cookie));
-    std::memcpy(key.address, local.prefix.bytes.data(), sizeof(key.address));
+    std::memcpy(key.address, local.address.bytes.data(), sizeof(key.address));
     return key;
 }
 
-std::pair<std::uint64_t, LocalPrefix> read_key(const bp_local_key& key) {
+std::pair<std::uint64_t, Prefix> read_key(const bp_local_key& key) {
     std::uint64_t cookie = 0;
-    LocalPrefix local{{}, key.length + 128 - BP_LOCAL_BITS};
+    Prefix local{{}, key.length + 128 - BP_LOCAL_BITS};
     std::memcpy(&cookie, key.netns_cookie, sizeof(cookie));
-    std::memcpy(local.prefix.bytes.data(), key.address, sizeof(key.address));
+    std::memcpy(local.address.bytes.data(), key.address, sizeof(key.address));
     return {cookie, local};
 }
 
@@ -45,7 +45,7 @@ constexpr std::size_t kMostLocals = 4096;
 // take is named by status (unserved_addresses()).
 Result<void> write_locals(const Fd& map, const std::set<std::uint64_t>& claimed) {
     std::uint64_t here = current_netns_cookie();
-    std::set<LocalPrefix> current;
+    std::set<Prefix> current;
     if (claimed.contains(here)) {
         auto prefixes = local_prefixes();
         if (!prefixes) return std::unexpected(prefixes.error());
@@ -63,12 +63,11 @@ Result<void> write_locals(const Fd& map, const std::set<std::uint64_t>& claimed)
         std::uint8_t one = 1;
         if (bpf_map_update_elem(map.get(), &key, &one, BPF_ANY) == 0) continue;
         if (errno == ENOSPC || errno == ENOMEM) break;
-        return system_error(fmt::format("note address {}", local.prefix.to_string()));
+        return system_error(fmt::format("note address {}", local.address.to_string()));
     }
     return {};
 }
 
-// The key to compare by: its padding is always zero.
 auto bytes_of(const bp_claim_key& key) {
     std::array<std::uint8_t, sizeof(key)> bytes{};
     std::memcpy(bytes.data(), &key, sizeof(key));
@@ -86,7 +85,7 @@ Wanted wanted_of(const std::vector<CgroupAttachment>& attachments) {
     Wanted wanted;
     for (const auto& [key, claimants] : claims_of(attachments)) {
         wanted.clients = true;
-        wanted.cookies.insert(key.netns_cookie);
+        wanted.cookies.insert(netns_of(key));
         set_port(wanted.ports, key.proto, key.port);
         for (const auto& claim : claimants) set_port(wanted.ports, key.proto, claim.target);
         if (claimants.size() == 1) wanted.claims.emplace(key, claimants.front());
@@ -96,15 +95,18 @@ Wanted wanted_of(const std::vector<CgroupAttachment>& attachments) {
 
 // First what makes room. A full map takes what it can; status names the rules whose claims it has not.
 Result<void> write_claims(const Fd& map, const Wanted& wanted) {
-    for (const auto& key : keys_of<bp_claim_key>(map))
+    std::set<bp_claim_key, ClaimOrder> there; // a look-up would find shorter prefixes, too
+    for (const auto& key : keys_of<bp_claim_key>(map)) {
         if (!wanted.claims.contains(key)) bpf_map_delete_elem(map.get(), &key);
+        there.insert(key);
+    }
     for (const auto& [key, claim] : wanted.claims) {
         bp_claim value{};
-        bool known = bpf_map_lookup_elem(map.get(), &key, &value) == 0;
+        bool known = there.contains(key) && bpf_map_lookup_elem(map.get(), &key, &value) == 0;
         if (known && value.cgroup == claim.cgroup && value.target == claim.target) continue;
         value = {claim.cgroup, 0, 0, claim.target, {}};
         if (bpf_map_update_elem(map.get(), &key, &value, BPF_ANY) == 0) continue;
-        if (errno == E2BIG || errno == ENOMEM) return {};
+        if (errno == ENOSPC || errno == ENOMEM) return {};
         return system_error("write claim");
     }
     return {};
@@ -116,20 +118,34 @@ bool ClaimOrder::operator()(const bp_claim_key& left, const bp_claim_key& right)
     return bytes_of(left) < bytes_of(right);
 }
 
+bp_claim_key claim_key(const PolicyRule& rule, std::uint16_t port) {
+    bp_claim_key key{};
+    key.length = BP_CLAIM_BITS;
+    std::memcpy(key.netns_cookie, &rule.netns_cookie, sizeof(key.netns_cookie));
+    key.port = port;
+    key.proto = rule.rule.protocol() == Protocol::kTcp ? BP_TCP : BP_UDP;
+    if (const auto& local = rule.rule.local()) {
+        std::memcpy(key.address, local->address.bytes.data(), sizeof(key.address));
+        key.length += local->length;
+    }
+    return key;
+}
+
+std::uint64_t netns_of(const bp_claim_key& key) {
+    std::uint64_t cookie = 0;
+    std::memcpy(&cookie, key.netns_cookie, sizeof(cookie));
+    return cookie;
+}
+
 Claims claims_of(const std::vector<CgroupAttachment>& attachments) {
     Claims claims;
     for (const auto& attachment : attachments)
         for (const auto& rule : attachment.content().rules) {
             if (rule.has(BP_POLICY_NO_LOCAL)) continue;
-            bp_claim_key key{};
-            key.netns_cookie = rule.netns_cookie;
-            key.proto = rule.rule.protocol() == Protocol::kTcp ? BP_TCP : BP_UDP;
-            if (const auto& local = rule.rule.local())
-                std::memcpy(key.address, local->bytes.data(), sizeof(key.address));
-            for (unsigned port = rule.rule.listen().first; port <= rule.rule.listen().last;
-                 port++) {
-                key.port = static_cast<std::uint16_t>(port);
-                claims[key].push_back({attachment.meta().cgroup, rule.rule.target_of(key.port)});
+            for (unsigned at = rule.rule.listen().first; at <= rule.rule.listen().last; at++) {
+                const auto port = static_cast<std::uint16_t>(at);
+                claims[claim_key(rule, port)].push_back(
+                    {attachment.meta().cgroup, rule.rule.target_of(port)});
             }
         }
     return claims;
@@ -189,11 +205,11 @@ std::vector<std::string> departed_addresses(const Store& store) {
     auto prefixes = local_prefixes();
     if (!map || !prefixes) return departed;
     const std::uint64_t here = current_netns_cookie();
-    const std::set<LocalPrefix> current(prefixes->begin(), prefixes->end());
+    const std::set<Prefix> current(prefixes->begin(), prefixes->end());
     for (const auto& key : keys_of<bp_local_key>(*map)) {
         auto [cookie, local] = read_key(key);
         if (cookie == here && !current.contains(local))
-            departed.push_back(local.prefix.to_string());
+            departed.push_back(local.address.to_string());
     }
     return departed;
 }

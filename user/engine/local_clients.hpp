@@ -29,6 +29,8 @@ struct ClaimOrder {
 // By listen port, address and namespace: who claims it.
 using Claims = std::map<bp_claim_key, std::vector<Claim>, ClaimOrder>;
 
+bp_claim_key claim_key(const PolicyRule& rule, std::uint16_t port);
+std::uint64_t netns_of(const bp_claim_key& key); // its cookie
 Claims claims_of(const std::vector<CgroupAttachment>& attachments);
 
 // The kernel's claims are those of the store's attachments afterwards; the current network

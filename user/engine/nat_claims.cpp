@@ -55,12 +55,15 @@ std::vector<Arrival> arrivals(const InstalledRule& rule, bool ipv6, const Networ
 
 std::vector<Address> asked_addresses(const InstalledRule& rule, unsigned ifindex, bool ipv6,
                                      const NetworkView& view) {
-    if (const auto& local = rule.rule.local())
-        return local->is_v4() != ipv6 ? std::vector{*local} : std::vector<Address>{};
+    const auto& local = rule.rule.local();
+    if (local && local->is_v4() == ipv6) return {};
     std::vector<Address> found;
     for (const auto& one : view.addresses)
-        if ((!ifindex || one.ifindex == ifindex) && one.address.is_v4() != ipv6)
+        if ((local || !ifindex || one.ifindex == ifindex) && one.address.is_v4() != ipv6 &&
+            rule.rule.covers(one.address))
             found.push_back(one.address);
+    // An address of no interface: of AnyIP, or one that comes later.
+    if (local && found.empty()) found.push_back(local->address);
     return found;
 }
 

@@ -37,9 +37,20 @@ void warn_of_master(const InstalledRule& rule, const NetworkView& view,
 void warn_of_address(const InstalledRule& rule, const NetworkView& view,
                      std::vector<Warning>& found) {
     const auto& local = rule.rule.local();
-    if (!local || local->is_loopback() || rule.has(BP_RULE_FORWARDED)) return;
+    if (!local || local->has_loopback() || rule.has(BP_RULE_FORWARDED)) return;
     for (const auto& one : view.addresses)
-        if (one.address == *local) return;
+        if (local->contains(one.address)) return;
+    for (const auto& one : view.local_prefixes)
+        if (local->overlaps(one)) return;
+    if (!local->is_one_address()) {
+        found.push_back({fmt::format("this host has no address within {}: nothing is redirected "
+                                     "before it does",
+                                     local->to_string()),
+                         fmt::format("ip route add local {} dev lo, for all of them; or another "
+                                     "prefix in the rule",
+                                     local->to_string())});
+        return;
+    }
     found.push_back({fmt::format("no interface of this host has {}: nothing is redirected before "
                                  "one does",
                                  local->to_string()),

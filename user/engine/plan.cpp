@@ -61,6 +61,19 @@ Result<void> check_flags(const AttachRequest& request) {
     return {};
 }
 
+// The rule table of this version can't hold these.
+Result<void> check_table(const Rule& rule) {
+    if (rule.local() && !rule.local()->is_one_address())
+        return failure(
+            fmt::format("{}: a local prefix on an interface is not served yet", rule.to_string()),
+            "write a rule for each address");
+    if (rule.one_target())
+        return failure(fmt::format("{}: a range to one port on an interface is not served yet",
+                                   rule.to_string()),
+                       "write a rule for each listen port");
+    return {};
+}
+
 void note_reason(const ChosenEngine& chosen, std::vector<std::string>& reasons) {
     auto reason = fmt::format("engine {}: {}", engine_name(chosen.engine), chosen.why);
     if (std::ranges::find(reasons, reason) == reasons.end()) reasons.push_back(std::move(reason));
@@ -84,8 +97,7 @@ std::vector<const Listener*> target_listeners(const InstalledRule& rule,
         const Socket& socket = listener.socket;
         if (socket.protocol != rule.rule.protocol()) continue;
         if (!rule.rule.target().contains(socket.local_port)) continue;
-        if (rule.rule.local() && !socket.local.is_any() && socket.local != *rule.rule.local())
-            continue;
+        if (!socket.local.is_any() && !rule.rule.covers(socket.local)) continue;
         found.push_back(&listener);
     }
     return found;
@@ -94,6 +106,8 @@ std::vector<const Listener*> target_listeners(const InstalledRule& rule,
 Result<Plan> plan_attach(const AttachRequest& request, const std::vector<InstalledRule>& existing,
                          const HostFacts& facts) {
     if (auto checked = check_flags(request); !checked) return std::unexpected(checked.error());
+    for (const Rule& rule : request.rules)
+        if (auto held = check_table(rule); !held) return std::unexpected(held.error());
     auto indexes = scope_interfaces(request.scopes, facts.interfaces);
     if (!indexes) return std::unexpected(indexes.error());
 
@@ -116,6 +130,12 @@ Result<Plan> plan_attach(const AttachRequest& request, const std::vector<Install
                 plan.rules.push_back(wanted);
             } else if (same(*place, wanted)) {
                 plan.kept.push_back(*place);
+            } else if (place->rule.one_target() != rule.one_target()) {
+                return failure(fmt::format("{} can't replace {}: open connections would be looked "
+                                           "for at the wrong ports",
+                                           placed(wanted, facts.interfaces).to_string(),
+                                           placed(*place, facts.interfaces).to_string()),
+                               "detach that one first");
             } else if (place->rule == wanted.rule || request.replace) {
                 wanted.id = place->id;
                 wanted.old_target_first = place->rule == wanted.rule ? place->old_target_first

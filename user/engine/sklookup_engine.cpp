@@ -32,7 +32,7 @@ bool is_target(const std::vector<InstalledRule>& rules, const Socket& socket) {
     return std::ranges::any_of(rules, [&](const InstalledRule& rule) {
         return is_sklookup(rule) && rule.rule.protocol() == socket.protocol &&
                rule.rule.target().contains(socket.local_port) &&
-               (!rule.rule.local() || socket.local.is_any() || *rule.rule.local() == socket.local);
+               (socket.local.is_any() || rule.rule.covers(socket.local));
     });
 }
 

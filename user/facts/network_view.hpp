@@ -8,12 +8,14 @@
 #include "firewall/firewall.hpp"
 #include "firewall/ipsec.hpp"
 #include "kernel/netlink.hpp"
+#include "rule/prefix.hpp"
 
 namespace bpfport {
 
 struct NetworkView {
     std::vector<Interface> interfaces;
     std::vector<InterfaceAddress> addresses;
+    std::vector<Prefix> local_prefixes; // local by routing: those addresses, and AnyIP
     Firewall firewall;
     std::vector<IpsecPolicy> ipsec;
 };

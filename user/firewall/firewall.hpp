@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/error.hpp"
-#include "firewall/prefix.hpp"
+#include "rule/prefix.hpp"
 #include "rule/rule.hpp"
 
 namespace bpfport {

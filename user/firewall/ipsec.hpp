@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "firewall/prefix.hpp"
 #include "rule/port.hpp"
+#include "rule/prefix.hpp"
 
 namespace bpfport {
 

@@ -16,7 +16,7 @@ namespace bpfport {
 
 namespace {
 
-std::optional<LocalPrefix> parse(const nlmsghdr* message) {
+std::optional<Prefix> parse(const nlmsghdr* message) {
     if (message->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(message) < sizeof(rtmsg))
         return std::nullopt;
     auto* route = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(message));
@@ -33,13 +33,13 @@ std::optional<LocalPrefix> parse(const nlmsghdr* message) {
             prefix = v4 ? Address::from_v4(payload.data()) : Address::from_v6(payload.data());
     });
     if (!prefix) return std::nullopt;
-    return LocalPrefix{*prefix, route->rtm_dst_len + 128 - bits};
+    return Prefix{*prefix, route->rtm_dst_len + 128 - bits};
 }
 
 } // namespace
 
-std::vector<LocalPrefix> parse_local_prefixes(std::span<const std::byte> messages) {
-    std::vector<LocalPrefix> prefixes;
+std::vector<Prefix> parse_local_prefixes(std::span<const std::byte> messages) {
+    std::vector<Prefix> prefixes;
     for_each_message(messages, [&](const nlmsghdr* message) {
         if (auto prefix = parse(message)) prefixes.push_back(*prefix);
     });
@@ -47,8 +47,8 @@ std::vector<LocalPrefix> parse_local_prefixes(std::span<const std::byte> message
 }
 
 // The kernel gives only what is asked for where it can (4.20): a router's tables are long.
-Result<std::vector<LocalPrefix>> local_prefixes() {
-    std::vector<LocalPrefix> prefixes;
+Result<std::vector<Prefix>> local_prefixes() {
+    std::vector<Prefix> prefixes;
     for (unsigned char family : {AF_INET, AF_INET6}) {
         alignas(nlmsghdr) std::array<char, 64> buffer{};
         nlmsghdr* request = mnl_nlmsg_put_header(buffer.data());

@@ -17,11 +17,8 @@ constexpr unsigned kLast = 32767;
 } // namespace
 
 std::string AutoRule::to_string() const {
-    std::string text = listen.to_string();
-    if (local)
-        text = fmt::format(fmt::runtime(local->is_v4() ? "{}:{}" : "[{}]:{}"), local->to_string(),
-                           text);
-    return fmt::format("{}{}{}", text, kAuto, protocol == Protocol::kUdp ? "/udp" : "");
+    return fmt::format("{}{}{}{}", local_text(local), listen.to_string(), kAuto,
+                       protocol == Protocol::kUdp ? "/udp" : "");
 }
 
 bool is_auto_rule(std::string_view word) {

@@ -14,7 +14,7 @@
 namespace bpfport {
 
 struct AutoRule {
-    std::optional<Address> local;
+    std::optional<Prefix> local;
     PortRange listen;
     Protocol protocol = Protocol::kTcp;
 

@@ -15,21 +15,21 @@ bool same_interface(const PlacedRule& a, const PlacedRule& b) {
 }
 
 bool same_address(const Rule& a, const Rule& b) {
-    return !a.local() || !b.local() || *a.local() == *b.local();
+    return !a.local() || !b.local() || a.local()->overlaps(*b.local());
 }
 
-// Some port is listened on by both and goes to two places. Ranges map one to one, so if the first
-// common port agrees, all do.
+// Some port is listened on by both and goes to two places. A range maps one to one or to one port,
+// so if the first and the last common port agree, all do.
 bool disagree(const Rule& a, const Rule& b) {
     if (a.protocol() != b.protocol() || !a.listen().overlaps(b.listen())) return false;
-    std::uint16_t port = common(a.listen(), b.listen()).first;
-    return a.target_of(port) != b.target_of(port);
+    auto [first, last] = common(a.listen(), b.listen());
+    return a.target_of(first) != b.target_of(first) || a.target_of(last) != b.target_of(last);
 }
 
 // 127.0.0.1 and ::1 belong to no rule's interface; every rule that serves local clients claims
 // them.
 bool serves_loopback(const PlacedRule& placed) {
-    return !placed.no_local && (!placed.rule.local() || placed.rule.local()->is_loopback());
+    return !placed.no_local && (!placed.rule.local() || placed.rule.local()->has_loopback());
 }
 
 std::string ports_text(PortRange ports, Protocol protocol) {

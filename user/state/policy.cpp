@@ -40,43 +40,52 @@ Result<std::vector<std::uint32_t>> give_places(std::vector<T>& things, unsigned 
     return given;
 }
 
-bp_policy_rule to_raw(const PolicyRule& rule) {
+bp_policy_rule to_raw(const PolicyRule& rule, std::size_t index) {
     bp_policy_rule raw{};
     raw.netns_cookie = rule.netns_cookie;
     raw.listen_first = rule.rule.listen().first;
     raw.listen_last = rule.rule.listen().last;
     raw.target_first = rule.rule.target().first;
     raw.proto = raw_protocol(rule.rule.protocol());
-    raw.flags = rule.flags & ~BP_POLICY_ADDRESS;
-    raw.id = static_cast<std::uint16_t>(rule.place + 1);
+    raw.flags = rule.flags;
+    raw.id = static_cast<std::uint16_t>(index + 1);
+    raw.counter = static_cast<std::uint16_t>(rule.place);
     if (const auto& local = rule.rule.local()) {
-        std::memcpy(raw.address, local->bytes.data(), sizeof(raw.address));
-        raw.flags |= BP_POLICY_ADDRESS;
+        std::memcpy(raw.address, local->address.bytes.data(), sizeof(raw.address));
+        const auto mask = local->mask();
+        std::memcpy(raw.mask, mask.bytes.data(), sizeof(raw.mask));
     }
     return raw;
 }
 
-std::optional<PolicyRule> from_raw(unsigned place, const bp_policy_rule& raw) {
+std::optional<PolicyRule> from_raw(const bp_policy_rule& raw) {
     if (!raw.listen_first) return std::nullopt;
-    std::optional<Address> local;
-    if (raw.flags & BP_POLICY_ADDRESS) {
-        local.emplace();
-        std::memcpy(local->bytes.data(), raw.address, sizeof(raw.address));
-    }
+    std::optional<Prefix> local;
+    if (auto length = mask_length(Address::from_v6(raw.mask)); length && *length)
+        local = Prefix{Address::from_v6(raw.address), *length};
     auto target_last =
         static_cast<std::uint16_t>(raw.target_first + raw.listen_last - raw.listen_first);
     auto rule = Rule::make(local, {raw.listen_first, raw.listen_last},
                            {raw.target_first, target_last}, protocol_of(raw.proto));
     if (!rule) return std::nullopt;
-    return PolicyRule{*rule, raw.netns_cookie,
-                      static_cast<std::uint8_t>(raw.flags & ~BP_POLICY_ADDRESS), place};
+    return PolicyRule{*rule, raw.netns_cookie, raw.flags, raw.counter};
+}
+
+// The longest prefix first: programs take the first that matches.
+bool more_specific(const PolicyRule& left, const PolicyRule& right) {
+    auto length = [](const PolicyRule& rule) {
+        return rule.rule.local() ? rule.rule.local()->length : 0;
+    };
+    return length(left) > length(right);
 }
 
 bp_policy_side build_side(const PolicyContent& content) {
     bp_policy_side side{};
-    for (const auto& rule : content.rules) {
-        side.rules[rule.place] = to_raw(rule);
-        side.rules_end = std::max(side.rules_end, rule.place + 1);
+    auto order = content.rules;
+    std::ranges::stable_sort(order, more_specific);
+    for (const auto& rule : order) {
+        side.rules[side.rules_end] = to_raw(rule, side.rules_end);
+        side.rules_end++;
     }
     for (const auto& grant : content.grants) {
         side.grants[grant.place] = {grant.ports.first, grant.ports.last,
@@ -137,8 +146,9 @@ PolicyContent Policy::content() const {
     const auto& side =
         policy_->side[std::atomic_ref(policy_->flips).load(std::memory_order_acquire) & 1];
     PolicyContent content;
-    for (unsigned place = 0; place < BP_POLICY_RULES; place++)
-        if (auto rule = from_raw(place, side.rules[place])) content.rules.push_back(*rule);
+    for (const auto& raw : side.rules)
+        if (auto rule = from_raw(raw)) content.rules.push_back(*rule);
+    std::ranges::sort(content.rules, {}, &PolicyRule::place);
     for (unsigned place = 0; place < BP_POLICY_GRANTS; place++)
         if (const auto& grant = side.grants[place]; grant.first)
             content.grants.push_back({{grant.first, grant.last}, protocol_of(grant.proto), place});

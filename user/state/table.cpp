@@ -17,12 +17,17 @@ namespace bpfport {
 
 namespace {
 
+// Flags that follow from the rule, and are not among those of InstalledRule.
+constexpr unsigned kOfTheRule = BP_RULE_ADDRESS | BP_RULE_RECHECK | BP_RULE_ONE_TARGET;
+
 using RuleSet = std::array<std::uint16_t, BP_SET_SIZE>;
 
 bp_rule to_raw(const InstalledRule& rule) {
     bp_rule raw{};
-    if (const auto& local = rule.rule.local())
-        std::memcpy(raw.address, local->bytes.data(), sizeof(raw.address));
+    if (const auto& local = rule.rule.local()) {
+        std::memcpy(raw.address, local->address.bytes.data(), sizeof(raw.address));
+        raw.prefix = static_cast<std::uint8_t>(local->length);
+    }
     raw.ifindex = rule.ifindex;
     raw.listen_first = rule.rule.listen().first;
     raw.listen_last = rule.rule.listen().last;
@@ -31,8 +36,9 @@ bp_rule to_raw(const InstalledRule& rule) {
     raw.proto = rule.rule.protocol() == Protocol::kTcp ? BP_TCP : BP_UDP;
     raw.on_absent = rule.on_absent;
     raw.engine = rule.engine;
-    raw.flags = rule.flags & ~(BP_RULE_ADDRESS | BP_RULE_RECHECK);
+    raw.flags = rule.flags & ~kOfTheRule;
     if (rule.rule.local()) raw.flags |= BP_RULE_ADDRESS;
+    if (rule.rule.one_target()) raw.flags |= BP_RULE_ONE_TARGET;
     if (rule.on_absent != BP_ABSENT_RESET || rule.has(BP_RULE_DRAINING))
         raw.flags |= BP_RULE_RECHECK;
     return raw;
@@ -40,14 +46,16 @@ bp_rule to_raw(const InstalledRule& rule) {
 
 std::optional<InstalledRule> from_raw(std::uint16_t id, const bp_rule& raw) {
     if (raw.listen_first == 0) return {};
-    std::optional<Address> local;
-    if (raw.flags & BP_RULE_ADDRESS) local = Address::from_v6(raw.address);
-    unsigned span = raw.listen_last - raw.listen_first;
+    std::optional<Prefix> local;
+    if (raw.flags & BP_RULE_ADDRESS) local = Prefix{Address::from_v6(raw.address), raw.prefix};
+    const bool one = raw.flags & BP_RULE_ONE_TARGET;
+    unsigned span = one ? 0 : raw.listen_last - raw.listen_first;
     auto rule = Rule::make(local, {raw.listen_first, raw.listen_last},
                            {raw.target_first, static_cast<std::uint16_t>(raw.target_first + span)},
-                           raw.proto == BP_UDP ? Protocol::kUdp : Protocol::kTcp);
+                           raw.proto == BP_UDP ? Protocol::kUdp : Protocol::kTcp,
+                           one ? PortMapping::kOneTarget : PortMapping::kOneToOne);
     if (!rule) return {}; // can't be: only valid rules are written
-    auto flags = static_cast<std::uint16_t>(raw.flags & ~(BP_RULE_ADDRESS | BP_RULE_RECHECK));
+    auto flags = static_cast<std::uint16_t>(raw.flags & ~kOfTheRule);
     return InstalledRule{id,    *rule,         raw.ifindex,         raw.engine,
                          flags, raw.on_absent, raw.old_target_first};
 }

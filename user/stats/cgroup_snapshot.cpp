@@ -2,7 +2,6 @@
 #include "stats/cgroup_snapshot.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "engine/root_hooks.hpp"
 #include "kernel/bpf.hpp"
@@ -17,18 +16,16 @@ namespace {
 // Of each rule's ports: the other claims, and what neighbours sent there.
 void add_claims(const PolicyRule& rule, const Claims& claims,
                 const std::map<bp_claim_key, ClaimCount, ClaimOrder>& counts, CgroupUse& use) {
-    for (const auto& [key, claimants] : claims) {
-        bool tcp = rule.rule.protocol() == Protocol::kTcp;
-        if (key.netns_cookie != rule.netns_cookie || key.proto != (tcp ? BP_TCP : BP_UDP) ||
-            !rule.rule.listen().contains(key.port))
-            continue;
-        Address address;
-        std::memcpy(address.bytes.data(), key.address, sizeof(key.address));
-        if (address != rule.rule.local().value_or(Address{})) continue;
-        if (claimants.size() > 1) use.contested = true;
+    if (rule.has(BP_POLICY_NO_LOCAL)) return; // it claims nothing
+    for (unsigned port = rule.rule.listen().first; port <= rule.rule.listen().last; port++) {
+        const auto key = claim_key(rule, static_cast<std::uint16_t>(port));
+        auto claimed = claims.find(key);
+        if (claimed == claims.end()) continue;
+        const bool alone = claimed->second.size() == 1;
+        if (!alone) use.contested = true;
         auto count = counts.find(key);
         if (count == counts.end()) {
-            use.overflow |= claimants.size() == 1;
+            use.overflow |= alone;
             continue;
         }
         use.neighbours.connects += count->second.connects;
@@ -98,7 +95,7 @@ Result<CgroupSnapshot> take_cgroup_snapshot(const Store& store, const HostFacts&
     if (claims.empty()) return snapshot;
     snapshot.neighbours_in_force = root_programs_alive(store, kLocalClientPrograms);
     if (std::ranges::any_of(claims,
-                            [&](const auto& claim) { return claim.first.netns_cookie == here; })) {
+                            [&](const auto& claim) { return netns_of(claim.first) == here; })) {
         snapshot.unserved = unserved_addresses(store);
         snapshot.departed = departed_addresses(store);
     }

@@ -13,9 +13,9 @@ namespace bpfport {
 
 namespace {
 
-std::string address_text(const Address& address, bool any) {
-    if (any) return "*";
-    return address.is_v4() ? address.to_string() : fmt::format("[{}]", address.to_string());
+std::string address_text(const std::optional<Prefix>& local) {
+    if (!local) return "*";
+    return local->is_v4() ? local->to_string() : fmt::format("[{}]", local->to_string());
 }
 
 // An AF_INET6 socket on :: that takes IPv4 as well is what "*" means; 0.0.0.0 and a v6only :: are
@@ -23,7 +23,7 @@ std::string address_text(const Address& address, bool any) {
 std::string listener_address(const Socket& socket) {
     if (socket.ipv6 && socket.local.is_any() && !socket.v6only.value_or(false)) return "*";
     if (!socket.ipv6 && socket.local.is_any()) return "0.0.0.0";
-    return address_text(socket.local, false);
+    return address_text(Prefix{socket.local});
 }
 
 std::string rule_text(const RuleView& rule) {
@@ -102,8 +102,7 @@ std::vector<PortEntry> port_list(const std::vector<RuleView>& rules,
         PortEntry entry;
         entry.protocol = rule.rule.rule.protocol();
         entry.ports = rule.rule.rule.listen();
-        const auto& local = rule.rule.rule.local();
-        entry.address = address_text(local.value_or(Address{}), !local);
+        entry.address = address_text(rule.rule.rule.local());
         entry.scope = rule.scope;
         entry.rule = &rule;
         note_rule(entry, rules, listeners);

@@ -44,7 +44,8 @@ std::set<std::uint16_t> possible_targets(const std::vector<InstalledRule>& rules
         if (rule.rule.protocol() != *view.protocol || port < first || port > last) continue;
         targets.insert(rule.rule.target_of(port));
         if (rule.old_target_first)
-            targets.insert(static_cast<std::uint16_t>(rule.old_target_first + port - first));
+            targets.insert(
+                static_cast<std::uint16_t>(rule.old_target_first + rule.rule.offset_of(port)));
     }
     return targets;
 }
