@@ -2,8 +2,10 @@
 // Which rules may hold together. A case is written "RULE on SCOPE [flags]"; any is ifindex 0.
 #include "rule/conflict.hpp"
 
+#include <random>
 #include <sstream>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -18,7 +20,6 @@ PlacedRule placed(const std::string& text) {
     result.ifindex = scope == "any" ? 0 : scope == "eth0" ? 2 : 3;
     while (words >> flag) {
         if (flag == "no-local") result.no_local = true;
-        if (flag == "vlan") result.vlan = true;
     }
     return result;
 }
@@ -52,13 +53,17 @@ TEST_P(Conflict, IsFoundBothWays) {
 INSTANTIATE_TEST_SUITE_P(
     Targets, Conflict,
     testing::Values(Case{"80:3000 on eth0", "80:4000 on eth0", "listen port 80/tcp already goes"},
-                    Case{"80:3000 on any", "80:4000 on eth0", "already goes"},
                     Case{"80:3000 on any", "80:4000 on any", "already goes"},
-                    Case{"80:3000 on eth0", "10.0.0.1:80:4000 on eth0", "already goes"},
-                    Case{"10.0.0.1:80:3000 on eth0", "10.0.0.1:80:4000 on any", "already goes"},
+                    Case{"10.0.0.1:80:3000 on eth0", "10.0.0.1:80:4000 on eth0", "already goes"},
+                    Case{"10.0.0.0/8:80:3000 on any", "10.0.0.0/8:80:4000 on any", "already goes"},
                     Case{"8000-8010:18000-18010 on eth0", "8005-8020:28005-28020 on eth0",
-                         "listen ports 8005-8010/tcp already goes"},
-                    Case{"8000-8010:18000-18010 on eth0", "8005:9000 on eth0", "port 8005/tcp"},
+                         "listen ports 8005-8010/tcp already go"},
+                    Case{"8000-8010:=3000 on eth0", "8000-8010:=3001 on eth0", "already go to"},
+                    Case{"8000-8010:=18000 on eth0", "8000-8010:18000-18010 on eth0",
+                         "ports 8000-8010/tcp already go"},
+                    Case{"8000-8010:=3000 on eth0", "8010-8020:=3001 on eth0",
+                         "port 8010/tcp already goes"},
+                    Case{"8000-8010:=3000 on eth0", "8010-8020:=3000 on eth0", nullptr},
                     Case{"80:3000 on eth0", "80:4000/udp on eth0", nullptr},
                     Case{"80:3000 on eth0", "443:3000 on eth0", nullptr},
                     Case{"80:3000 on eth0", "80:3000 on eth0", nullptr},
@@ -68,13 +73,34 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"10.0.0.1:80:3000 on eth0", "10.0.0.2:80:4000 on eth0", nullptr}));
 
 INSTANTIATE_TEST_SUITE_P(
+    MostSpecificWins, Conflict,
+    testing::Values(Case{"80:3000 on any", "80:4000 on eth0", nullptr},
+                    Case{"10.0.0.1:80:3000 on any", "80:4000 on eth0", nullptr},
+                    Case{"80:3000 on eth0", "10.0.0.1:80:4000 on eth0", nullptr},
+                    Case{"10.0.0.0/8:80:3000 on eth0", "10.0.0.1:80:4000 on eth0", nullptr},
+                    Case{"10.0.0.0/8:80:3000 on eth0", "10.0.0.0/9:80:4000 on eth0", nullptr},
+                    Case{"[2001:db8::/32]:80:3000 on any", "[2001:db8::1]:80:4000 on any", nullptr},
+                    // The prefix comes before the range: its ranges may overlap as they will.
+                    Case{"10.0.0.0/8:8000-8010:=3000 on eth0", "8005-8020:=4000 on eth0", nullptr},
+                    Case{"8000-8010:18000-18010 on eth0", "8005:9000 on eth0", nullptr},
+                    Case{"8000-8010:18000-18010 on eth0", "8000-8009:9000-9009 on eth0", nullptr},
+                    Case{"1-1023:=3000 on any", "80:4000 on any", nullptr}));
+
+INSTANTIATE_TEST_SUITE_P(
     Loopback, Conflict,
     testing::Values(Case{"80:3000 on eth0", "80:4000 on wlan0", "127.0.0.1"},
-                    Case{"127.0.0.1:80:3000 on eth0", "80:4000 on wlan0", "127.0.0.1"},
+                    Case{"127.0.0.1:80:3000 on eth0", "127.0.0.1:80:4000 on wlan0", "127.0.0.1"},
+                    Case{"127.0.0.0/8:80:3000 on eth0", "127.0.0.0/8:80:4000 on wlan0",
+                         "127.0.0.1"},
+                    Case{"0.0.0.0/0:80:3000 on eth0", "0.0.0.0/0:80:4000 on wlan0", "127.0.0.1"},
+                    Case{"127.0.0.1:80:3000 on eth0", "80:4000 on wlan0", nullptr},
+                    Case{"8000-8010:=3000 on eth0", "8005:4000 on wlan0", nullptr},
+                    Case{"8000-8010:=3000 on eth0", "8005-8020:=4000 on wlan0", "127.0.0.1"},
                     Case{"80:3000 on eth0", "80:4000 on wlan0 no-local", nullptr},
                     Case{"80:3000 on eth0 no-local", "80:4000 on wlan0", nullptr},
                     Case{"80:3000 on eth0", "80:3000 on wlan0", nullptr},
-                    Case{"80:3000 on eth0", "10.0.0.1:80:4000 on wlan0", nullptr}));
+                    Case{"80:3000 on eth0", "10.0.0.1:80:4000 on wlan0", nullptr},
+                    Case{"10.0.0.1:80:3000 on eth0", "10.0.0.1:80:4000 on wlan0", nullptr}));
 
 INSTANTIATE_TEST_SUITE_P(
     Loops, Conflict,
@@ -85,6 +111,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"80:3000 on eth0", "3000:4000 on wlan0 no-local", "would be the target"},
         Case{"80:8005 on eth0", "8000-8010:18000-18010 on eth0", "port 8005/tcp"},
         Case{"80:3000 on eth0", "3000:4000/udp on eth0", nullptr},
+        Case{"80-90:=3000 on eth0", "3000:4000 on eth0", "port 3000/tcp would be the target"},
+        Case{"10.0.0.0/8:80:3000 on eth0", "10.0.0.2:3000:4000 on wlan0", "would be the target"},
+        Case{"10.0.0.0/9:80:3000 on eth0", "10.128.0.0/9:3000:4000 on eth0", nullptr},
         Case{"10.0.0.1:80:3000 on eth0", "10.0.0.2:3000:4000 on eth0", nullptr}));
 
 TEST(Conflict, HintsAtTheWayOut) {
@@ -101,14 +130,62 @@ TEST(Conflict, HintsAtTheWayOut) {
                 testing::Not(testing::HasSubstr("bpfport detach")));
 }
 
-TEST(Conflict, IdenticalRulesAreAlreadyThere) {
-    PlacedRule there[] = {placed("80:3000 on eth0"), placed("53:5353/udp on any")};
-    EXPECT_TRUE(already_there(there, placed("80:3000 on eth0")));
-    EXPECT_TRUE(already_there(there, placed("53:5353/udp on any")));
-    EXPECT_FALSE(already_there(there, placed("80:3000 on wlan0")));
-    EXPECT_FALSE(already_there(there, placed("80:3000/udp on eth0")));
-    EXPECT_FALSE(already_there(there, placed("80:3000 on eth0 no-local")));
-    EXPECT_FALSE(already_there(there, placed("80:3000 on eth0 vlan")));
+// What conflicts, spelled out port by port.
+bool contradict(const PlacedRule& a, const PlacedRule& b) {
+    const Rule &left = a.rule, &right = b.rule;
+    const bool overlap = !left.local() || !right.local() || left.local()->overlaps(*right.local());
+    const bool loopback = a.ifindex && b.ifindex && !a.no_local && !b.no_local &&
+                          (!left.local() || left.local()->has_loopback());
+    bool common = false, only_left = false, only_right = false, differ = false, loop = false;
+    for (unsigned port = 1; port < 32; ++port) {
+        const auto p = static_cast<std::uint16_t>(port);
+        const bool l = left.listen().contains(p), r = right.listen().contains(p);
+        common |= l && r;
+        only_left |= l && !r;
+        only_right |= r && !l;
+        differ |= l && r && left.target_of(p) != right.target_of(p);
+        loop |= (l && right.target().contains(p)) || (r && left.target().contains(p));
+    }
+    const bool narrower = only_left != only_right;
+    const bool told_apart = left.local() != right.local() || (a.ifindex != b.ifindex && !loopback);
+    return (common && differ && !narrower && !told_apart) || (loop && overlap);
+}
+
+// Over rules that are drawn so that many overlap.
+TEST(Conflict, TheIndexFindsWhatAllPairsHave) {
+    std::mt19937 random(1);
+    auto below = [&](unsigned n) { return static_cast<unsigned>(random() % n); };
+    const char* prefixes[] = {"", "10.0.0.1:", "10.0.0.0/8:", "127.0.0.1:", "[fd00::/8]:"};
+    const char* scopes[] = {"any", "eth0", "wlan0"};
+    auto draw = [&]() -> std::optional<PlacedRule> {
+        const unsigned first = 1 + below(12), size = 1 + below(3), target = 12 + below(8);
+        const auto rule = fmt::format("{}{}-{}:{}{}", prefixes[below(5)], first, first + size - 1,
+                                      below(2) ? "=" : "", target);
+        const auto whole =
+            rule.find('=') == rule.npos ? fmt::format("{}-{}", rule, target + size - 1) : rule;
+        if (!parse_rules(whole)) return std::nullopt; // its target is a listen port of its own
+        return placed(
+            fmt::format("{} on {}{}", whole, scopes[below(3)], below(4) ? "" : " no-local"));
+    };
+    unsigned refused = 0, allowed = 0;
+    for (int round = 0; round < 5000; ++round) {
+        std::vector<PlacedRule> rules;
+        for (unsigned count = 2 + below(3); rules.size() < count;)
+            if (auto rule = draw()) rules.push_back(*rule);
+        const std::size_t split = below(static_cast<unsigned>(rules.size()));
+        bool expected = false;
+        for (std::size_t i = split; i < rules.size(); ++i)
+            for (std::size_t j = 0; j < i; ++j) expected |= contradict(rules[i], rules[j]);
+        const std::span all(rules);
+        const auto checked = check_conflicts(all.first(split), all.subspan(split));
+        std::string text;
+        for (const auto& rule : rules)
+            text += rule.to_string() + (rule.no_local ? " no-local; " : "; ");
+        ASSERT_EQ(!checked, expected) << text << split;
+        (expected ? refused : allowed)++;
+    }
+    EXPECT_GT(refused, 300U);
+    EXPECT_GT(allowed, 500U);
 }
 
 TEST(Warnings, NameUnreservedEphemeralPorts) {

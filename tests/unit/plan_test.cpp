@@ -125,7 +125,8 @@ TEST(PlanAttach, AnotherTargetNeedsReplace) {
 }
 
 TEST(PlanAttach, ConflictsNameBothRules) {
-    const auto refused = plan_attach(attach("any", {"80:4000"}), {installed("80:3000", 5)}, host());
+    const auto refused =
+        plan_attach(attach("wlan0", {"80:4000"}), {installed("80:3000", 5)}, host());
     ASSERT_FALSE(refused);
     EXPECT_THAT(refused.error().message, HasSubstr("80:4000"));
     EXPECT_THAT(refused.error().message, HasSubstr("80:3000 on eth0"));
@@ -243,9 +244,9 @@ TEST(TargetListeners, AreThoseThePacketsReach) {
     const std::vector<Listener> all{
         listener(Protocol::kTcp, "0.0.0.0", 3000), listener(Protocol::kTcp, "192.0.2.9", 3000),
         listener(Protocol::kUdp, "0.0.0.0", 3000), listener(Protocol::kTcp, "0.0.0.0", 3001)};
-    EXPECT_THAT(target_listeners(installed("80:3000", 1), all), SizeIs(2));
-    EXPECT_THAT(target_listeners(installed("192.0.2.1:80:3000", 1), all), SizeIs(1));
-    EXPECT_THAT(target_listeners(installed("80-81:3000-3001", 1), all), SizeIs(3));
+    EXPECT_THAT(target_listeners(installed("80:3000", 1), ListenerIndex(all)), SizeIs(2));
+    EXPECT_THAT(target_listeners(installed("192.0.2.1:80:3000", 1), ListenerIndex(all)), SizeIs(1));
+    EXPECT_THAT(target_listeners(installed("80-81:3000-3001", 1), ListenerIndex(all)), SizeIs(3));
 }
 
 TEST(ScopeName, OfAnInterfaceThatIsGone) {

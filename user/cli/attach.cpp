@@ -242,15 +242,16 @@ void add_engine_options(CommandLine& command, AttachOptions& options) {
 Command add_attach(CommandLine& app) {
     auto options = std::make_shared<AttachOptions>();
     auto* command = app.add_subcommand("attach", "Redirect listen ports to target ports");
-    command->footer(
-        fmt::format("A scope is an interface, `any`, cgroup:PATH, unit:NAME, "
-                    "container:ID, user:NAME or pid:N;\na rule is {}, on a cgroup also PORT:auto\n"
-                    "Examples:\n  bpfport attach eth0 80:3000\n"
-                    "  bpfport attach eth0 wlan0 80:3000 443:8443/tcp+udp\n"
-                    "  bpfport attach any 192.0.2.1:8000-8010:18000-18010\n"
-                    "  bpfport attach unit:web 80:auto --owner www-data\n"
-                    "Engines (--engine; auto takes the first that serves the rule in full):{}",
-                    kRuleForm, engine_lines()));
+    command->footer(fmt::format(
+        "A scope is an interface, a pattern such as 'eth*', `any`, cgroup:PATH, unit:NAME,\n"
+        "container:ID, user:NAME or pid:N; on a cgroup a rule is also PORT:auto;\na rule is {}\n"
+        "Examples:\n  bpfport attach eth0 80:3000\n"
+        "  bpfport attach eth0 wlan0 80:3000 443:8443/tcp+udp\n"
+        "  bpfport attach any 192.0.2.1:8000-8010:18000-18010\n"
+        "  bpfport attach 'eth*' 192.0.2.0/24:80:3000 8000-8100:=3001\n"
+        "  bpfport attach unit:web 80:auto --owner www-data\n"
+        "Engines (--engine; auto takes the first that serves the rule in full):{}",
+        kRuleForm, engine_lines()));
     command->add_option("WORDS", options->words, "Scopes and rules")->type_name("SCOPE... RULE...");
     add_rule_flags(*command, *options);
     command->add_flag(

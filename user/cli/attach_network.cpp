@@ -40,13 +40,14 @@ Result<void> check_network(const AttachRequest& request, const Plan& plan, const
         if (auto fits = refuse_place(rule, network); !fits) return fits;
     if (request.force) return {};
     auto claimed = check_nat(plan.added, network);
-    return claimed ? check_target_nat(new_rules(plan), facts.listeners, network) : claimed;
+    return claimed ? check_target_nat(new_rules(plan), ListenerIndex(facts.listeners), network)
+                   : claimed;
 }
 
 void print_network(const Session& session, const Plan& plan, const HostFacts& facts,
                    const NetworkView& network) {
     auto rules = new_rules(plan);
-    print_warnings(session, nat_warnings(rules, facts.listeners, network));
+    print_warnings(session, nat_warnings(rules, ListenerIndex(facts.listeners), network));
     print_warnings(session, place_warnings(rules, network));
     auto note = unserved_note(rules, plan.rules, network);
     if (!note.empty()) fmt::print(session.out, "note: {}\n", note);

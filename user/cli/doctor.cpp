@@ -36,6 +36,7 @@ Result<NetworkFacts> network_facts() {
     auto host = host_facts();
     if (!host) return std::unexpected(host.error());
     facts.host = std::move(*host);
+    facts.listeners = ListenerIndex(facts.host.listeners);
     auto addresses = interface_addresses();
     if (!addresses) return std::unexpected(addresses.error());
     auto local = local_prefixes();

@@ -48,8 +48,9 @@ Result<void> add_nat(const Snapshot& snapshot, const HostFacts& host,
 Result<std::vector<OtherListeners>> other_listeners(const Snapshot& snapshot,
                                                     const HostFacts& host) {
     std::vector<OtherListeners> others;
+    const ListenerIndex listeners(host.listeners);
     for (const auto& rule : snapshot.rules)
-        others.push_back(listeners_beside(rule.rule, host.listeners));
+        others.push_back(listeners_beside(rule.rule, listeners));
     if (auto added = add_nat(snapshot, host, others); !added) return std::unexpected(added.error());
     return others;
 }

@@ -68,7 +68,7 @@ void check_nat_of_listen(const RuleView& rule, const NetworkFacts& facts, Findin
 }
 
 void check_nat_of_target(const RuleView& rule, const NetworkFacts& facts, Findings& findings) {
-    for (const auto& claim : target_claims(as_served(rule), facts.host.listeners, facts.network))
+    for (const auto& claim : target_claims(as_served(rule), facts.listeners, facts.network))
         findings.push_back(
             {claim.nat.certain ? Severity::kBroken : Severity::kNote, subject_of(rule),
              (claim.nat.certain ? "" : "it may be that ") + claim.to_string(),

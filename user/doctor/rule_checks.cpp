@@ -103,12 +103,12 @@ void check_sockname(const RuleView& rule, Findings& findings) {
 }
 
 void check_signatures(const RuleView& rule, const NetworkFacts& facts, Findings& findings) {
-    auto why = why_signatures_fail(rule.rule, facts.host.listeners);
+    auto why = why_signatures_fail(rule.rule, facts.listeners);
     if (!why.empty()) add(findings, Severity::kBroken, rule, why, kSignedHint);
 }
 
 void check_hidden(const RuleView& rule, const NetworkFacts& facts, Findings& findings) {
-    OtherListeners others = listeners_beside(rule.rule, facts.host.listeners);
+    OtherListeners others = listeners_beside(rule.rule, facts.listeners);
     for (const auto& listener : others.hidden)
         add(findings, Severity::kWarning, rule, hidden_text(rule.rule, listener),
             "stop that program, or detach the rule");

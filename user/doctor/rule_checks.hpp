@@ -14,6 +14,7 @@ namespace bpfport {
 
 struct NetworkFacts {
     HostFacts host;
+    ListenerIndex listeners; // of host
     NetworkView network;
     bool forwards_v4 = false; // net.ipv4.ip_forward
     bool forwards_v6 = false; // net.ipv6.conf.all.forwarding

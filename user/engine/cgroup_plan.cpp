@@ -98,7 +98,7 @@ std::vector<PlacedRule> placed_rules(const std::vector<PolicyRule>& rules,
                                      const std::string& scope) {
     std::vector<PlacedRule> placed;
     for (const auto& rule : rules) {
-        placed.push_back({rule.rule, 0, rule.has(BP_POLICY_NO_LOCAL), false, false, scope});
+        placed.push_back({rule.rule, 0, rule.has(BP_POLICY_NO_LOCAL), scope});
     }
     return placed;
 }

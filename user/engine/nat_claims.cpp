@@ -84,8 +84,7 @@ std::string TargetClaim::to_string() const {
                              "the wrong port");
 }
 
-std::vector<TargetClaim> target_claims(const InstalledRule& rule,
-                                       const std::vector<Listener>& listeners,
+std::vector<TargetClaim> target_claims(const InstalledRule& rule, const ListenerIndex& listeners,
                                        const NetworkView& view) {
     std::vector<TargetClaim> found;
     NatRules nat_rules(view.firewall);
@@ -138,7 +137,7 @@ Result<void> check_nat(const std::vector<InstalledRule>& added, const NetworkVie
 }
 
 Result<void> check_target_nat(const std::vector<InstalledRule>& fresh,
-                              const std::vector<Listener>& listeners, const NetworkView& view) {
+                              const ListenerIndex& listeners, const NetworkView& view) {
     for (const auto& rule : fresh) {
         if (rule.has(BP_RULE_FORWARDED)) continue; // what it forwards has no part in it
         for (const auto& claim : target_claims(rule, listeners, view))
@@ -153,7 +152,7 @@ Result<void> check_target_nat(const std::vector<InstalledRule>& fresh,
 }
 
 std::vector<Warning> nat_warnings(const std::vector<InstalledRule>& rules,
-                                  const std::vector<Listener>& listeners, const NetworkView& view) {
+                                  const ListenerIndex& listeners, const NetworkView& view) {
     std::vector<Warning> found;
     auto warn = [&](const NatRule& nat, const std::string& text, const char* hint) {
         found.push_back({(nat.certain ? "" : "it may be that ") + text, hint});

@@ -31,8 +31,7 @@ struct TargetClaim {
 
     [[nodiscard]] std::string to_string() const; // what becomes of clients, with NAT's rule
 };
-std::vector<TargetClaim> target_claims(const InstalledRule& rule,
-                                       const std::vector<Listener>& listeners,
+std::vector<TargetClaim> target_claims(const InstalledRule& rule, const ListenerIndex& listeners,
                                        const NetworkView& view);
 
 // This host's addresses that clients of a rule who come by an interface (0: by any) may ask.
@@ -43,9 +42,9 @@ std::vector<Address> asked_addresses(const InstalledRule& rule, unsigned ifindex
 Result<void> check_nat(const std::vector<InstalledRule>& added, const NetworkView& view);
 // Refused: rules whose target NAT redirects, unless they forward.
 Result<void> check_target_nat(const std::vector<InstalledRule>& fresh,
-                              const std::vector<Listener>& listeners, const NetworkView& view);
+                              const ListenerIndex& listeners, const NetworkView& view);
 // Both, of rules that are attached all the same (--force), and claims that depend on the client.
 std::vector<Warning> nat_warnings(const std::vector<InstalledRule>& rules,
-                                  const std::vector<Listener>& listeners, const NetworkView& view);
+                                  const ListenerIndex& listeners, const NetworkView& view);
 
 } // namespace bpfport

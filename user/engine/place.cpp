@@ -34,14 +34,30 @@ void warn_of_master(const InstalledRule& rule, const NetworkView& view,
                      fmt::format("attach to {}", master->name)});
 }
 
-void warn_of_address(const InstalledRule& rule, const NetworkView& view,
+// What this host answers for, for many rules: sorted addresses, those of one prefix side by side, and
+// what is local as a whole (AnyIP).
+struct OwnAddresses {
+    std::set<Address> addresses;
+    std::vector<Prefix> prefixes;
+
+    explicit OwnAddresses(const NetworkView& view) {
+        for (const auto& one : view.addresses) addresses.insert(one.address);
+        for (const auto& one : view.local_prefixes)
+            if (!one.is_one_address()) prefixes.push_back(one);
+    }
+    [[nodiscard]] bool has(const Prefix& wanted) const {
+        auto first = addresses.lower_bound(wanted.address);
+        return (first != addresses.end() && wanted.contains(*first)) ||
+               std::ranges::any_of(prefixes,
+                                   [&](const Prefix& one) { return one.overlaps(wanted); });
+    }
+};
+
+void warn_of_address(const InstalledRule& rule, const OwnAddresses& own,
                      std::vector<Warning>& found) {
     const auto& local = rule.rule.local();
     if (!local || local->has_loopback() || rule.has(BP_RULE_FORWARDED)) return;
-    for (const auto& one : view.addresses)
-        if (local->contains(one.address)) return;
-    for (const auto& one : view.local_prefixes)
-        if (local->overlaps(one)) return;
+    if (own.has(*local)) return;
     if (!local->is_one_address()) {
         found.push_back({fmt::format("this host has no address within {}: nothing is redirected "
                                      "before it does",
@@ -122,31 +138,35 @@ Result<void> refuse_place(const InstalledRule& rule, const NetworkView& view) {
 std::vector<Warning> place_warnings(const std::vector<InstalledRule>& rules,
                                     const NetworkView& view) {
     std::vector<Warning> found, once;
+    const OwnAddresses own(view);
     for (const auto& rule : rules) {
         warn_of_master(rule, view, found);
-        warn_of_address(rule, view, found);
+        warn_of_address(rule, own, found);
         warn_of_ipsec(rule, view, found);
     }
+    std::set<std::string> said;
     for (auto& warning : found)
-        if (std::ranges::find(once, warning.message, &Warning::message) == once.end())
-            once.push_back(std::move(warning));
+        if (said.insert(warning.message).second) once.push_back(std::move(warning));
     return once;
 }
 
 std::string unserved_note(const std::vector<InstalledRule>& rules,
                           const std::vector<InstalledRule>& in_force, const NetworkView& view) {
     std::set<std::string> networks, scopes;
+    std::vector<const Interface*> own;
+    for (const auto& interface : view.interfaces)
+        if (is_own_network(interface, view)) own.push_back(&interface);
+    if (own.empty()) return {};
+    std::set<std::pair<Rule, unsigned>> there;
+    for (const auto& rule : in_force) there.emplace(rule.rule, rule.ifindex);
     for (const auto& rule : rules) {
         const Interface* scope = find_interface(view.interfaces, rule.ifindex);
         if (!scope || scope->is_loopback() || rule.has(BP_RULE_FORWARDED)) continue;
-        for (const auto& interface : view.interfaces) {
-            if (interface.ifindex == rule.ifindex || !is_own_network(interface, view)) continue;
-            bool served = std::ranges::any_of(in_force, [&](const InstalledRule& other) {
-                return other.rule == rule.rule &&
-                       (!other.ifindex || other.ifindex == interface.ifindex);
-            });
-            if (served) continue;
-            networks.insert(interface.name);
+        for (const Interface* interface : own) {
+            if (interface->ifindex == rule.ifindex || there.contains({rule.rule, 0}) ||
+                there.contains({rule.rule, interface->ifindex}))
+                continue;
+            networks.insert(interface->name);
             scopes.insert(scope->name);
         }
     }

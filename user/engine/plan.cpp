@@ -2,6 +2,9 @@
 #include "engine/plan.hpp"
 
 #include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -14,35 +17,36 @@ namespace bpfport {
 
 namespace {
 
-// The same listen ports in the same place: what --replace changes the target of.
-bool same_listen(const InstalledRule& left, const InstalledRule& right) {
-    return left.ifindex == right.ifindex && left.rule.listen() == right.rule.listen() &&
-           left.rule.protocol() == right.rule.protocol() && left.rule.local() == right.rule.local();
+// The listen ports in their place: what --replace changes the target of.
+using ListenKey = std::tuple<unsigned, Protocol, PortRange, std::optional<Prefix>>;
+
+ListenKey key_of(const InstalledRule& rule) {
+    return {rule.ifindex, rule.rule.protocol(), rule.rule.listen(), rule.rule.local()};
 }
 
 bool same(const InstalledRule& left, const InstalledRule& right) {
     constexpr auto kFleeting = static_cast<std::uint16_t>(~BP_RULE_TC_FLOWS);
-    return same_listen(left, right) && left.rule == right.rule &&
+    return left.ifindex == right.ifindex && left.rule == right.rule &&
            (left.flags & kFleeting) == (right.flags & kFleeting) &&
            left.on_absent == right.on_absent && left.engine == right.engine;
 }
 
-Result<void> check_theft(const std::vector<InstalledRule>& added, const HostFacts& facts) {
+Result<void> check_theft(const std::vector<InstalledRule>& added, const ListenerIndex& listeners) {
     for (const auto& rule : added)
-        for (const auto& listener : facts.listeners)
-            if (takes_from(rule, listener.socket))
-                return failure(fmt::format("port {} is taken: {}", listener.socket.local_port,
-                                           listener.to_string()),
-                               theft_remedy(listener.socket));
+        for (const Listener* listener : listeners.on(rule.rule.protocol(), rule.rule.listen()))
+            if (takes_from(rule, listener->socket))
+                return failure(fmt::format("port {} is taken: {}", listener->socket.local_port,
+                                           listener->to_string()),
+                               theft_remedy(listener->socket));
     return {};
 }
 
 std::vector<Warning> absent_warnings(const std::vector<InstalledRule>& added,
-                                     const HostFacts& facts) {
+                                     const ListenerIndex& listeners) {
     std::vector<Warning> found;
     for (const auto& rule : added) {
         if (rule.has(BP_RULE_FORWARDED)) continue;
-        if (target_listeners(rule, facts.listeners).empty())
+        if (target_listeners(rule, listeners).empty())
             found.push_back(
                 {fmt::format("no program listens on {} port {} yet",
                              to_string(rule.rule.protocol()), rule.rule.target().to_string()),
@@ -79,27 +83,116 @@ void note_reason(const ChosenEngine& chosen, std::vector<std::string>& reasons) 
     if (std::ranges::find(reasons, reason) == reasons.end()) reasons.push_back(std::move(reason));
 }
 
+// What is asked for, with engines.
+Result<std::vector<InstalledRule>> wanted_rules(const AttachRequest& request,
+                                                const HostFacts& facts,
+                                                std::vector<std::string>& reasons) {
+    auto indexes = scope_interfaces(request.scopes, facts.interfaces);
+    if (!indexes) return std::unexpected(indexes.error());
+    std::vector<InstalledRule> all;
+    for (unsigned ifindex : *indexes)
+        for (const Rule& rule : request.rules) {
+            InstalledRule wanted{0, rule, ifindex, 0, request.flags, request.on_absent, 0};
+            // A datagram socket's name is what it is bound to, with every engine.
+            if (rule.protocol() == Protocol::kUdp) wanted.flags &= ~BP_RULE_SOCKNAME_LISTEN;
+            auto engine = choose_engine(request.engine, wanted, facts);
+            if (!engine) return std::unexpected(engine.error());
+            note_reason(*engine, reasons);
+            wanted.engine = engine->engine;
+            wanted.flags |= engine->flags;
+            all.push_back(wanted);
+        }
+    return all;
+}
+
+// Puts rules among those that are in force. Of many, so each is found by its key.
+class Merge {
+  public:
+    Merge(Plan& plan, const std::vector<InstalledRule>& wanted) : plan_(plan) {
+        for (const auto& rule : wanted) places_.emplace(key_of(rule), kNowhere);
+        for (std::size_t at = 0; at < plan.rules.size(); at++)
+            if (auto found = places_.find(key_of(plan.rules[at])); found != places_.end())
+                found->second = at;
+    }
+
+    Result<void> put(InstalledRule wanted, const AttachRequest& request, const HostFacts& facts) {
+        std::size_t& at = places_.at(key_of(wanted));
+        if (at == kNowhere) {
+            at = plan_.rules.size();
+            fresh_.insert(at);
+            plan_.added.push_back(wanted);
+            plan_.rules.push_back(wanted);
+            return {};
+        }
+        InstalledRule& place = plan_.rules[at];
+        if (same(place, wanted)) {
+            plan_.kept.push_back(place);
+            return {};
+        }
+        if (auto fits = check_replace(place, wanted, request, facts); !fits) return fits;
+        wanted.id = place.id;
+        wanted.old_target_first =
+            place.rule == wanted.rule ? place.old_target_first : place.rule.target().first;
+        wanted.flags |= engine_of(wanted).flags_after(place, wanted);
+        plan_.replaced.emplace_back(place, wanted);
+        place = wanted;
+        fresh_.insert(at);
+        return {};
+    }
+
+    // Places in plan.rules of what is added or changed.
+    [[nodiscard]] const std::set<std::size_t>& fresh() const { return fresh_; }
+
+  private:
+    static constexpr std::size_t kNowhere = ~std::size_t{};
+
+    static Result<void> check_replace(const InstalledRule& place, const InstalledRule& wanted,
+                                      const AttachRequest& request, const HostFacts& facts) {
+        const auto now = placed(wanted, facts.interfaces).to_string();
+        const auto before = placed(place, facts.interfaces).to_string();
+        if (place.rule.one_target() != wanted.rule.one_target())
+            return failure(fmt::format("{} can't replace {}: open connections would be looked for "
+                                       "at the wrong ports",
+                                       now, before),
+                           "detach that one first");
+        if (place.rule == wanted.rule || request.replace) return {};
+        return failure(fmt::format("{} conflicts with {}", now, before),
+                       "--replace changes the target; open connections stay with the old");
+    }
+
+    Plan& plan_;
+    std::map<ListenKey, std::size_t> places_; // in plan.rules
+    std::set<std::size_t> fresh_;
+};
+
+// What is added or changed against all that is in force.
+Result<void> check_against_others(const Plan& plan, const std::set<std::size_t>& fresh,
+                                  const std::vector<PlacedRule>& after, const HostFacts& facts) {
+    std::vector<PlacedRule> before;
+    before.reserve(plan.rules.size());
+    for (std::size_t at = 0; at < plan.rules.size(); at++)
+        if (!fresh.contains(at)) before.push_back(placed(plan.rules[at], facts.interfaces));
+    return check_conflicts(before, after);
+}
+
 } // namespace
 
 PlacedRule placed(const InstalledRule& rule, const std::vector<Interface>& interfaces) {
-    return {rule.rule,
-            rule.ifindex,
-            rule.has(BP_RULE_NO_LOCAL),
-            rule.has(BP_RULE_FORWARDED),
-            rule.has(BP_RULE_VLAN),
+    return {rule.rule, rule.ifindex, rule.has(BP_RULE_NO_LOCAL),
             scope_name(rule.ifindex, interfaces)};
 }
 
+bool gives_to(const InstalledRule& rule, const Socket& socket) {
+    return socket.protocol == rule.rule.protocol() &&
+           rule.rule.target().contains(socket.local_port) &&
+           (socket.local.is_any() || rule.rule.covers(socket.local));
+}
+
 std::vector<const Listener*> target_listeners(const InstalledRule& rule,
-                                              const std::vector<Listener>& listeners) {
+                                              const ListenerIndex& listeners) {
     std::vector<const Listener*> found;
-    for (const auto& listener : listeners) {
-        const Socket& socket = listener.socket;
-        if (socket.protocol != rule.rule.protocol()) continue;
-        if (!rule.rule.target().contains(socket.local_port)) continue;
-        if (!socket.local.is_any() && !rule.rule.covers(socket.local)) continue;
-        found.push_back(&listener);
-    }
+    for (const Listener* listener : listeners.on(rule.rule.protocol(), rule.rule.target()))
+        if (gives_to(rule, listener->socket)) found.push_back(listener);
     return found;
 }
 
@@ -108,92 +201,33 @@ Result<Plan> plan_attach(const AttachRequest& request, const std::vector<Install
     if (auto checked = check_flags(request); !checked) return std::unexpected(checked.error());
     for (const Rule& rule : request.rules)
         if (auto held = check_table(rule); !held) return std::unexpected(held.error());
-    auto indexes = scope_interfaces(request.scopes, facts.interfaces);
-    if (!indexes) return std::unexpected(indexes.error());
-
     Plan plan;
     plan.rules = existing;
-    for (unsigned ifindex : *indexes) {
-        for (const Rule& rule : request.rules) {
-            InstalledRule wanted{0, rule, ifindex, 0, request.flags, request.on_absent, 0};
-            // A datagram socket's name is what it is bound to, with every engine.
-            if (rule.protocol() == Protocol::kUdp) wanted.flags &= ~BP_RULE_SOCKNAME_LISTEN;
-            auto engine = choose_engine(request.engine, wanted, facts);
-            if (!engine) return std::unexpected(engine.error());
-            note_reason(*engine, plan.reasons);
-            wanted.engine = engine->engine;
-            wanted.flags |= engine->flags;
-            auto place = std::ranges::find_if(
-                plan.rules, [&](const auto& other) { return same_listen(other, wanted); });
-            if (place == plan.rules.end()) {
-                plan.added.push_back(wanted);
-                plan.rules.push_back(wanted);
-            } else if (same(*place, wanted)) {
-                plan.kept.push_back(*place);
-            } else if (place->rule.one_target() != rule.one_target()) {
-                return failure(fmt::format("{} can't replace {}: open connections would be looked "
-                                           "for at the wrong ports",
-                                           placed(wanted, facts.interfaces).to_string(),
-                                           placed(*place, facts.interfaces).to_string()),
-                               "detach that one first");
-            } else if (place->rule == wanted.rule || request.replace) {
-                wanted.id = place->id;
-                wanted.old_target_first = place->rule == wanted.rule ? place->old_target_first
-                                                                     : place->rule.target().first;
-                wanted.flags |= engine_of(wanted).flags_after(*place, wanted);
-                plan.replaced.emplace_back(*place, wanted);
-                *place = wanted;
-            } else {
-                return failure(fmt::format("{} conflicts with {}",
-                                           placed(wanted, facts.interfaces).to_string(),
-                                           placed(*place, facts.interfaces).to_string()),
-                               "--replace changes the target; open connections stay with the old");
-            }
-        }
-    }
+    auto wanted = wanted_rules(request, facts, plan.reasons);
+    if (!wanted) return std::unexpected(wanted.error());
+    Merge merge(plan, *wanted);
+    for (const auto& rule : *wanted)
+        if (auto put = merge.put(rule, request, facts); !put) return std::unexpected(put.error());
 
-    std::vector<PlacedRule> before, after;
-    std::vector<InstalledRule> fresh = plan.added;
-    for (const auto& [_, rule] : plan.replaced) fresh.push_back(rule);
-    for (const auto& rule : plan.rules)
-        if (std::ranges::none_of(fresh, [&](const auto& f) { return same(f, rule); }))
-            before.push_back(placed(rule, facts.interfaces));
-    for (const auto& rule : fresh) after.push_back(placed(rule, facts.interfaces));
-    if (auto checked = check_conflicts(before, after); !checked)
+    std::vector<InstalledRule> fresh;
+    std::vector<PlacedRule> after;
+    for (std::size_t at : merge.fresh()) {
+        fresh.push_back(plan.rules[at]);
+        after.push_back(placed(plan.rules[at], facts.interfaces));
+    }
+    if (auto checked = check_against_others(plan, merge.fresh(), after, facts); !checked)
         return std::unexpected(checked.error());
+    const ListenerIndex listeners(facts.listeners);
     if (!request.force)
-        if (auto checked = check_theft(plan.added, facts); !checked)
+        if (auto checked = check_theft(plan.added, listeners); !checked)
             return std::unexpected(checked.error());
     plan.warnings = warnings(after, facts.ephemeral, facts.reserved);
     if (request.flags & BP_RULE_XDP_GENERIC)
         plan.warnings.push_back({"generic XDP works on a packet after the kernel has made an skb "
                                  "of it, and copies some: it is not faster than tc",
                                  "leave out --xdp-mode for native XDP, or use --engine tc"});
-    std::ranges::move(absent_warnings(fresh, facts), std::back_inserter(plan.warnings));
+    std::ranges::move(absent_warnings(fresh, listeners), std::back_inserter(plan.warnings));
     return plan;
-}
-
-Result<std::vector<InstalledRule>> select_rules(const DetachRequest& request,
-                                                const std::vector<InstalledRule>& existing,
-                                                const std::vector<Interface>& interfaces) {
-    auto indexes = scope_interfaces(request.scopes, interfaces);
-    if (!indexes) return std::unexpected(indexes.error());
-    std::vector<InstalledRule> selected;
-    for (const auto& rule : existing) {
-        bool here = indexes->empty() || std::ranges::find(*indexes, rule.ifindex) != indexes->end();
-        bool named = request.rules.empty() ||
-                     std::ranges::find(request.rules, rule.rule) != request.rules.end();
-        if (here && named) selected.push_back(rule);
-    }
-    for (const Rule& wanted : request.rules)
-        if (std::ranges::none_of(selected, [&](const auto& r) { return r.rule == wanted; })) {
-            std::string all;
-            for (const auto& rule : existing)
-                all += (all.empty() ? "" : ", ") + placed(rule, interfaces).to_string();
-            return failure(fmt::format("no rule {} is attached there", wanted.to_string()),
-                           all.empty() ? "no rule is attached at all" : "attached: " + all);
-        }
-    return selected;
 }
 
 } // namespace bpfport

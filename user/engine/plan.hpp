@@ -9,7 +9,7 @@
 
 #include "base/error.hpp"
 #include "engine/choice.hpp"
-#include "facts/host_facts.hpp"
+#include "facts/listener_index.hpp"
 #include "rule/conflict.hpp"
 #include "rule/scope.hpp"
 #include "state/table.hpp"
@@ -54,8 +54,9 @@ PlacedRule placed(const InstalledRule& rule, const std::vector<Interface>& inter
 // port.
 bool takes_from(const InstalledRule& rule, const Socket& socket);
 
-// Sockets that are given what arrives for the target, by protocol, port and address.
+// Whether the socket is given what arrives for the target, by protocol, port and address.
+bool gives_to(const InstalledRule& rule, const Socket& socket);
 std::vector<const Listener*> target_listeners(const InstalledRule& rule,
-                                              const std::vector<Listener>& listeners);
+                                              const ListenerIndex& listeners);
 
 } // namespace bpfport

@@ -9,7 +9,7 @@
 
 namespace bpfport {
 
-std::string why_signatures_fail(const InstalledRule& rule, const std::vector<Listener>& listeners) {
+std::string why_signatures_fail(const InstalledRule& rule, const ListenerIndex& listeners) {
     if (!engine_of(rule).info().changes_requests) return {};
     auto targets = target_listeners(rule, listeners);
     auto found = std::ranges::find_if(
@@ -22,8 +22,9 @@ std::string why_signatures_fail(const InstalledRule& rule, const std::vector<Lis
 
 std::vector<Warning> signature_warnings(const Plan& plan, const HostFacts& facts) {
     std::vector<Warning> warnings;
+    const ListenerIndex listeners(facts.listeners);
     for (const auto& rule : plan.rules) {
-        auto why = why_signatures_fail(rule, facts.listeners);
+        auto why = why_signatures_fail(rule, listeners);
         if (!why.empty())
             warnings.push_back({fmt::format("{}: {}", rule.rule.to_string(), why), kSignedHint});
     }

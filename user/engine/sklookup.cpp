@@ -191,7 +191,7 @@ class Sklookup final : public Engine {
             return state;
         }
         std::vector<Listener> listeners;
-        for (const Listener* one : target_listeners(rule, look.host.listeners))
+        for (const Listener* one : target_listeners(rule, ListenerIndex(look.host.listeners)))
             listeners.push_back(*one);
         state.why =
             fmt::format("{}: what listens there {}",

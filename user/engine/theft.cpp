@@ -26,11 +26,11 @@ bool keeps_address(const InstalledRule& rule, const Socket& socket) {
            !rule.has(BP_RULE_NO_LOCAL);
 }
 
-OtherListeners listeners_beside(const InstalledRule& rule, const std::vector<Listener>& listeners) {
+OtherListeners listeners_beside(const InstalledRule& rule, const ListenerIndex& listeners) {
     OtherListeners others;
-    for (const auto& listener : listeners) {
-        if (keeps_address(rule, listener.socket)) others.keepers.push_back(listener);
-        if (takes_from(rule, listener.socket)) others.hidden.push_back(listener);
+    for (const Listener* listener : listeners.on(rule.rule.protocol(), rule.rule.listen())) {
+        if (keeps_address(rule, listener->socket)) others.keepers.push_back(*listener);
+        if (takes_from(rule, listener->socket)) others.hidden.push_back(*listener);
     }
     return others;
 }
@@ -47,8 +47,9 @@ std::string hidden_text(const InstalledRule& rule, const Listener& hidden) {
 
 std::vector<std::string> kept_addresses(const Plan& plan, const HostFacts& facts) {
     std::set<std::string> found; // a rule of many interfaces meets a program several times
+    const ListenerIndex listeners(facts.listeners);
     auto look = [&](const InstalledRule& rule) {
-        for (const auto& keeper : listeners_beside(rule, facts.listeners).keepers)
+        for (const auto& keeper : listeners_beside(rule, listeners).keepers)
             found.insert(keeper_text(keeper));
     };
     for (const auto& rule : plan.added) look(rule);

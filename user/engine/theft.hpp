@@ -20,7 +20,7 @@ struct OtherListeners {
     std::vector<Listener> hidden;  // their clients go to the target instead
     std::vector<std::string> nat;  // what NAT does with the listen ports; filled in by its caller
 };
-OtherListeners listeners_beside(const InstalledRule& rule, const std::vector<Listener>& listeners);
+OtherListeners listeners_beside(const InstalledRule& rule, const ListenerIndex& listeners);
 
 std::string
 keeper_text(const Listener& keeper); // "dnsmasq (pid 9) listens on 127.0.0.53:53 and ..."

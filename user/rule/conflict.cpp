@@ -1,35 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "rule/conflict.hpp"
 
-#include <algorithm>
+#include <tuple>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+
+#include "rule/range_index.hpp"
 
 namespace bpfport {
 
 namespace {
 
-bool same_interface(const PlacedRule& a, const PlacedRule& b) {
-    return a.ifindex == 0 || b.ifindex == 0 || a.ifindex == b.ifindex;
-}
-
-bool same_address(const Rule& a, const Rule& b) {
+bool addresses_overlap(const Rule& a, const Rule& b) {
     return !a.local() || !b.local() || a.local()->overlaps(*b.local());
 }
 
 // Some port is listened on by both and goes to two places. A range maps one to one or to one port,
 // so if the first and the last common port agree, all do.
 bool disagree(const Rule& a, const Rule& b) {
-    if (a.protocol() != b.protocol() || !a.listen().overlaps(b.listen())) return false;
     auto [first, last] = common(a.listen(), b.listen());
     return a.target_of(first) != b.target_of(first) || a.target_of(last) != b.target_of(last);
 }
 
+bool within(PortRange inner, PortRange outer) {
+    return outer.first <= inner.first && inner.last <= outer.last;
+}
+
+// Neither has the narrower range, by which it would win.
+bool same_rank(PortRange a, PortRange b) { return a == b || !(within(a, b) || within(b, a)); }
+
 // 127.0.0.1 and ::1 belong to no rule's interface; every rule that serves local clients claims
 // them.
 bool serves_loopback(const PlacedRule& placed) {
-    return !placed.no_local && (!placed.rule.local() || placed.rule.local()->has_loopback());
+    return placed.ifindex && !placed.no_local &&
+           (!placed.rule.local() || placed.rule.local()->has_loopback());
 }
 
 std::string ports_text(PortRange ports, Protocol protocol) {
@@ -44,27 +49,28 @@ std::unexpected<Error> refuse(const PlacedRule& added, const PlacedRule& other,
         std::move(hint));
 }
 
+// Of one interface and one prefix, or of one prefix that has loopback addresses.
 Result<void> check_targets(const PlacedRule& added, const PlacedRule& other) {
-    if (!disagree(added.rule, other.rule) || !same_address(added.rule, other.rule)) return {};
+    if (!disagree(added.rule, other.rule) || !same_rank(added.rule.listen(), other.rule.listen()))
+        return {};
     PortRange ports = common(added.rule.listen(), other.rule.listen());
     auto text = ports_text(ports, added.rule.protocol());
-    std::uint16_t there = other.rule.target_of(ports.first);
-    if (same_interface(added, other))
-        return refuse(added, other, fmt::format("listen {} already goes to {}", text, there),
-                      "keep one of the two");
-    if (serves_loopback(added) && serves_loopback(other))
-        return refuse(
-            added, other,
-            fmt::format("local clients of 127.0.0.1 and ::1, listen {}, would have two targets",
-                        text),
-            "--no-local leaves local clients out of the new rule");
-    return {};
+    if (added.ifindex == other.ifindex)
+        return refuse(added, other,
+                      fmt::format("listen {} already {} to {}", text,
+                                  ports.size() == 1 ? "goes" : "go",
+                                  other.rule.target_of(ports.first)),
+                      "keep one of the two; the narrower of two ranges wins, if it lies within the "
+                      "other");
+    return refuse(
+        added, other,
+        fmt::format("local clients of 127.0.0.1 and ::1, listen {}, would have two targets", text),
+        "--no-local leaves local clients out of the new rule");
 }
 
 // The interface does not matter here: the target port belongs to a socket, which serves them all.
 Result<void> check_loop(const PlacedRule& added, const PlacedRule& other) {
-    if (added.rule.protocol() != other.rule.protocol() || !same_address(added.rule, other.rule))
-        return {};
+    if (!addresses_overlap(added.rule, other.rule)) return {};
     auto check = [&](const PlacedRule& from, const PlacedRule& to) -> Result<void> {
         if (!from.rule.target().overlaps(to.rule.listen())) return {};
         PortRange ports = common(from.rule.target(), to.rule.listen());
@@ -78,6 +84,57 @@ Result<void> check_loop(const PlacedRule& added, const PlacedRule& other) {
     return check(other, added);
 }
 
+// The added rules by what another one may contradict them in. There may be many of both, so none is
+// compared with all.
+class Added {
+  public:
+    explicit Added(std::span<const PlacedRule> rules) : rules_(rules) {
+        for (std::size_t i = 0; i < rules.size(); i++) {
+            const PlacedRule& one = rules[i];
+            const Rule& rule = one.rule;
+            same_place_.add({rule.protocol(), one.ifindex, rule.local()}, rule.listen(), i);
+            if (serves_loopback(one))
+                loopback_.add({rule.protocol(), rule.local()}, rule.listen(), i);
+            listens_.add(rule.protocol(), rule.listen(), i);
+            targets_.add(rule.protocol(), rule.target(), i);
+        }
+        same_place_.build();
+        loopback_.build();
+        listens_.build();
+        targets_.build();
+    }
+
+    // Those from `first` on against another rule.
+    [[nodiscard]] Result<void> check(const PlacedRule& other, std::size_t first) const {
+        const Rule& rule = other.rule;
+        Result<void> done;
+        auto with = [&](auto&& rule_of) {
+            return [&](std::size_t i) {
+                if (done && i >= first) done = rule_of(rules_[i]);
+            };
+        };
+        auto targets = [&](const PlacedRule& one) { return check_targets(one, other); };
+        auto loop = [&](const PlacedRule& one) { return check_loop(one, other); };
+        auto elsewhere = [&](const PlacedRule& one) -> Result<void> {
+            return one.ifindex == other.ifindex ? Result<void>{} : check_targets(one, other);
+        };
+        same_place_.each_overlapping({rule.protocol(), other.ifindex, rule.local()}, rule.listen(),
+                                     with(targets));
+        if (serves_loopback(other))
+            loopback_.each_overlapping({rule.protocol(), rule.local()}, rule.listen(),
+                                       with(elsewhere));
+        listens_.each_overlapping(rule.protocol(), rule.target(), with(loop));
+        targets_.each_overlapping(rule.protocol(), rule.listen(), with(loop));
+        return done;
+    }
+
+  private:
+    std::span<const PlacedRule> rules_;
+    RangeIndex<std::tuple<Protocol, unsigned, std::optional<Prefix>>> same_place_;
+    RangeIndex<std::tuple<Protocol, std::optional<Prefix>>> loopback_; // of those that serve it
+    RangeIndex<Protocol> listens_, targets_;
+};
+
 } // namespace
 
 std::string PlacedRule::to_string() const {
@@ -86,31 +143,17 @@ std::string PlacedRule::to_string() const {
 
 Result<void> check_conflicts(std::span<const PlacedRule> existing,
                              std::span<const PlacedRule> added) {
-    auto check = [](const PlacedRule& one, const PlacedRule& other) -> Result<void> {
-        if (auto checked = check_targets(one, other); !checked) return checked;
-        return check_loop(one, other);
-    };
-    for (std::size_t i = 0; i < added.size(); ++i) {
-        for (const PlacedRule& other : existing) {
-            auto checked = check(added[i], other);
-            if (checked) continue;
-            checked.error().hint +=
-                fmt::format("; to take the attached one out: bpfport detach {} {}",
-                            other.scope_name, other.rule.to_string());
-            return checked;
-        }
-        for (const PlacedRule& other : added.first(i))
-            if (auto checked = check(added[i], other); !checked) return checked;
+    const Added index(added);
+    for (const PlacedRule& other : existing) {
+        auto checked = index.check(other, 0);
+        if (checked) continue;
+        checked.error().hint += fmt::format("; to take the attached one out: bpfport detach {} {}",
+                                            other.scope_name, other.rule.to_string());
+        return checked;
     }
+    for (std::size_t i = 0; i < added.size(); i++)
+        if (auto checked = index.check(added[i], i + 1); !checked) return checked;
     return {};
-}
-
-bool already_there(std::span<const PlacedRule> existing, const PlacedRule& added) {
-    return std::ranges::any_of(existing, [&](const PlacedRule& other) {
-        return other.rule == added.rule && other.ifindex == added.ifindex &&
-               other.no_local == added.no_local && other.forwarded == added.forwarded &&
-               other.vlan == added.vlan;
-    });
 }
 
 std::vector<Warning> warnings(std::span<const PlacedRule> added, PortRange ephemeral,

@@ -17,24 +17,22 @@ struct PlacedRule {
     Rule rule;
     unsigned ifindex = 0; // 0: every interface
     bool no_local = false;
-    bool forwarded = false;
-    bool vlan = false;
     std::string scope_name; // for messages: eth0, any
 
     [[nodiscard]] std::string to_string() const; // "80:3000 on eth0"
 };
 
-// Refused, with both rules named, among `added` and between `added` and `existing`:
-//   - two targets for one listen port where interface and address overlap;
+// The most specific rule wins: by interface (one before any), then by local prefix (the longest), then
+// by listen ports (the range that lies within the other). Refused, with both rules named, among `added`
+// and between `added` and `existing`:
+//   - two targets for one listen port where none of that tells them apart;
 //   - a target that is the listen port of a rule (its own included) for an overlapping address;
-//   - rules of different interfaces that send 127.0.0.1's listen port to different targets, since
-//     the loopback device has no interface of theirs to tell them apart (--no-local takes one out).
+//   - rules of different interfaces that send 127.0.0.1's listen port to different targets, if their
+//     prefix and range don't tell them apart either: the loopback device has no interface of theirs
+//     (--no-local takes one out).
 // Rules that agree (the same listen port to the same target) never conflict, whatever overlaps.
 Result<void> check_conflicts(std::span<const PlacedRule> existing,
                              std::span<const PlacedRule> added);
-
-// Nothing to do for this one: the same rule in the same place with the same flags.
-bool already_there(std::span<const PlacedRule> existing, const PlacedRule& added);
 
 struct Warning {
     std::string message;

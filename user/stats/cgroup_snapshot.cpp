@@ -35,7 +35,7 @@ void add_claims(const PolicyRule& rule, const Claims& claims,
 
 // As a rule of an interface is shown.
 RuleView view_of(const PolicyRule& rule, const CgroupStatus& cgroup, bool here,
-                 const HostFacts& facts) {
+                 const ListenerIndex& listeners) {
     const std::uint16_t flags = rule.has(BP_POLICY_NO_LOCAL) ? BP_RULE_NO_LOCAL : 0;
     RuleView view{.rule = {0, rule.rule, 0, cgroup_engine().info().id, flags, 0, 0},
                   .scope = cgroup.scope,
@@ -43,7 +43,7 @@ RuleView view_of(const PolicyRule& rule, const CgroupStatus& cgroup, bool here,
                   .cgroup = CgroupUse{
                       .here = here, .automatic = rule.has(BP_POLICY_AUTO), .run = cgroup.run}};
     if (here)
-        for (const Listener* listener : target_listeners(view.rule, facts.listeners))
+        for (const Listener* listener : target_listeners(view.rule, listeners))
             view.listeners.push_back(*listener);
     return view;
 }
@@ -69,6 +69,7 @@ Result<CgroupSnapshot> take_cgroup_snapshot(const Store& store, const HostFacts&
     std::uint64_t here = current_netns_cookie();
     auto claims = claims_of(attachments);
     auto counts = claim_counts(store);
+    const ListenerIndex listeners(facts.listeners);
     for (const auto& attachment : attachments) {
         auto calls = open_pin(attachment.path() / pins::kCalls);
         if (!calls) continue; // it goes at this moment
@@ -77,7 +78,7 @@ Result<CgroupSnapshot> take_cgroup_snapshot(const Store& store, const HostFacts&
         for (const auto& rule : content.rules) {
             auto counters = sum_cpus<bp_policy_counters>(*calls, rule.place);
             if (!counters) return std::unexpected(counters.error());
-            auto view = view_of(rule, status, rule.netns_cookie == here, facts);
+            auto view = view_of(rule, status, rule.netns_cookie == here, listeners);
             view.cgroup->counters = *counters;
             add_claims(rule, claims, counts, *view.cgroup);
             status.rules.push_back(std::move(view));

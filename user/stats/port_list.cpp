@@ -42,7 +42,7 @@ bool hides(const InstalledRule& rule, const Socket& socket) {
 }
 
 bool is_target(const RuleView& rule, const Listener& listener) {
-    return !target_listeners(rule.rule, {listener}).empty();
+    return gives_to(rule.rule, listener.socket);
 }
 
 bool overlap(const InstalledRule& left, const InstalledRule& right) {

@@ -127,6 +127,7 @@ Result<std::optional<Snapshot>> read_snapshot(const Store& store, std::uint64_t 
     auto open = open_connections(*instance);
     const bool exclusive = exclusive_alive(*instance);
     auto rules = instance->table().rules();
+    const ListenerIndex listeners(facts.listeners);
     for (const auto& rule : rules) {
         RuleState state = engine_of(rule).status(rule, look);
         RuleView status{.rule = rule,
@@ -141,7 +142,7 @@ Result<std::optional<Snapshot>> read_snapshot(const Store& store, std::uint64_t 
             auto count = open->by_rule.find(rule.id);
             status.open_connections = count == open->by_rule.end() ? 0 : count->second;
         }
-        for (const Listener* listener : target_listeners(rule, facts.listeners))
+        for (const Listener* listener : target_listeners(rule, listeners))
             status.listeners.push_back(*listener);
         snapshot.rules.push_back(std::move(status));
     }
