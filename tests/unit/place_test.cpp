@@ -68,6 +68,28 @@ TEST(Place, ABondsPortHasNotItsAddresses) {
     EXPECT_THAT(place_warnings({installed("80:3000", kBond0, BP_ENGINE_TC)}, host()), IsEmpty());
 }
 
+// An address of an interface, or a prefix that is local as a whole (AnyIP).
+TEST(Place, AnAddressThatTheHostLacksIsNamed) {
+    NetworkView view = host();
+    for (const char* address : {"192.0.2.200", "2001:db8::1"})
+        view.addresses.push_back({kEth1, *parse_address(address)});
+    view.local_prefixes = {*parse_prefix("192.0.2.200"), *parse_prefix("198.51.100.0/24")};
+    const auto warned = [&](const char* rule) {
+        const auto warnings = place_warnings({installed(rule, kEth1, BP_ENGINE_TC)}, view);
+        return warnings.empty() ? std::string() : warnings[0].message + "; " + warnings[0].hint;
+    };
+    for (const char* local :
+         {"80:3000", "192.0.2.200:80:3000", "192.0.2.0/24:80:3000", "192.0.2.128/25:80:3000",
+          "[2001:db8::/32]:80:3000", "198.51.100.7:80:3000", "198.51.0.0/16:80:3000",
+          "198.51.100.64/26:80:3000", "127.0.0.0/8:80:3000", "0.0.0.0/0:80:3000"})
+        EXPECT_EQ(warned(local), "") << local;
+    EXPECT_THAT(warned("192.0.2.0/25:80:3000"), HasSubstr("no address within 192.0.2.0/25"));
+    EXPECT_THAT(warned("192.0.2.0/25:80:3000"),
+                HasSubstr("ip route add local 192.0.2.0/25 dev lo"));
+    EXPECT_THAT(warned("[2001:db8:1::/64]:80:3000"), HasSubstr("within 2001:db8:1::/64"));
+    EXPECT_THAT(warned("192.0.2.1:80:3000"), HasSubstr("no interface of this host has 192.0.2.1"));
+}
+
 std::string doctor_says(const RuleView& rule) {
     NetworkFacts facts;
     facts.network = host();
