@@ -43,12 +43,13 @@ static int median(int program, unsigned short port) {
     return times[RUNS / 2];
 }
 
-static void set_rule(struct bp_table_side* side, int id, unsigned short listen,
+static void set_rule(struct bp_table* table, int rules, int id, unsigned short listen,
                      unsigned short target) {
-    side->ports[BP_TCP][listen] = id;
-    side->sets[id][0] = id;
-    side->rules[id].listen_first = side->rules[id].listen_last = listen;
-    side->rules[id].target_first = target;
+    struct bp_rule rule = {.listen_first = listen, .listen_last = listen, .target_first = target};
+    __u32 index = BP_RULE_INDEX(0, id);
+
+    table->ports[0][BP_TCP][listen] = id;
+    bpf_map_update_elem(rules, &index, &rule, BPF_ANY);
 }
 
 static void set_hint(int map, int id, unsigned short listen, unsigned short target) {
@@ -76,8 +77,9 @@ static struct bpf_object* load(const char* path) {
         perror("map the rule table");
         exit(1);
     }
-    set_rule(&table->side[0], 1, 80, 3000);
-    set_rule(&table->side[0], 2, 3000, 80);
+    map = bpf_object__find_map_by_name(object, "bp_rules");
+    set_rule(table, bpf_map__fd(map), 1, 80, 3000);
+    set_rule(table, bpf_map__fd(map), 2, 3000, 80);
     map = bpf_object__find_map_by_name(object, "bp_hints");
     set_hint(bpf_map__fd(map), 1, 80, 3000);
     set_hint(bpf_map__fd(map), 2, 3000, 80);

@@ -22,25 +22,17 @@ static __always_inline bool is_admitted(__u8 proto, const struct bp_flow_key* ke
     return flow->listen_port || (proto == BP_UDP && flow->target_port == key->target_port);
 }
 
-/* Whether a rule makes the target port, in host byte order, exclusive on this interface, or on lo.
- * Without an early return, see bp_may_serve() in lib/steer.h. Its arguments are numbers only: on
- * 5.10 a GLOBAL function can't take a context of sk_lookup. */
-GLOBAL int bp_is_exclusive(__u32 target_port, __u32 proto, __u32 ifindex)
+/* Whether a rule makes the target port exclusive on this interface, or on any if the client is
+ * local. */
+static __always_inline bool is_exclusive(__u8 proto, __u32 port, __u32 ifindex)
 {
-    const struct bp_table_side* side = rules_side();
-    __u64 port = target_port & 0xffff;
-    __u64 exclusive = 0;
+    __u32 side = rules_side();
+    __u32 set = bp_table.exclusive[bounded(side, 1)];
+    __u64 key = BP_EXCLUSIVE_KEY(proto, port);
 
-    for (__u32 id = 1; id < BP_MAX_RULES; id++) {
-        const struct bp_rule* rule = &side->rules[id];
-        /* 0: the rule is for every interface or for this one, or the client is local */
-        __u64 elsewhere =
-            (__u64)rule->ifindex * (rule->ifindex ^ ifindex) * (ifindex ^ LOOPBACK_INDEX);
-
-        exclusive |= is_zero(rule_misses_target(rule, port) | (rule->proto ^ proto) |
-                             (~rule->flags & BP_RULE_EXCLUSIVE) | negative(-elsewhere));
-    }
-    return exclusive != 0;
+    if (ifindex == LOOPBACK_INDEX) return bp_search_set(side, set, BP_SCOPE_LOCAL_ALL, 0, key);
+    return bp_search_set(side, set, ifindex, 0, key) ||
+           bp_search_set(side, set, BP_SCOPE_ANY, 0, key);
 }
 
 SEC("sk_lookup") int bp_exclusive(struct bpf_sk_lookup* ctx)
@@ -53,7 +45,7 @@ SEC("sk_lookup") int bp_exclusive(struct bpf_sk_lookup* ctx)
     lookup_addresses(ctx, &key);
     key.peer_port = READ(ctx, remote_port);
     if (is_admitted(proto, &key) ||
-        !bp_is_exclusive(READ(ctx, local_port), proto, lookup_ifindex(ctx)))
+        !is_exclusive(proto, READ(ctx, local_port), lookup_ifindex(ctx)))
         return SK_PASS;
     count_outcome(BP_OUTCOME_EXCLUSIVE);
     return SK_DROP; /* the peer gets a reset, or an ICMP port unreachable */

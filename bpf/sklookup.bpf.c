@@ -46,21 +46,21 @@ GLOBAL __u32 bp_rule_for(const struct bp_flow_key* key, __u32 entry, __u32 ifind
 
 SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
 {
-    const struct bp_table_side* side = rules_side();
+    __u32 side = rules_side();
     __u8 proto = lookup_proto(ctx);
     __be16 listen_port = bpf_htons(READ(ctx, local_port));
-    __u16 entry = port_entry(side, proto, listen_port);
+    __u32 entry = port_entry(side, proto, listen_port);
     __u32 ifindex = lookup_ifindex(ctx);
     struct bp_flow_key key = {};
     const struct bp_rule* rule;
     bool fallback;
-    __u16 id;
+    __u32 id;
 
-    if (!(entry & BP_PORT_SET)) return SK_PASS;
+    if (!(entry & BP_PORT_LISTEN)) return SK_PASS;
     lookup_addresses(ctx, &key);
     id = bp_rule_for(&key, entry, ifindex);
-    if (!id) return SK_PASS;
-    rule = rules_get(side, id);
+    rule = rules_get(side, id); /* 0: a rule of no engine */
+    if (!rule) return SK_PASS;
     if (rule->engine != BP_ENGINE_SKLOOKUP) return SK_PASS; /* the tc programs have decided */
     if (rule->flags & BP_RULE_DRAINING) {
         count_outcome(BP_OUTCOME_DRAINING);
@@ -146,17 +146,17 @@ static __always_inline void on_listen(struct bpf_sock_ops* ctx)
     __u32 port = READ(ctx, local_port);
     struct bpf_sock* sk = READ(ctx, sk);
     bool serves;
-    __u16 entry;
+    __u32 entry;
     int error;
 
     if (!sk) return;
     key.port = bpf_htons(port);
     entry = port_entry(rules_side(), BP_TCP, key.port);
-    if (!(entry & (BP_PORT_STEERED | BP_PORT_SET))) return;
+    if (!(entry & (BP_PORT_STEERED | BP_PORT_LISTEN))) return;
     local_address(ctx, key.address);
-    serves = bp_may_serve(&key);
+    serves = entry & BP_PORT_STEERED;
     /* A listener on a listen port is stored if it is exempt (rule_exempts). */
-    if (!serves && !((entry & BP_PORT_SET) && address_is_loopback(key.address))) return;
+    if (!serves && !address_is_loopback(key.address)) return;
     error = store_new_listener(ctx, sk, &key);
     if (!serves) return;
     /* EEXIST: the group has BP_GROUP_MEMBERS already; any of them selects this one, too. */
@@ -170,24 +170,26 @@ static __always_inline void on_listen(struct bpf_sock_ops* ctx)
  * interface that it arrived on is not known here; the search takes that of its local address. */
 static __always_inline void on_established(struct bpf_sock_ops* ctx)
 {
-    const struct bp_table_side* side = rules_side();
+    __u32 side = rules_side();
     struct bpf_sock* sk = READ(ctx, sk);
     __u32 port = READ(ctx, local_port);
+    const struct bp_rule* rule;
     struct bp_record record = {};
     struct bp_flow_key key = {};
     __u32* target;
-    __u16 entry, id;
+    __u32 entry, id;
 
     if (!sk) return;
     target = bpf_sk_storage_get(&bp_steered, sk, 0, 0);
     if (!target || (*target & STEERED_PORT) == port) return;
     record.listen_port = bpf_htons(port);
     entry = port_entry(side, BP_TCP, record.listen_port);
-    if (!(entry & BP_PORT_SET)) return;
+    if (!(entry & BP_PORT_LISTEN)) return;
     local_address(ctx, key.local);
     id = bp_rule_for(&key, entry, LOOPBACK_INDEX);
-    if (!id || !(rules_get(side, id)->flags & BP_RULE_SOCKNAME_LISTEN)) *target |= STEERED_NAME;
-    if (!id || rules_get(side, id)->engine != BP_ENGINE_SKLOOKUP) return;
+    rule = rules_get(side, id); /* 0: a rule of no engine */
+    if (!rule || !(rule->flags & BP_RULE_SOCKNAME_LISTEN)) *target |= STEERED_NAME;
+    if (!rule || rule->engine != BP_ENGINE_SKLOOKUP) return;
     record.rule = id;
     if (bpf_sk_storage_get(&bp_records, sk, &record, BPF_SK_STORAGE_GET_F_CREATE))
         count_connection(id);

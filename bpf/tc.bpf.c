@@ -75,9 +75,8 @@ static __always_inline int apply_verdict(struct __sk_buff* skb, const struct pac
 /* A packet whose destination port has an entry in the table. */
 static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p,
                                          const struct l4* l4, const struct l4_ports* ports,
-                                         __u16 entry, bool ethernet)
+                                         __u32 entry, bool ethernet)
 {
-    const struct bp_table_side* side = rules_side();
     struct pkt_info pkt = {};
     __u8* header = transport(skb, p, l4->header);
     __u32 header_length;
@@ -104,16 +103,16 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
     pkt.entry = entry;
     pkt.transport = p->transport;
 
+    struct only_rule only = rules_only(rules_side(), entry, pkt.ifindex);
+    const struct bp_rule* rule = only.rule;
     struct bp_flow* flow = NULL;
 
-    id = entry & BP_PORT_SET ? rules_find_single(side, entry, pkt.ifindex) : 0;
-    if (!id && (entry & BP_PORT_TARGET) && !pkt.opens) {
+    id = entry & BP_PORT_LISTEN;
+    if (only.usual && !rule && (entry & BP_PORT_TARGET) && !pkt.opens) {
         if (cookies_in_use() && pkt_info_store(&pkt)) bp_end_hint(skb);
         return TC_NEXT;
     }
-    if (id && id != SEARCH_SET) {
-        const struct bp_rule* rule = rules_get(side, id);
-
+    if (rule) {
         if (!wrong_vlan(skb, p, rule)) {
             pkt.key.target_port = rule_target(rule, pkt.orig_port);
             if (rule->engine != BP_ENGINE_SKLOOKUP || fallback_serves(&pkt, rule))
@@ -153,7 +152,7 @@ static __always_inline int tc_in(struct __sk_buff* skb, __u32 link_header)
     struct l4 l4 = {.header = 20}; /* overwritten: for verifiers that lose track of a comparison */
     struct l4_ports ports = {};
     enum parsed parsed = find_ports(skb, link_header, &p, &l4, &ports);
-    __u16 entry;
+    __u32 entry;
 
     if (parsed != PARSED) return not_parsed(skb, parsed);
     if (packet_is_icmp(&p)) {
@@ -175,7 +174,7 @@ static __always_inline void write_failed(struct __sk_buff* skb, const struct pac
 
 static __always_inline int tc_out_matched(struct __sk_buff* skb, struct packet* p,
                                           const struct l4* l4, const struct l4_ports* ports,
-                                          __u16 entry)
+                                          __u32 entry)
 {
     struct bpf_sock* sk = NULL;
     struct bp_record* record = NULL;
@@ -229,7 +228,7 @@ static __always_inline int tc_out(struct __sk_buff* skb, __u32 link_header)
     struct l4 l4 = {.header = 20}; /* overwritten: for verifiers that lose track of a comparison */
     struct l4_ports ports = {};
     enum parsed parsed = find_ports(skb, link_header, &p, &l4, &ports);
-    __u16 entry;
+    __u32 entry;
 
     if (parsed != PARSED) {
         if (parsed == PARSED_OTHER && any_fragmented()) bp_later_fragment(skb, link_header);

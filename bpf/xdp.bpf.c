@@ -62,7 +62,7 @@ static __always_inline __u8* transport(struct xdp_md* xdp, const struct packet* 
  * as direct. If the flow is redirected and in use, or the target is exclusive, the datagram is
  * dropped, as by tc. */
 static __always_inline int direct_datagram(struct xdp_md* xdp, const struct bp_flow_key* key,
-                                           __u16 entry)
+                                           __u32 entry)
 {
     struct bp_flow* flow = flow_lookup(BP_UDP, key);
     bool exclusive = entry & BP_PORT_ANY_EXCLUSIVE;
@@ -82,26 +82,12 @@ static __always_inline int direct_datagram(struct xdp_md* xdp, const struct bp_f
     return XDP_PASS;
 }
 
-/* The id of the rule that covers the packet; 0: none. */
-static __always_inline __u32 find_rule(const struct bp_table_side* side, __u16 entry, __u32 ifindex,
-                                       const struct bp_flow_key* key)
-{
-    __u32 id = entry & BP_PORT_SET ? rules_find_single(side, entry, ifindex) : 0;
-    struct pkt_info* pkt;
-
-    if (id != SEARCH_SET) return id;
-    pkt = pkt_info();
-    if (!pkt) return 0;
-    pkt->key = *key;
-    pkt->ifindex = ifindex;
-    return bp_find_rule(entry);
-}
-
 static __always_inline int xdp_in_matched(struct xdp_md* xdp, const struct packet* p,
                                           const struct l4* l4, const struct l4_ports* ports,
-                                          __u16 entry, bool opens)
+                                          __u32 entry, bool opens)
 {
-    const struct bp_table_side* side = rules_side();
+    __u32 side = rules_side();
+    const struct bp_rule* rule;
     struct bp_flow_key key = {};
     struct bp_flow* flow;
     __u8* header;
@@ -110,15 +96,13 @@ static __always_inline int xdp_in_matched(struct xdp_md* xdp, const struct packe
     if (!for_this_host(xdp_data(xdp), xdp_end(xdp))) return XDP_PASS;
     if (!packet_addresses(p, xdp_data(xdp), xdp_end(xdp), key.peer, key.local)) return XDP_PASS;
     key.peer_port = ports->source;
-    id = find_rule(side, entry, READ(xdp, ingress_ifindex), &key);
-    if (!id) {
+    id = rules_find(side, entry, READ(xdp, ingress_ifindex), key.local);
+    rule = id ? rules_get(side, id) : NULL;
+    if (!rule) {
         if (l4->proto != BP_UDP || !(entry & BP_PORT_TARGET)) return XDP_PASS;
         key.target_port = ports->destination;
         return direct_datagram(xdp, &key, entry);
     }
-
-    const struct bp_rule* rule = rules_get(side, id);
-
     if (rule->engine != BP_ENGINE_XDP) return XDP_PASS;
     /* A SYN goes to tc, even of a recorded flow: tc would take a rewritten one for a SYN to the
      * target port. */
@@ -147,7 +131,7 @@ SEC("xdp") int bp_xdp_in(struct xdp_md* xdp)
     struct l4 l4 = {.header = 20}; /* overwritten: for verifiers that lose track of a comparison */
     struct l4_ports ports;
     __u8* header;
-    __u16 entry;
+    __u32 entry;
 
     if (!parse_simple(&p, xdp_data(xdp), xdp_end(xdp))) return XDP_PASS;
     if (!l4_of(&l4, p.protocol)) return XDP_PASS;

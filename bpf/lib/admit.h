@@ -88,6 +88,7 @@ GLOBAL int bp_admit_no_listener(struct __sk_buff* skb)
 
     if (!pkt) return LEAVE;
     rule = rules_get(rules_side(), pkt->rule);
+    if (!rule) return LEAVE;
     if (!(rule->flags & BP_RULE_EXCLUSIVE)) return no_listener(rule);
     flow_store(pkt->proto, &pkt->key, flow_of(pkt));
     holder = pkt->proto == BP_UDP ? bp_udp_holder(skb, pkt->target_port)
@@ -196,6 +197,7 @@ GLOBAL int bp_admit(struct __sk_buff* skb)
 
     if (!pkt) return LEAVE;
     rule = rules_get(rules_side(), pkt->rule);
+    if (!rule) return LEAVE;
     pkt->target_port = pkt->key.target_port;
     if (address_is_multicast(pkt->key.local)) return leave(BP_OUTCOME_MULTICAST);
     switch (bp_locality(skb)) {

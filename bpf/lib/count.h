@@ -11,7 +11,7 @@
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, BP_MAX_RULES);
+    __uint(max_entries, BP_MIN_RULES); /* the loader sets the size */
     __type(key, __u32);
     __type(value, struct bp_counters);
 } bp_counters SEC(".maps");

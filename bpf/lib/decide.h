@@ -71,7 +71,7 @@ static __always_inline bool seen_by_xdp(const struct packet* p, __u32 ifindex)
  * before the rule changed engines, until they end, and finds UDP servers. */
 
 /* Whether sklookup serves every packet to this listen port. */
-static __always_inline bool fallback_idle(__u16 entry)
+static __always_inline bool fallback_idle(__u32 entry)
 {
     return (entry & (BP_PORT_FALLBACK | BP_PORT_TARGET)) == BP_PORT_FALLBACK &&
            !*(volatile __u32*)&bp_table.fallback_active;
@@ -174,7 +174,6 @@ GLOBAL int bp_end_hint(struct __sk_buff* skb)
  * from the usual path (tc.bpf.c). */
 GLOBAL int bp_decide(struct __sk_buff* skb, __u64 packed)
 {
-    const struct bp_table_side* side = rules_side();
     struct pkt_info* pkt = pkt_info();
     const struct bp_rule* rule;
     struct bp_flow* flow;
@@ -182,14 +181,14 @@ GLOBAL int bp_decide(struct __sk_buff* skb, __u64 packed)
     __u32 id;
 
     if (!pkt || packet_unpack(&p, packed) != PARSED) return LEAVE;
-    id = pkt->entry & BP_PORT_SET ? rules_find_single(side, pkt->entry, pkt->ifindex) : 0;
-    if (id == SEARCH_SET) id = bp_find_rule(pkt->entry);
+    id = bp_find_rule(pkt->entry);
     if (!id && !pkt->opens && (pkt->entry & BP_PORT_TARGET)) {
         if (cookies_in_use()) bp_end_hint(skb);
         return LEAVE;
     }
     if (!id) return without_rule(skb, pkt, &p);
-    rule = rules_get(side, id);
+    rule = rules_get(rules_side(), id);
+    if (!rule) return LEAVE;
     if (wrong_vlan(skb, &p, rule)) return leave(BP_OUTCOME_TAGGED);
     pkt->rule = id;
     pkt->key.target_port = rule_target(rule, pkt->orig_port);

@@ -89,7 +89,7 @@ GLOBAL __u32 bp_quoted_target(struct __sk_buff* skb, __u32 id, __u32 proto, __u3
     struct bp_flow_key* key;
     struct bp_flow* flow;
 
-    if (!pkt) return 0;
+    if (!pkt || !rule) return 0;
     key = &pkt->key;
     key->target_port = rule_target(rule, listen_port);
     flow = flow_lookup(proto, key);
@@ -105,6 +105,27 @@ GLOBAL __u32 bp_quoted_target(struct __sk_buff* skb, __u32 id, __u32 proto, __u3
     return flow && flow->listen_port == listen_port ? flow->target_port : 0;
 }
 
+/* The `index`-th rule that may have redirected the flow given by the key in pkt_info() to a listen
+ * port with that entry; 0: there are no more. The error may arrive on another interface than the
+ * flow: first its own scopes are searched, then all of the set. */
+GLOBAL __u32 bp_quoted_rule(__u32 entry, __u32 index)
+{
+    __u32 side = rules_side();
+    struct pkt_info* pkt = pkt_info();
+    const struct bp_span* spans;
+    __u32 set = entry & BP_PORT_LISTEN;
+    __u32 zero = 0;
+
+    if (!pkt) return 0;
+    if (!(entry & BP_PORT_SEARCH)) return index ? 0 : set;
+    if (!index) return bp_find_rule(entry);
+    spans = bpf_map_lookup_elem(&bp_spans, &zero);
+    if (!spans || index > span_get(spans, side, set)->count) return 0;
+    return search_set(side, entry, span_get(spans, side, set + index)->first[0], pkt->key.local);
+}
+
+#define QUOTED_RULES 16 /* scopes of a set that are searched at most */
+
 #define NO_OUTCOME (-1) /* the error is about a flow that is not redirected */
 
 /* Translate an incoming and an outgoing error. Both return the enum bp_outcome to count, or
@@ -115,24 +136,24 @@ GLOBAL int bp_icmp_in(struct __sk_buff* skb, __u64 packed_error)
     struct quote q = {};
     struct pkt_info* pkt = pkt_info();
     struct bp_flow_key* key;
-    const struct bp_table_side* side = rules_side();
-    const __u16* set;
-    __u16 entry;
+    __u32 entry;
 
     if (!pkt || packet_unpack(&error, packed_error) != PARSED) return NO_OUTCOME;
     key = &pkt->key;
     if (!read_quote(skb, &error, &q, key->local, key->peer)) return NO_OUTCOME;
-    entry = port_entry(side, q.l4.proto, q.ports.source);
-    if (!(entry & BP_PORT_SET)) return NO_OUTCOME;
-    set = rules_set(side, entry);
+    entry = port_entry(rules_side(), q.l4.proto, q.ports.source);
+    if (!(entry & BP_PORT_LISTEN)) return NO_OUTCOME;
     key->peer_port = q.ports.destination;
+    pkt->ifindex = READ(skb, ifindex);
 
-    /* The error may arrive on another interface than the flow: every rule of the port is tried. */
-    for (int i = 0; i < BP_SET_SIZE; i++) {
-        __u16 id = set[i];
+    for (int i = 0; i <= QUOTED_RULES; i++) {
+        __u32 id = bp_quoted_rule(entry, i);
         __be16 target;
 
-        if (!id) break;
+        if (!id) {
+            if (i && !(entry & BP_PORT_SEARCH)) break;
+            continue;
+        }
         target = bp_quoted_target(skb, id, q.l4.proto, q.ports.source);
         if (!target) continue;
         if (!rewrite_quote(skb, &q, SOURCE_PORT, q.ports.source, target))
@@ -150,7 +171,7 @@ GLOBAL int bp_icmp_out(struct __sk_buff* skb, __u64 packed_error)
     struct bp_flow_key* key;
     struct bp_flow* flow;
     __be16 listen_port = 0, candidate = 0;
-    __u16 entry;
+    __u32 entry;
 
     if (!pkt || packet_unpack(&error, packed_error) != PARSED) return NO_OUTCOME;
     key = &pkt->key;

@@ -106,6 +106,14 @@ static __always_inline __u64 is_zero(__u64 value)
     return 1 ^ (negative(value) | negative(-value));
 }
 
+/* 1: below, else 0, without a branch: the borrow of the subtraction. */
+static __always_inline __u64 is_below(__u64 value, __u64 than)
+{
+    __u64 difference = value - than;
+
+    return negative((~value & than) | ((~value | than) & difference));
+}
+
 /*
  * LOOP(passes, body, state)  calls body(0, state) to body(passes - 1, state), until one returns
  * LOOP_END. `body` is a static long (__u32 pass, STATE* state).

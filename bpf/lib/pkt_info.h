@@ -21,8 +21,8 @@ struct pkt_info {
     __be16 target_port; /* out: where the packet goes */
     __u32 ifindex;      /* interface that it arrived on */
     __u32 expected;     /* out, for END_HANDSHAKE: sequence number that the handshake waits for */
+    __u32 entry;        /* of the destination port in the rule table: BP_PORT_* */
     __u16 rule;         /* id */
-    __u16 entry;        /* of the destination port in the rule table: BP_PORT_* */
     __u16 transport;    /* offset of the transport header */
     __u8 proto;         /* enum bp_proto */
     bool opens;         /* a SYN, or a datagram */

@@ -190,6 +190,7 @@ GLOBAL int bp_record_own(struct __sk_buff* skb, __u64 packed, __u32 entry)
     struct packet p;
     struct bp_flow* flow;
     struct l4_ports* ports;
+    const struct bp_rule* rule;
     __be16 listen_port;
     __u32 id;
 
@@ -201,8 +202,9 @@ GLOBAL int bp_record_own(struct __sk_buff* skb, __u64 packed, __u32 entry)
     if (!packet_addresses(&p, skb_data(skb), skb_end(skb), pkt->key.local, pkt->key.peer)) return 0;
     pkt->ifindex = READ(skb, ifindex);
     id = bp_find_rule(entry);
-    if (!id) return 0;
-    pkt->key.target_port = rule_target(rules_get(rules_side(), id), listen_port);
+    rule = id ? rules_get(rules_side(), id) : NULL;
+    if (!rule) return 0;
+    pkt->key.target_port = rule_target(rule, listen_port);
     flow = flow_lookup(BP_UDP, &pkt->key);
     if (flow && flow->listen_port == listen_port && in_use(flow)) return 0;
     flow_store(BP_UDP, &pkt->key, (struct bp_flow){0, listen_port, 0, tick()});
@@ -235,7 +237,7 @@ static __always_inline bool is_connection(const struct bpf_sock* sk, __be16 port
 /* The flow that a packet from a target port belongs to. False: none is recorded. */
 static __always_inline bool flow_of_reply(struct __sk_buff* skb, const struct packet* p,
                                           const struct l4* l4, const struct l4_ports* ports,
-                                          __u16 entry, struct bp_flow* out)
+                                          __u32 entry, struct bp_flow* out)
 {
     struct bp_flow_key key = {};
     struct bp_flow* flow;

@@ -10,8 +10,27 @@
 #include "lib/pkt_info.h"
 
 /* The only writable global, so it is the whole of .bss. All objects of a network namespace share
- * the map. */
+ * the map, and these two. */
 struct bp_table bp_table;
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 2 * BP_MIN_RULES); /* the loader sets the sizes of both */
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __type(key, __u32);
+    __type(value, struct bp_rule);
+} bp_rules SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(key_size, sizeof(__u32));
+    __uint(value_size, 2 * BP_MIN_SPANS * sizeof(struct bp_span));
+} bp_spans SEC(".maps");
+
+/* Spans of a side, less one. As a constant to the verifier it bounds an index. */
+const volatile __u32 bp_span_mask = BP_MIN_SPANS - 1;
 
 /* The local addresses of the network namespace, as of the last command. The value: on lo, where the
  * packet doesn't tell, the interface whose rules apply to a local client's packet to the address;
@@ -25,28 +44,24 @@ struct {
     __type(value, __u32);
 } bp_addresses SEC(".maps");
 
-static __always_inline const struct bp_table_side* rules_side(void)
-{
-    return &bp_table.side[*(volatile __u32*)&bp_table.flips & 1];
-}
+/* The side in force: 0 or 1. Read once for all that must agree. */
+static __always_inline __u32 rules_side(void) { return *(volatile __u32*)&bp_table.flips & 1; }
 
 /* A port as an index. Verifiers before 6.14 don't track that a swap of 16 bits is bounded. */
 static __always_inline __u32 port_index(__be16 port) { return bounded(bpf_ntohs(port), 0xffff); }
 
-static __always_inline const __u16* rules_set(const struct bp_table_side* side, __u16 entry)
+/* The look-up in an array is inlined: no call. NULL: no such id. */
+static __always_inline const struct bp_rule* rules_get(__u32 side, __u32 id)
 {
-    return side->sets[bounded(entry, BP_PORT_SET)];
-}
+    __u32 index = BP_RULE_INDEX(side, id);
 
-static __always_inline const struct bp_rule* rules_get(const struct bp_table_side* side, __u16 id)
-{
-    return &side->rules[bounded(id, BP_MAX_RULES - 1)];
+    return bpf_map_lookup_elem(&bp_rules, &index);
 }
 
 /* The entry of a port: BP_PORT_*; 0 for nearly all ports. */
-static __always_inline __u16 port_entry(const struct bp_table_side* side, __u8 proto, __be16 port)
+static __always_inline __u32 port_entry(__u32 side, __u8 proto, __be16 port)
 {
-    return side->ports[bounded(proto, 1)][port_index(port)];
+    return bp_table.ports[bounded(side, 1)][bounded(proto, 1)][port_index(port)];
 }
 
 /* On lo: the interface whose rules apply to a packet to `local`; 0: the rules of all interfaces. */
@@ -64,43 +79,115 @@ static __always_inline bool address_is_local(const __u8* address)
     return address_is_loopback(address) || bpf_map_lookup_elem(&bp_addresses, address);
 }
 
-/* What a rule must match besides the port. The tests are the same on lo and elsewhere, since the
- * verifier follows each branch of the search BP_SET_SIZE times. */
-struct rule_scope {
-    __u32 ifindex;      /* interface that the packet arrived on */
-    __u32 addr_ifindex; /* interface whose rules apply as well; 0: those of all interfaces */
-    __u8 excluded;      /* flags of rules that don't apply */
-};
+/* -- several rules on a port: the most specific one by interface, then by address -- */
 
-static __always_inline struct rule_scope rule_scope(__u32 ifindex, const __u8* local)
+static __always_inline const struct bp_span* span_get(const struct bp_span* spans, __u32 side,
+                                                      __u32 at)
 {
-    if (ifindex != LOOPBACK_INDEX) return (struct rule_scope){ifindex, ifindex, 0};
-    return (struct rule_scope){ifindex, addr_ifindex(local), BP_RULE_NO_LOCAL};
+    __u64 index = at;
+    __u64 mask = bp_span_mask;
+
+    asm volatile("%0 &= %1" : "+r"(index) : "r"(mask));
+    return &spans[index + side * (mask + 1)];
 }
 
-static __always_inline bool rule_covers(const struct bp_rule* rule, const struct rule_scope* scope,
-                                        const __u8* local)
+/* 1: the span begins behind the key, without a branch: the verifier follows both ways of each. */
+static __always_inline __u64 span_is_behind(const struct bp_span* span, __u64 high, __u64 low)
 {
-    if ((rule->flags & BP_RULE_ADDRESS) && !address_equal(rule->address, local)) return false;
-    if (rule->ifindex == scope->ifindex) return true;
-    if (rule->flags & scope->excluded) return false;
-    return !rule->ifindex || !scope->addr_ifindex || rule->ifindex == scope->addr_ifindex;
+    __u64 differs = span->first[0] ^ high;
+
+    return is_below(high, span->first[0]) | (is_zero(differs) & is_below(low, span->first[1]));
+}
+
+/* The index of the last of `count` spans from `at` on that does not begin behind the key. Its
+ * arguments are numbers: a GLOBAL function takes pointers from 5.13 on only. */
+GLOBAL __u32 bp_search_spans(__u32 side, __u32 at, __u32 count, __u64 high, __u64 low)
+{
+    __u32 zero = 0;
+    const struct bp_span* spans = bpf_map_lookup_elem(&bp_spans, &zero);
+
+    if (!spans) return 0;
+    side = bounded(side, 1);
+    for (int i = 0; i < BP_SEARCH_STEPS; i++) {
+        __u32 half = count >> 1;
+
+        if (!half) break;
+        if (!span_is_behind(span_get(spans, side, at + half), high, low)) at += half;
+        count -= half;
+    }
+    return at;
+}
+
+/* The id of the rule of a set that covers an address for packets of a scope; 0: none of that scope
+ * does. */
+GLOBAL __u32 bp_search_set(__u32 side, __u32 set, __u32 scope, __u64 high, __u64 low)
+{
+    __u32 zero = 0;
+    const struct bp_span* spans = bpf_map_lookup_elem(&bp_spans, &zero);
+    const struct bp_span* found;
+    __u32 at;
+
+    if (!spans) return 0;
+    side = bounded(side, 1);
+    at = bp_search_spans(side, set + 1, span_get(spans, side, set)->count, scope, 0);
+    found = span_get(spans, side, at);
+    if (found->first[0] != scope) return 0;
+    at = bp_search_spans(side, found->rule, found->count, high, low);
+    return span_get(spans, side, at)->rule;
+}
+
+static __always_inline __u64 address_half(const __u8* address, int half)
+{
+    const __u32* words = (const __u32*)address + 2 * half;
+
+    return (__u64)bpf_ntohl(words[0]) << 32 | bpf_ntohl(words[1]);
+}
+
+static __always_inline __u32 search_set(__u32 side, __u32 entry, __u32 scope, const __u8* local)
+{
+    return bp_search_set(side, entry & BP_PORT_LISTEN, scope, address_half(local, 0),
+                         address_half(local, 1));
+}
+
+static __always_inline __u32 search_local(__u32 side, __u32 entry, const __u8* local)
+{
+    __u32 ifindex = addr_ifindex(local);
+    __u32 id = search_set(side, entry, LOOPBACK_INDEX, local); /* of lo itself */
+
+    if (id) return id;
+    if (!ifindex) return search_set(side, entry, BP_SCOPE_LOCAL_ALL, local);
+    id = search_set(side, entry, BP_SCOPE_LOCAL | ifindex, local);
+    return id ? id : search_set(side, entry, BP_SCOPE_LOCAL | BP_SCOPE_ANY, local);
+}
+
+/* Whether the only rule of a port covers a packet of a local client to `local`. */
+static __always_inline bool covers_local(const struct bp_rule* rule, const __u8* local)
+{
+    __u32 ifindex;
+
+    if (rule->ifindex == LOOPBACK_INDEX) return true;
+    if (rule->flags & BP_RULE_NO_LOCAL) return false;
+    if (!rule->ifindex) return true;
+    ifindex = addr_ifindex(local);
+    return !ifindex || rule->ifindex == ifindex;
 }
 
 /* The id of the rule that covers a packet to `local` that arrives on ifindex; 0: none. */
-static __always_inline __u32 rules_find(const struct bp_table_side* side, __u32 entry,
-                                        __u32 ifindex, const __u8* local)
+static __always_inline __u32 rules_find(__u32 side, __u32 entry, __u32 ifindex, const __u8* local)
 {
-    const __u16* set = rules_set(side, entry);
-    struct rule_scope scope = rule_scope(ifindex, local);
+    const struct bp_rule* rule;
+    __u32 id = entry & BP_PORT_LISTEN;
 
-    for (int i = 0; i < BP_SET_SIZE; i++) {
-        __u16 id = set[i];
-
-        if (!id) break;
-        if (rule_covers(rules_get(side, id), &scope, local)) return id;
+    if (!id) return 0;
+    if (entry & BP_PORT_SEARCH) {
+        if (ifindex == LOOPBACK_INDEX) return search_local(side, entry, local);
+        id = search_set(side, entry, ifindex, local);
+        return id ? id : search_set(side, entry, BP_SCOPE_ANY, local);
     }
-    return 0;
+    rule = rules_get(side, id);
+    if (!rule) return 0;
+    if (ifindex == LOOPBACK_INDEX) return covers_local(rule, local) ? id : 0;
+    return !rule->ifindex || rule->ifindex == ifindex ? id : 0;
 }
 
 /* The same for the packet in pkt_info(). */
@@ -111,19 +198,22 @@ GLOBAL __u32 bp_find_rule(__u32 entry)
     return pkt ? rules_find(rules_side(), entry, pkt->ifindex, pkt->key.local) : 0;
 }
 
-#define SEARCH_SET BP_MAX_RULES
+/* The rule of the usual case: the only one on the port, and the packet is not on lo. */
+struct only_rule {
+    const struct bp_rule* rule; /* NULL: it does not cover the packet */
+    bool usual;                 /* false: bp_find_rule() tells */
+};
 
-/* The same for the usual case: one rule on the port, for every address, and not on lo. SEARCH_SET:
- * another case, for bp_find_rule(). */
-static __always_inline __u32 rules_find_single(const struct bp_table_side* side, __u16 entry,
-                                               __u32 ifindex)
+static __always_inline struct only_rule rules_only(__u32 side, __u32 entry, __u32 ifindex)
 {
-    const __u16* set = rules_set(side, entry);
-    __u16 id = set[0];
-    const struct bp_rule* rule = rules_get(side, id);
+    const struct bp_rule* rule;
 
-    if (set[1] || ifindex == LOOPBACK_INDEX || (rule->flags & BP_RULE_ADDRESS)) return SEARCH_SET;
-    return !rule->ifindex || rule->ifindex == ifindex ? id : 0;
+    if (!(entry & BP_PORT_LISTEN)) return (struct only_rule){NULL, true};
+    if ((entry & BP_PORT_SEARCH) || ifindex == LOOPBACK_INDEX)
+        return (struct only_rule){NULL, false};
+    rule = rules_get(side, entry & BP_PORT_LISTEN);
+    if (rule && rule->ifindex && rule->ifindex != ifindex) rule = NULL;
+    return (struct only_rule){rule, true};
 }
 
 /* A program that listens on the listen port of one loopback address, such as a resolver's stub on
@@ -134,25 +224,22 @@ static __always_inline bool rule_exempts(const struct bp_rule* rule, const __u8*
     return address_is_loopback(local) && !(rule->flags & BP_RULE_ADDRESS);
 }
 
-/* 0 if the port, in host byte order, is a target port of the rule. Without a branch: in a loop over
- * all rules the verifier follows each branch for every rule. */
-static __always_inline __u64 rule_misses_target(const struct bp_rule* rule, __u64 port)
+/* How far the target port of a listen port is from the rule's first one. */
+static __always_inline __u32 rule_offset(const struct bp_rule* rule, __be16 listen_port)
 {
-    __u64 offset = port - rule->target_first;
-    __u64 span = (__u64)rule->listen_last - rule->listen_first;
-
-    return negative((__u64)rule->listen_first - 1) | negative(offset) | negative(span - offset);
+    if (rule->flags & BP_RULE_ONE_TARGET) return 0;
+    return bpf_ntohs(listen_port) - rule->listen_first;
 }
 
 /* The target port of a listen port of the rule. */
 static __always_inline __be16 rule_target(const struct bp_rule* rule, __be16 listen_port)
 {
-    return bpf_htons(bpf_ntohs(listen_port) - rule->listen_first + rule->target_first);
+    return bpf_htons(rule->target_first + rule_offset(rule, listen_port));
 }
 
 static __always_inline __be16 rule_old_target(const struct bp_rule* rule, __be16 listen_port)
 {
-    return bpf_htons(bpf_ntohs(listen_port) - rule->listen_first + rule->old_target_first);
+    return bpf_htons(rule->old_target_first + rule_offset(rule, listen_port));
 }
 
 #endif

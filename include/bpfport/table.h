@@ -2,11 +2,17 @@
 /*
  * The rule table: written by the loader, read by the programs. One for each network namespace.
  *
- * It is one global variable (a memory-mapped array map, Linux 5.5), so a program reads it without a
- * helper call, and a packet to a port without a rule costs two loads. It has two sides: the loader
- * writes the side that is not in force and then increments `flips` with one store. Thus any change, of
- * one rule or of a hundred, takes effect at once, and a loader that is killed leaves the old side in
- * force.
+ * Three memory-mapped array maps (Linux 5.5), which a program reads without a helper call:
+ *
+ *   table   an entry for each port, so that a packet to a port without a rule costs two loads. It is a
+ *           global variable.
+ *   rules   by id
+ *   spans   which rule covers an address, for ports that more rules share
+ *
+ * Each has two sides: the loader writes the side that is not in force and then increments `flips` with
+ * one store. Thus any change, of one rule or of thousands, takes effect at once, and a loader that is
+ * killed leaves the old side in force. `rules` and `spans` have the size that the rules need: for more
+ * the loader makes larger ones, with the same content, and loads the programs again over those.
  *
  * Ports are in host byte order, since ranges need arithmetic. Addresses are in network byte order, IPv4
  * as v4-mapped IPv6 addresses (::ffff:a.b.c.d).
@@ -24,21 +30,24 @@ enum bp_proto {
     BP_PROTOS = 2,
 };
 
-/* Ids of rules and of sets begin with 1; 0 is none. */
-#define BP_MAX_RULES 512
-#define BP_MAX_SETS 512
-/* Rules that share one listen port; they differ by interface or local address. */
-#define BP_SET_SIZE 8
+/* Ids of rules begin with 1; 0 is none. */
+#define BP_MAX_RULES 65536
+/* What the maps are made for at least: ids, and spans of a side. Powers of two. */
+#define BP_MIN_RULES 512
+#define BP_MIN_SPANS 1024
+#define BP_MAX_SPANS (1 << 22)
 
-/* A port's entry: the set of rules that have it as a listen port, and flags. */
-#define BP_PORT_SET 0x01ff       /* id of the set */
-#define BP_PORT_TARGET 0x8000    /* target port of a rule: packets from it may be replies */
-#define BP_PORT_EXCLUSIVE 0x4000 /* target of an --exclusive rule: direct clients get a reset */
-#define BP_PORT_EXCLUSIVE_DROP 0x2000 /* the same: packets of direct clients are dropped */
+/* A port's entry: the rule that has it as a listen port, and flags. */
+#define BP_PORT_LISTEN 0x003fffff    /* BP_PORT_SEARCH: index of a set; else id of the only rule */
+#define BP_PORT_SEARCH 0x00800000    /* several rules, or rules with an address */
+#define BP_PORT_TARGET 0x80000000    /* target port of a rule: packets from it may be replies */
+#define BP_PORT_EXCLUSIVE 0x40000000 /* target of an --exclusive rule: direct clients get a reset */
+#define BP_PORT_EXCLUSIVE_DROP 0x20000000 /* the same: packets of direct clients are dropped */
 #define BP_PORT_ANY_EXCLUSIVE (BP_PORT_EXCLUSIVE | BP_PORT_EXCLUSIVE_DROP)
-#define BP_PORT_FORWARDED 0x1000 /* target of a --forwarded rule: replies may be forwarded ones */
-#define BP_PORT_STEERED 0x0800   /* target of a sklookup rule: its listeners are stored */
-#define BP_PORT_FALLBACK 0x0400  /* listen port of sklookup rules only: tc is their fallback */
+#define BP_PORT_FORWARDED                                                                          \
+    0x10000000                     /* target of a --forwarded rule: replies may be forwarded ones */
+#define BP_PORT_STEERED 0x08000000 /* target of a sklookup rule: its listeners are stored */
+#define BP_PORT_FALLBACK 0x04000000 /* listen port of sklookup rules only: tc is their fallback */
 
 enum bp_on_absent {
     BP_ABSENT_RESET = 0, /* redirected: the kernel answers with its own RST or ICMP error */
@@ -52,7 +61,7 @@ enum bp_rule_flags {
     BP_RULE_VLAN = 1 << 2,      /* frames with a VLAN tag are redirected too */
     BP_RULE_DRAINING = 1 << 3,  /* recorded connections continue; new ones are left alone */
     BP_RULE_EXCLUSIVE = 1 << 4, /* tc and xdp read BP_PORT_EXCLUSIVE* of the target instead */
-    BP_RULE_ADDRESS = 1 << 5,   /* `address` and `prefix` are set: only packets to them match */
+    BP_RULE_ADDRESS = 1 << 5,   /* `address` and `prefix` are set: only packets to it match */
     BP_RULE_RECHECK = 1 << 6,   /* a SYN or datagram is admitted anew even if its flow is known */
     BP_RULE_FALLBACK = 1 << 7,  /* sklookup: tc is attached too, and serves what sk_lookup can't */
     BP_RULE_TC_FLOWS = 1 << 8,  /* sklookup: connections that tc has redirected before continue */
@@ -67,7 +76,7 @@ enum bp_fallback {
 };
 
 struct bp_rule {
-    __u8 address[16];   /* local address or prefix of the rule; all zero: every address */
+    __u8 address[16];   /* local address of the rule, its bits behind `prefix` zero */
     __u32 ifindex;      /* interface of the rule; 0: every interface of the network namespace */
     __u16 listen_first; /* listen_first..listen_last map one to one to target_first.. (but see
                            BP_RULE_ONE_TARGET); 0: free */
@@ -78,26 +87,51 @@ struct bp_rule {
     __u8 proto;           /* enum bp_proto */
     __u8 on_absent;       /* enum bp_on_absent */
     __u16 flags;          /* enum bp_rule_flags */
-    __u32 engine;         /* enum bp_engine (meta.h) that serves it */
-    __u8 prefix;          /* bits of `address` that count, 0..128, IPv4's own length and 96 */
-    __u8 reserved[3];
+    __u8 prefix;          /* bits of `address`, up to 128: IPv4's own length and 96 */
+    __u8 engine;          /* enum bp_engine (meta.h) that serves it */
+    __u16 reserved[3];    /* to 8 bytes: elements of a mapped array begin at such addresses */
 };
 
-struct bp_table_side {
-    __u16 ports[BP_PROTOS][65536];        /* BP_PORT_*, by port in host byte order */
-    __u16 sets[BP_MAX_SETS][BP_SET_SIZE]; /* rule ids, in the order of the search; 0 ends a set */
-    struct bp_rule rules[BP_MAX_RULES];   /* by id */
+/* The index of a rule in map `rules`. */
+#define BP_RULE_INDEX(side, id) (2 * (id) + (side))
+
+/*
+ * Addresses from `first` up to the next span's, in a list that is sorted by `first` and is searched by
+ * halves. A set is a span whose `count` says how many scopes it has, followed by a span for each scope:
+ * first[0] is the scope, `rule` the index of the list of its addresses and `count` the length of that
+ * list. The first span of a list of addresses begins with address 0.
+ */
+struct bp_span {
+    __u64 first[2]; /* in host byte order, the more significant half first */
+    __u32 rule;     /* id of the rule that covers the addresses; 0: none */
+    __u32 count;
+};
+
+/* The index of a span in its side of map `spans`, whose one value has twice `spans` of them. */
+#define BP_SPAN_INDEX(side, spans, at) ((side) * (spans) + (at))
+#define BP_SEARCH_STEPS 23 /* of a list as long as BP_MAX_SPANS */
+
+/* Where a packet comes from, as sets know it: the interface that it arrived on, or one of these. */
+enum bp_scope {
+    BP_SCOPE_ANY = 0,                /* rules for every interface */
+    BP_SCOPE_LOCAL = 0x80000000,     /* or-ed: local clients of that interface's addresses */
+    BP_SCOPE_LOCAL_ALL = 0xffffffff, /* local clients of other addresses: rules of all interfaces */
 };
 
 struct bp_table {
     __u32 flips;                 /* changes so far; bit 0 is the index of the side in force */
     __u32 last_id;               /* id of the newest rule; for the loader */
     struct bp_trace_lease lease; /* turns events on (event.h) */
-    struct bp_table_side side[2];
+    /* By side: the set of target ports of --exclusive rules. Its "addresses" are
+     * BP_EXCLUSIVE_KEY. */
+    __u32 exclusive[2];
+    __u32 ports[2][BP_PROTOS][65536]; /* by side, and by port in host byte order: BP_PORT_* */
     /* Not flipped. TCP target ports with a listener that sk_lookup can't select (Multipath TCP): a program
      * sets the byte when the socket begins to listen, the loader clears it when the socket is gone. */
     __u32 fallback_active; /* 1: some byte of `fallback` is set, or was */
     __u8 fallback[65536];  /* enum bp_fallback, by target port in host byte order */
 };
+
+#define BP_EXCLUSIVE_KEY(proto, port) ((__u64)(proto) << 16 | (port))
 
 #endif

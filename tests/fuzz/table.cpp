@@ -16,17 +16,24 @@ namespace bpfport {
 
 namespace {
 
-// A table and the same memory as bytes.
+// A table and its rules as bytes.
 struct Memory {
-    Memory() : fd(memfd_create("table", MFD_CLOEXEC)) {
-        constexpr std::size_t kSize = (sizeof(bp_table) / 4096 + 1) * 4096;
-        require(ftruncate(fd.get(), kSize) == 0, "make a memory file");
-        void* memory = mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+    Memory() : maps{file(sizeof(bp_table)), file(kRules), file(kSpans), {}} {
+        void* memory =
+            mmap(nullptr, kRules, PROT_READ | PROT_WRITE, MAP_SHARED, maps.rules.get(), 0);
         require(memory != MAP_FAILED, "map the memory file");
-        raw = static_cast<bp_table*>(memory);
+        rules = static_cast<bp_rule*>(memory);
     }
-    Fd fd;
-    bp_table* raw = nullptr;
+    static Fd file(std::size_t size) {
+        Fd fd(memfd_create("table", MFD_CLOEXEC));
+        require(ftruncate(fd.get(), static_cast<off_t>((size / 4096 + 1) * 4096)) == 0,
+                "make a memory file");
+        return fd;
+    }
+    static constexpr std::size_t kRules = 2 * BP_MIN_RULES * sizeof(bp_rule);
+    static constexpr std::size_t kSpans = 2 * BP_MIN_SPANS * sizeof(bp_span);
+    TableMaps maps;
+    bp_rule* rules = nullptr; // of both sides, by BP_RULE_INDEX
 };
 
 void require_valid(const InstalledRule& rule) {
@@ -36,13 +43,12 @@ void require_valid(const InstalledRule& rule) {
 }
 
 void fuzz_raw(Memory& memory, Bytes input) {
-    Table table = std::move(*Table::open(memory.fd, true));
-    auto& rules = memory.raw->side[memory.raw->flips & 1].rules;
-    std::memset(rules, 0, sizeof rules);
-    std::memcpy(&rules[1], input.data(), std::min(input.size(), sizeof rules - sizeof rules[0]));
+    Table table = std::move(*Table::open(memory.maps, true));
+    std::memset(memory.rules, 0, Memory::kRules);
+    std::memcpy(memory.rules, input.data(), std::min(input.size(), Memory::kRules));
     auto found = table.rules();
     for (const auto& rule : found) require_valid(rule);
-    std::memset(rules, 0, sizeof rules);
+    std::memset(memory.rules, 0, Memory::kRules);
 }
 
 // One rule a line.
@@ -61,7 +67,7 @@ std::vector<InstalledRule> rules_of(std::string_view text) {
 }
 
 void fuzz_rules(Memory& memory, std::string_view text) {
-    Table table = std::move(*Table::open(memory.fd, true));
+    Table table = std::move(*Table::open(memory.maps, true));
     auto rules = rules_of(text);
     if (rules.empty()) return;
     require(table.number(rules).has_value(), "there are ids enough");

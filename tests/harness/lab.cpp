@@ -41,7 +41,7 @@ std::map<std::string, Fd, std::less<>> load_pins(TcObject object) {
     const fs::path directory = fs::path("/sys/fs/bpf") / unique_name();
     if (::mkdir(directory.c_str(), 0700) != 0)
         throw std::runtime_error("create " + directory.string() + ": " + error_text(errno));
-    const FlowSizes small{4096, 4096, 4096};
+    const MapSizes small{4096, 4096, 4096};
     auto loaded = load_tc_object(directory, {.sizes = small, .choice = object});
     if (loaded)
         loaded = load_tc_object(
@@ -95,7 +95,10 @@ Lab::Lab(TcObject object) {
     cable_->a.add_address("192.0.2.2/24").add_address("2001:db8::2/64");
     eth0_ = cable_->a.index();
     pins_ = netns_.run([&] { return load_pins(object); });
-    table_.emplace(must(Table::open(pins_.at(pins::kTable), true), "table"));
+    const auto copy = [&](const char* pin) { return Fd(::dup(pins_.at(pin).get())); };
+    auto maps =
+        must(TableMaps::of(copy(pins::kTable), copy(pins::kRules), copy(pins::kSpans)), "table");
+    table_.emplace(must(Table::open(maps, true), "table"));
 }
 
 void Lab::rules(const std::vector<LabRule>& rules) {
@@ -175,7 +178,7 @@ void Lab::forget() const {
     for (const char* pin : {pins::kHints, pins::kUdpFlows, pins::kLastLocal, pins::kFragments,
                             pins::kForwardTcp, pins::kForwardUdp})
         empty(pins_.at(pin));
-    zero_per_cpu<bp_counters>(pins_.at(pins::kCounters), BP_MAX_RULES);
+    zero_per_cpu<bp_counters>(pins_.at(pins::kCounters), table_->capacity().rules);
     zero_per_cpu<std::uint64_t>(pins_.at(pins::kOutcomes), BP_OUTCOME_COUNT);
 }
 

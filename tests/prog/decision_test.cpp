@@ -39,16 +39,50 @@ TEST_P(Decisions, TheMostSpecialRuleOfAPort) {
     lab().rules({{"80:3000"},
                  {.text = "80:3001", .ifindex = lab().eth0()},
                  {"192.0.2.2:80:3002"},
+                 {.text = "192.0.2.4:80:3004", .ifindex = lab().eth0()},
                  {.text = "[2001:db8::2]:80:3003", .ifindex = lab().eth0()}});
-    EXPECT_EQ(port_in(opening(Ends::in(false, false))), 3002);
+    EXPECT_EQ(port_in(opening(Ends::in(false, false))), 3001) << "the interface comes first";
     EXPECT_EQ(port_in(opening(Ends::in(true, false))), 3003);
-    Ends other = Ends::in(false, false);
-    other.to = "192.0.2.3";
-    EXPECT_EQ(port_in(opening(other)), 3001);
-    Bytes on_lo = opening(other);
-    std::fill_n(on_lo.begin(), 6, std::uint8_t{0});
-    lab().own("192.0.2.3", lab().eth0() + 100);
-    EXPECT_EQ(port_after(on_lo, lab().in_lo(on_lo)), 3000);
+    const auto to = [](const char* address) {
+        Ends ends = Ends::in(false, false);
+        ends.to = address;
+        return opening(ends);
+    };
+    EXPECT_EQ(port_in(to("192.0.2.3")), 3001);
+    EXPECT_EQ(port_in(to("192.0.2.4")), 3004) << "then the address";
+    const auto on_lo = [&](const char* address) {
+        Bytes frame = to(address);
+        std::fill_n(frame.begin(), 6, std::uint8_t{0});
+        lab().own(address, lab().eth0() + 100);
+        return port_after(frame, lab().in_lo(frame));
+    };
+    EXPECT_EQ(on_lo("192.0.2.3"), 3000) << "another interface's address";
+    EXPECT_EQ(on_lo("192.0.2.2"), 3002);
+}
+
+// The programs find in a large set what a small one has: the first, the last and what is between.
+TEST_P(Decisions, AnyNumberOfAddressesOnAPort) {
+    std::vector<std::string> texts;
+    for (unsigned i = 0; i < 250; ++i) {
+        texts.push_back(fmt::format("192.0.2.{}:80:{}", i, 3000 + i));
+        texts.push_back(fmt::format("[2001:db8::{:x}]:80:{}", i, 4000 + i));
+    }
+    std::vector<LabRule> rules;
+    for (const auto& text : texts) rules.push_back({text});
+    lab().rules(rules);
+    for (unsigned i = 0; i < 250; ++i)
+        for (const bool ipv6 : {false, true}) {
+            Ends ends = Ends::in(ipv6, false);
+            ends.to =
+                (ipv6 ? fmt::format("2001:db8::{:x}", i) : fmt::format("192.0.2.{}", i)).c_str();
+            lab().own(ends.to, lab().eth0());
+            ASSERT_EQ(port_in(opening(ends)), (ipv6 ? 4000 : 3000) + i);
+        }
+    for (const char* outside : {"192.0.2.250", "192.0.3.0", "192.0.1.255"}) {
+        Ends ends = Ends::in(false, false);
+        ends.to = outside;
+        EXPECT_EQ(port_in(opening(ends)), kListen) << outside;
+    }
 }
 
 TEST_P(Decisions, AnotherInterfacesRule) {

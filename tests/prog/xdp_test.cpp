@@ -47,8 +47,7 @@ class Lab {
         must(load_tc_object(directory_,
                             {.sizes = {.hints = 4096, .udp_flows = 4096, .forward = 1024}}));
         program_ = must(load_xdp_program(directory_, kOwn));
-        table_ = std::make_unique<Table>(
-            must(Table::open(must(open_pin(directory_ / pins::kTable)), true)));
+        table_ = std::make_unique<Table>(must(Table::open(must(table_maps(directory_)), true)));
     }
     Lab(const Lab&) = delete;
     Lab& operator=(const Lab&) = delete;

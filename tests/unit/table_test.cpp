@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // The rule table: what a side says of each port, that rules come back as they were written, and that
-// a change is one flip. On a memory file instead of a BPF map: the table does not know.
+// a change is one flip. On memory files instead of BPF maps.
 #include "state/table.hpp"
 
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <gmock/gmock.h>
@@ -13,6 +12,7 @@
 
 #include "bpfport/meta.h"
 #include "engine/registry.hpp"
+#include "table_memory.hpp"
 
 namespace bpfport {
 namespace {
@@ -22,84 +22,59 @@ InstalledRule rule(std::string_view text, std::uint16_t id = 0, unsigned ifindex
     return {id, parse_rules(text)->front(), ifindex, BP_ENGINE_TC, flags, BP_ABSENT_RESET, 0};
 }
 
-std::vector<std::uint16_t> set_of(const bp_table_side& side, std::uint16_t slot) {
-    const auto& set = side.sets[slot & BP_PORT_SET];
-    std::vector<std::uint16_t> ids;
-    for (int i = 0; i < BP_SET_SIZE && set[i] != 0; ++i) ids.push_back(set[i]);
-    return ids;
+bp_rule raw(const TableSide& side, std::uint16_t id) {
+    for (const auto& [known, raw] : side.rules)
+        if (known == id) return raw;
+    ADD_FAILURE() << "no rule " << id;
+    return {};
 }
 
 TEST(TableSide, PortsOfARule) {
     const auto side = build_side({rule("80:3000", 7)}, slot_bits);
-    ASSERT_TRUE(side);
-    const auto& ports = (*side)->ports[BP_TCP];
-    EXPECT_THAT(set_of(**side, ports[80]), testing::ElementsAre(7));
-    EXPECT_EQ(ports[80] & BP_PORT_TARGET, 0);
+    const auto& ports = (*side.ports)[BP_TCP];
+    EXPECT_EQ(ports[80], 7) << "the only rule, so no set";
     EXPECT_EQ(ports[3000], BP_PORT_TARGET);
-    EXPECT_EQ((*side)->ports[BP_UDP][80], 0);
+    EXPECT_EQ((*side.ports)[BP_UDP][80], 0);
     EXPECT_EQ(std::ranges::count_if(ports, [](auto slot) { return slot != 0; }), 2);
-}
-
-// As bpf/lib/rules.h does, which prog_tests run: whose rules clients on lo take, and who is left out.
-TEST(TableSide, TheRuleOfAPacket) {
-    constexpr unsigned kLo = 1, kEth0 = 2, kEth1 = 3;
-    const auto side =
-        build_side({rule("80:3000", 1, kEth0), rule("80:3001", 2, kEth1),
-                    rule("10.1.0.2:80:3002", 3), rule("81:3000", 4, 0, BP_RULE_NO_LOCAL),
-                    rule("82:3000", 5, kLo, BP_RULE_NO_LOCAL), rule("83:3000/udp", 6)},
-                   slot_bits);
-    ASSERT_TRUE(side);
-    const auto address = [](const char* text) { return *parse_address(text); };
-    const auto find = [&](std::uint16_t port, unsigned ifindex, const char* local,
-                          unsigned owner = 0, Protocol protocol = Protocol::kTcp) {
-        return find_in_side(**side, {protocol, port, address(local), ifindex, owner});
-    };
-    EXPECT_EQ(find(80, kEth0, "10.1.0.1"), 1);
-    EXPECT_EQ(find(80, kEth1, "10.1.0.1"), 2);
-    EXPECT_EQ(find(80, 4, "10.1.0.1"), 0) << "another interface has no rule";
-    EXPECT_EQ(find(80, kEth0, "10.1.0.2"), 3) << "a rule of this address comes first";
-    EXPECT_EQ(find(80, kLo, "10.1.0.1", kEth0), 1) << "the interface that has the address";
-    EXPECT_EQ(find(80, kLo, "10.2.0.1", kEth1), 2);
-    EXPECT_EQ(find(80, kLo, "127.0.0.1", kEth1), 1) << "every interface's";
-    EXPECT_EQ(find(81, kEth0, "10.1.0.1"), 4);
-    EXPECT_EQ(find(81, kLo, "10.1.0.1", kEth0), 0) << "--no-local";
-    EXPECT_EQ(find(82, kLo, "127.0.0.1"), 5) << "of lo itself";
-    EXPECT_EQ(find(83, kEth0, "10.1.0.1"), 0);
-    EXPECT_EQ(find(83, kEth0, "10.1.0.1", 0, Protocol::kUdp), 6);
-    EXPECT_EQ(find(3000, kEth0, "10.1.0.1"), 0) << "a target is no listen port";
 }
 
 TEST(TableSide, Ranges) {
     const auto side = build_side({rule("8000-8002:18000-18002/udp", 1)}, slot_bits);
-    ASSERT_TRUE(side);
-    const auto& ports = (*side)->ports[BP_UDP];
+    const auto& ports = (*side.ports)[BP_UDP];
     for (unsigned i = 0; i < 3; ++i) {
-        EXPECT_THAT(set_of(**side, ports[8000 + i]), testing::ElementsAre(1));
+        EXPECT_EQ(ports[8000 + i], 1);
         EXPECT_EQ(ports[18000 + i], BP_PORT_TARGET);
     }
     EXPECT_EQ(ports[8003], 0);
     EXPECT_EQ(ports[18003], 0);
-    EXPECT_EQ((*side)->rules[1].listen_first, 8000);
-    EXPECT_EQ((*side)->rules[1].target_first, 18000);
-}
-
-// Address before interface before neither; among equals, as they came.
-TEST(TableSide, TheMostSpecialRuleFirst) {
-    const auto side =
-        build_side({rule("80:3000", 1), rule("80:3000", 2, 4), rule("192.0.2.1:80:3001", 3),
-                    rule("[2001:db8::1]:80:3002", 4, 4)},
-                   slot_bits);
-    ASSERT_TRUE(side);
-    EXPECT_THAT(set_of(**side, (*side)->ports[BP_TCP][80]), testing::ElementsAre(4, 3, 2, 1));
+    EXPECT_EQ(raw(side, 1).listen_first, 8000);
+    EXPECT_EQ(raw(side, 1).target_first, 18000);
 }
 
 TEST(TableSide, PortsWithTheSameRulesShareASet) {
     const auto side =
-        build_side({rule("1000-1999:11000-11999", 1), rule("2000:12000", 2)}, slot_bits);
-    ASSERT_TRUE(side);
-    const auto& ports = (*side)->ports[BP_TCP];
+        build_side({rule("1000-1999:11000-11999", 1), rule("192.0.2.1:1000-1999:21000-21999", 2),
+                    rule("192.0.2.1:2000:12000", 3)},
+                   slot_bits);
+    const auto& ports = (*side.ports)[BP_TCP];
+    EXPECT_NE(ports[1000] & BP_PORT_SEARCH, 0);
     EXPECT_EQ(ports[1000], ports[1999]);
+    EXPECT_NE(ports[2000] & BP_PORT_SEARCH, 0);
     EXPECT_NE(ports[1000], ports[2000]);
+}
+
+// What is set aside for the spans before they are made is enough.
+TEST(TableSide, SpansAreCounted) {
+    std::vector<InstalledRule> rules{rule("80:3000", 1)};
+    EXPECT_EQ(spans_needed(rules), build_side(rules, slot_bits).spans.size());
+    EXPECT_LE(most_spans_needed(rules), 3) << "a rule of its own needs none";
+    for (std::uint16_t i = 2; i < 300; ++i) {
+        rules.push_back(rule(fmt::format("10.0.{}.{}:80:{}", i % 3, i % 256, 3000 + i), i, i % 4,
+                             i % 5 ? 0 : BP_RULE_NO_LOCAL | BP_RULE_EXCLUSIVE));
+        const auto spans = build_side(rules, slot_bits).spans.size();
+        ASSERT_EQ(spans_needed(rules), spans);
+        ASSERT_GE(most_spans_needed(rules), spans);
+    }
 }
 
 TEST(TableSide, FlagsOfTargets) {
@@ -108,8 +83,7 @@ TEST(TableSide, FlagsOfTargets) {
     dropping.on_absent = BP_ABSENT_DROP;
     const auto side =
         build_side({exclusive, dropping, rule("82:3002", 3, 0, BP_RULE_FORWARDED)}, slot_bits);
-    ASSERT_TRUE(side);
-    const auto& ports = (*side)->ports[BP_TCP];
+    const auto& ports = (*side.ports)[BP_TCP];
     EXPECT_EQ(ports[3000], BP_PORT_TARGET | BP_PORT_EXCLUSIVE);
     EXPECT_EQ(ports[3001], BP_PORT_TARGET | BP_PORT_EXCLUSIVE_DROP);
     EXPECT_EQ(ports[3002], BP_PORT_TARGET | BP_PORT_FORWARDED);
@@ -121,10 +95,9 @@ TEST(TableSide, CarefulRules) {
     absent.on_absent = BP_ABSENT_PASS;
     const auto side = build_side(
         {rule("80:3000", 1), absent, rule("82:3002", 3, 0, BP_RULE_DRAINING)}, slot_bits);
-    ASSERT_TRUE(side);
-    EXPECT_EQ((*side)->rules[1].flags & BP_RULE_RECHECK, 0);
-    EXPECT_NE((*side)->rules[2].flags & BP_RULE_RECHECK, 0);
-    EXPECT_NE((*side)->rules[3].flags & BP_RULE_RECHECK, 0);
+    EXPECT_EQ(raw(side, 1).flags & BP_RULE_RECHECK, 0);
+    EXPECT_NE(raw(side, 2).flags & BP_RULE_RECHECK, 0);
+    EXPECT_NE(raw(side, 3).flags & BP_RULE_RECHECK, 0);
 }
 
 // Replies of connections that stay with the old target are still looked at.
@@ -132,30 +105,16 @@ TEST(TableSide, TheOldTarget) {
     auto changed = rule("80-81:4000-4001", 1);
     changed.old_target_first = 3000;
     const auto side = build_side({changed}, slot_bits);
-    ASSERT_TRUE(side);
     for (const unsigned port : {3000U, 3001U, 4000U, 4001U})
-        EXPECT_EQ((*side)->ports[BP_TCP][port], BP_PORT_TARGET) << port;
-    EXPECT_EQ((*side)->rules[1].old_target_first, 3000);
-}
-
-TEST(TableSide, TooManyRulesForOnePort) {
-    std::vector<InstalledRule> rules;
-    for (std::uint16_t i = 1; i <= BP_SET_SIZE; ++i) rules.push_back(rule("80:3000", i, i));
-    EXPECT_TRUE(build_side(rules, slot_bits));
-    rules.push_back(rule("80:3000", 100, 100));
-    const auto side = build_side(rules, slot_bits);
-    ASSERT_FALSE(side);
-    EXPECT_THAT(side.error().message, testing::HasSubstr("more than 8 rules for one listen port"));
-    EXPECT_THAT(side.error().message, testing::StartsWith("80:3000"));
+        EXPECT_EQ((*side.ports)[BP_TCP][port], BP_PORT_TARGET) << port;
+    EXPECT_EQ(raw(side, 1).old_target_first, 3000);
 }
 
 class TableInMemory : public testing::Test {
   protected:
-    TableInMemory() : memory_(::memfd_create("table", MFD_CLOEXEC)) {
-        EXPECT_EQ(::ftruncate(memory_.get(), sizeof(bp_table) + 65536), 0);
-    }
+    explicit TableInMemory(TableCapacity capacity = {}) : maps_(memory_maps(capacity)) {}
     Table open(bool writable = true) {
-        auto table = Table::open(memory_, writable);
+        auto table = Table::open(maps_, writable);
         EXPECT_TRUE(table);
         return std::move(*table);
     }
@@ -164,8 +123,61 @@ class TableInMemory : public testing::Test {
         BP_TRY(table.number(rules), "ids");
         return table.replace(rules, slot_bits);
     }
-    Fd memory_;
+    TableMaps maps_;
 };
+
+// As bpf/lib/rules.h does, which prog_tests run: the interface comes before the address; whose rules
+// clients on lo take, and who is left out.
+TEST_F(TableInMemory, TheRuleOfAPacket) {
+    constexpr unsigned kLo = 1, kEth0 = 2, kEth1 = 3;
+    Table table = open();
+    ASSERT_TRUE(table.replace({rule("80:3000", 1, kEth0), rule("80:3001", 2, kEth1),
+                               rule("10.1.0.2:80:3002", 3), rule("81:3000", 4, 0, BP_RULE_NO_LOCAL),
+                               rule("82:3000", 5, kLo, BP_RULE_NO_LOCAL), rule("83:3000/udp", 6),
+                               rule("10.1.0.2:80:3003", 7, kEth1), rule("84:3000", 8, kEth0)},
+                              slot_bits));
+    const auto address = [](const char* text) { return *parse_address(text); };
+    const auto find = [&](std::uint16_t port, unsigned ifindex, const char* local,
+                          unsigned owner = 0, Protocol protocol = Protocol::kTcp) {
+        return table.find({protocol, port, address(local), ifindex, owner});
+    };
+    EXPECT_EQ(find(80, kEth0, "10.1.0.1"), 1);
+    EXPECT_EQ(find(80, kEth1, "10.1.0.1"), 2);
+    EXPECT_EQ(find(80, 4, "10.1.0.1"), 0) << "another interface has no rule";
+    EXPECT_EQ(find(80, 4, "10.1.0.2"), 3) << "but for this address";
+    EXPECT_EQ(find(80, kEth0, "10.1.0.2"), 1) << "a rule of this interface comes first";
+    EXPECT_EQ(find(80, kEth1, "10.1.0.2"), 7) << "then the address";
+    EXPECT_EQ(find(80, kLo, "10.1.0.1", kEth0), 1) << "the interface that has the address";
+    EXPECT_EQ(find(80, kLo, "10.2.0.1", kEth1), 2);
+    EXPECT_EQ(find(80, kLo, "10.1.0.2", 4), 3) << "an interface without rules";
+    EXPECT_EQ(find(80, kLo, "127.0.0.1", kEth1), 1) << "every interface's";
+    EXPECT_EQ(find(81, kEth0, "10.1.0.1"), 4);
+    EXPECT_EQ(find(81, kLo, "10.1.0.1", kEth0), 0) << "--no-local";
+    EXPECT_EQ(find(82, kLo, "127.0.0.1"), 5) << "of lo itself";
+    EXPECT_EQ(find(83, kEth0, "10.1.0.1"), 0);
+    EXPECT_EQ(find(83, kEth0, "10.1.0.1", 0, Protocol::kUdp), 6);
+    EXPECT_EQ(find(84, kEth0, "10.1.0.1"), 8);
+    EXPECT_EQ(find(84, kEth1, "10.1.0.1"), 0);
+    EXPECT_EQ(find(84, kLo, "10.1.0.1", kEth1), 0);
+    EXPECT_EQ(find(84, kLo, "10.1.0.1", kEth0), 8);
+    EXPECT_EQ(find(84, kLo, "127.0.0.1"), 8);
+    EXPECT_EQ(find(3000, kEth0, "10.1.0.1"), 0) << "a target is no listen port";
+}
+
+TEST_F(TableInMemory, AnyNumberOfRulesOnAPort) {
+    std::vector<InstalledRule> rules;
+    for (unsigned i = 0; i < 256; ++i)
+        rules.push_back(rule(fmt::format("192.0.2.{}:80:{}", i, 3000 + i)));
+    Table table = open();
+    ASSERT_TRUE(install(table, rules));
+    for (unsigned i = 0; i < 256; ++i)
+        EXPECT_EQ(
+            table.find({Protocol::kTcp, 80, *parse_address(fmt::format("192.0.2.{}", i)), 2, 0}),
+            rules[i].id);
+    EXPECT_EQ(table.find({Protocol::kTcp, 80, *parse_address("192.0.3.0"), 2, 0}), 0);
+    EXPECT_EQ(table.find({Protocol::kTcp, 80, *parse_address("192.0.1.255"), 2, 0}), 0);
+    EXPECT_EQ(table.find({Protocol::kTcp, 80, *parse_address("2001:db8::1"), 2, 0}), 0);
+}
 
 TEST_F(TableInMemory, RulesComeBack) {
     std::vector<InstalledRule> rules{rule("80:3000", 0, 3, BP_RULE_VLAN | BP_RULE_EXCLUSIVE),
@@ -194,10 +206,10 @@ TEST_F(TableInMemory, RulesComeBack) {
 TEST_F(TableInMemory, IdsAreReusedLate) {
     Table table = open();
     std::uint16_t last = 0;
-    for (int round = 0; round < 2 * BP_MAX_RULES; ++round) {
+    for (int round = 0; round < 2 * BP_MIN_RULES; ++round) {
         std::vector<InstalledRule> rules{rule("80:3000")};
         ASSERT_TRUE(install(table, rules));
-        EXPECT_EQ(rules[0].id, last % (BP_MAX_RULES - 1) + 1);
+        EXPECT_EQ(rules[0].id, last % (BP_MIN_RULES - 1) + 1);
         last = rules[0].id;
     }
     std::vector<InstalledRule> both = table.rules();
@@ -206,17 +218,67 @@ TEST_F(TableInMemory, IdsAreReusedLate) {
     EXPECT_EQ(both[0].id, last) << "a rule keeps its id";
 }
 
-TEST_F(TableInMemory, AsManyRulesAsThereAreIds) {
+// Two sets of rules hold when one replaces the other: no id is in both.
+TEST_F(TableInMemory, CapacityFollowsTheRules) {
     std::vector<InstalledRule> rules;
-    for (unsigned i = 1; i < BP_MAX_RULES; ++i)
+    for (unsigned i = 1; i < BP_MIN_RULES; ++i)
         rules.push_back(rule(fmt::format("{}:{}", i, 10000 + i)));
     Table table = open();
-    EXPECT_TRUE(install(table, rules));
-    rules.push_back(rule("9000:19000"));
-    const auto refused = install(table, rules);
+    EXPECT_EQ(table.capacity_for(rules)->rules, BP_MIN_RULES);
+    ASSERT_TRUE(install(table, rules));
+    EXPECT_EQ(table.capacity_for(rules)->rules, BP_MIN_RULES) << "they have ids";
+    auto more = rules;
+    more.push_back(rule("9000:19000"));
+    EXPECT_EQ(table.capacity_for(more)->rules, 2 * BP_MIN_RULES);
+    EXPECT_EQ(table.capacity_for({rule("9000:19000")})->rules, 2 * BP_MIN_RULES);
+    EXPECT_FALSE(table.number(more)) << "there is no id left in this one";
+    more.assign(BP_MAX_RULES - 1, rule("9000:19000"));
+    EXPECT_EQ(enlarged({}, more.size() + 1, {})->rules, BP_MAX_RULES);
+    const auto refused = enlarged({}, more.size() + 2, {});
     ASSERT_FALSE(refused);
-    EXPECT_THAT(refused.error().message, testing::HasSubstr("more than 511 rules"));
-    EXPECT_EQ(table.rules().size(), BP_MAX_RULES - 1) << "nothing has changed";
+    EXPECT_THAT(refused.error().message, testing::HasSubstr("more than 65535 rules"));
+    EXPECT_EQ(table.rules().size(), BP_MIN_RULES - 1) << "nothing has changed";
+}
+
+TEST_F(TableInMemory, ALargerTableSaysTheSame) {
+    std::vector<InstalledRule> rules;
+    for (unsigned i = 0; i < 100; ++i)
+        rules.push_back(rule(fmt::format("192.0.2.{}:80:{}", i, 3000 + i)));
+    Table table = open();
+    ASSERT_TRUE(install(table, rules));
+    TableMaps larger = memory_maps({4 * BP_MIN_RULES, 8 * BP_MIN_SPANS});
+    larger.table = Fd(::dup(maps_.table.get()));
+    auto opened = Table::open(larger, true);
+    ASSERT_TRUE(opened);
+    table.copy_to(*opened);
+    ASSERT_EQ(opened->rules().size(), rules.size());
+    for (unsigned i = 0; i < 100; ++i)
+        EXPECT_EQ(
+            opened->find({Protocol::kTcp, 80, *parse_address(fmt::format("192.0.2.{}", i)), 2, 0}),
+            rules[i].id);
+}
+
+// A candidate of a forwarded connection has 14 bits for the rule's id.
+class LargeTable : public TableInMemory {
+  protected:
+    LargeTable() : TableInMemory({BP_MAX_RULES, BP_MIN_SPANS}) {}
+};
+TEST_F(LargeTable, ForwardedRulesHaveSmallIds) {
+    std::vector<InstalledRule> rules(20000, rule("80:3000"));
+    Table table = open();
+    ASSERT_TRUE(table.number(rules));
+    EXPECT_EQ(rules.back().id, 20000);
+    std::vector<InstalledRule> few{rule("81:3001", 0, 0, BP_RULE_FORWARDED)};
+    ASSERT_TRUE(table.number(few));
+    EXPECT_LE(few[0].id, 0x3fff);
+    auto changed = rules.back();
+    changed.flags |= BP_RULE_FORWARDED;
+    std::vector<InstalledRule> one{changed};
+    ASSERT_TRUE(table.number(one));
+    EXPECT_LE(one[0].id, 0x3fff) << "one that becomes --forwarded gets another id";
+    rules.push_back(few[0]);
+    rules.back().id = 0;
+    EXPECT_FALSE(table.number(rules));
 }
 
 TEST_F(TableInMemory, ReadersNeedNoPermissionToWrite) {

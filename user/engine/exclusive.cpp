@@ -39,7 +39,7 @@ Result<Object<exclusive_bpf>> open() {
 Result<Fd> load_program(const Instance& instance) {
     auto object = open();
     if (!object) return std::unexpected(object.error());
-    BP_TRY(use_instance_maps((*object)->obj, instance.path()), "load the program for --exclusive");
+    BP_TRY(use_instance(**object, instance.path()), "load the program for --exclusive");
     if (auto loaded = object->load(); !loaded) return std::unexpected(loaded.error().error());
     return Fd(fcntl(bpf_program__fd((*object)->progs.bp_exclusive), F_DUPFD_CLOEXEC, 0));
 }

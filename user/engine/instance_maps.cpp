@@ -2,30 +2,42 @@
 #include "engine/instance_maps.hpp"
 
 #include <bit>
+#include <cstdio>
 #include <ctime>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
+#include "bpfport/counters.h"
 #include "bpfport/table.h"
 #include "kernel/bpf.hpp"
 #include "kernel/object.hpp"
 #include "maps.skel.h"
 #include "state/instance.hpp"
+#include "state/rule_counters.hpp"
 
 namespace bpfport {
 
 namespace {
 
 constexpr std::pair<std::string_view, const char*> kShared[] = {
-    {"bp_addresses", pins::kAddresses},    {"bp_counters", pins::kCounters},
-    {"bp_outcomes", pins::kOutcomes},      {"bp_events", pins::kEvents},
-    {"bp_records", pins::kRecords},        {"bp_hints", pins::kHints},
-    {"bp_udp_flows", pins::kUdpFlows},     {"bp_forward_tcp", pins::kForwardTcp},
-    {"bp_forward_udp", pins::kForwardUdp}, {"bp_listeners", pins::kListeners},
-    {"bp_groups", pins::kGroups},          {"bp_xdp_devices", pins::kXdpDevices},
-    {"bp_last_local", pins::kLastLocal},   {"bp_fragments", pins::kFragments},
+    {"bp_addresses", pins::kAddresses},
+    {"bp_counters", pins::kCounters},
+    {"bp_outcomes", pins::kOutcomes},
+    {"bp_events", pins::kEvents},
+    {"bp_records", pins::kRecords},
+    {"bp_hints", pins::kHints},
+    {"bp_udp_flows", pins::kUdpFlows},
+    {"bp_forward_tcp", pins::kForwardTcp},
+    {"bp_forward_udp", pins::kForwardUdp},
+    {"bp_listeners", pins::kListeners},
+    {"bp_groups", pins::kGroups},
+    {"bp_xdp_devices", pins::kXdpDevices},
+    {"bp_last_local", pins::kLastLocal},
+    {"bp_fragments", pins::kFragments},
     {"bp_cookies", pins::kCookies},
+    {"bp_rules", pins::kRules},
+    {"bp_spans", pins::kSpans},
 };
 
 // An older version's map of flows may hold less of each. Flows may be forgotten, rules may not.
@@ -81,10 +93,61 @@ Result<void> pin_instance_maps(bpf_object* object, const std::filesystem::path& 
     return {};
 }
 
-Result<void> make_instance_maps(const std::filesystem::path& directory, const FlowSizes& sizes) {
+namespace {
+
+Result<void> rename_pin(const std::filesystem::path& from, const std::filesystem::path& to) {
+    if (rename(from.c_str(), to.c_str()) == 0) return {};
+    return system_error("enlarge the rule table: put " + to.filename().native() + " in place");
+}
+
+// A new map, pinned.
+Result<Fd> make_map(const std::filesystem::path& pin, bpf_map_type type, std::uint32_t value_size,
+                    std::uint32_t entries, std::uint32_t flags) {
+    LIBBPF_OPTS(bpf_map_create_opts, options);
+    options.map_flags = flags;
+    auto name = "bp_" + pin.filename().native();
+    Fd map(
+        bpf_map_create(type, name.c_str(), sizeof(std::uint32_t), value_size, entries, &options));
+    if (!map) return system_error("enlarge the rule table: create map " + name);
+    if (auto pinned = bpfport::pin(map, pin); !pinned) return std::unexpected(pinned.error());
+    return map;
+}
+
+} // namespace
+
+Result<void> enlarge_table(Store& store, const Instance& instance, const TableCapacity& capacity) {
+    const TableCapacity before = instance.table().capacity();
+    auto staging = store.stage();
+    if (!staging) return std::unexpected(staging.error());
+    const auto& directory = staging->path();
+    auto table = instance.open_pin(pins::kTable);
+    if (!table) return std::unexpected(table.error());
+    auto rules = make_map(directory / pins::kRules, BPF_MAP_TYPE_ARRAY, sizeof(bp_rule),
+                          2 * capacity.rules, BPF_F_MMAPABLE);
+    if (!rules) return std::unexpected(rules.error());
+    auto spans = make_map(directory / pins::kSpans, BPF_MAP_TYPE_ARRAY,
+                          2 * capacity.spans * sizeof(bp_span), 1, BPF_F_MMAPABLE);
+    if (!spans) return std::unexpected(spans.error());
+    auto counters = make_map(directory / pins::kCounters, BPF_MAP_TYPE_PERCPU_ARRAY,
+                             sizeof(bp_counters), capacity.rules, 0);
+    if (!counters) return std::unexpected(counters.error());
+    auto maps = TableMaps::of(std::move(*table), std::move(*rules), std::move(*spans));
+    if (!maps) return std::unexpected(maps.error());
+    auto larger = Table::open(*maps, true);
+    if (!larger) return std::unexpected(larger.error());
+    instance.table().copy_to(*larger);
+    for (const char* pin : {pins::kRules, pins::kSpans})
+        if (auto done = rename_pin(directory / pin, instance.path() / pin); !done) return done;
+    if (capacity.rules == before.rules) return {};
+    auto old = instance.path() / earlier_counters_pin(before.rules);
+    if (auto kept = rename_pin(instance.path() / pins::kCounters, old); !kept) return kept;
+    return rename_pin(directory / pins::kCounters, instance.path() / pins::kCounters);
+}
+
+Result<void> make_instance_maps(const std::filesystem::path& directory, const MapSizes& sizes) {
     auto object = Object<maps_bpf>::open();
     if (!object) return context("create maps", object.error());
-    size_flow_maps((*object)->maps, sizes);
+    size_maps((*object)->maps, sizes);
     BP_TRY(use_instance_maps((*object)->obj, directory), "create maps");
     if (auto loaded = object->load(); !loaded)
         return context("create maps", loaded.error().error());

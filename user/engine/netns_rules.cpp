@@ -15,6 +15,7 @@
 #include "kernel/bpf.hpp"
 #include "kernel/map.hpp"
 #include "kernel/netns.hpp"
+#include "state/rule_counters.hpp"
 #include "state/unreadable.hpp"
 
 namespace bpfport {
@@ -44,7 +45,7 @@ Result<void> NetnsRules::open_instance() {
     return {};
 }
 
-Result<void> NetnsRules::make_instance(const FlowSizes& sizes) {
+Result<void> NetnsRules::make_instance(const MapSizes& sizes) {
     auto staging = store_->stage();
     if (!staging) return std::unexpected(staging.error());
     if (auto made = make_instance_maps(staging->path(), sizes); !made) return made;
@@ -61,6 +62,18 @@ Result<void> NetnsRules::upgrade(EngineContext& context) {
     bp_netns_meta meta = instance_->meta();
     meta.build = tc_object_build();
     BP_TRY(instance_->directory().describe_anew(meta), "upgrade");
+    return open_instance();
+}
+
+// Room for the rules. If there are other maps then, the programs are to be loaded again: no build is 0.
+Result<void> NetnsRules::enlarge(const std::vector<InstalledRule>& rules) {
+    auto wanted = instance_->table().capacity_for(rules);
+    if (!wanted) return std::unexpected(wanted.error());
+    if (instance_->table().capacity().covers(*wanted)) return {};
+    bp_netns_meta meta = instance_->meta();
+    meta.build = 0;
+    BP_TRY(instance_->directory().describe_anew(meta), "enlarge the rule table");
+    BP_TRY(enlarge_table(*store_, *instance_, *wanted), "enlarge the rule table");
     return open_instance();
 }
 
@@ -85,7 +98,14 @@ HookKind NetnsRules::hook_kind(const std::vector<InstalledRule>& rules, HookChoi
 
 Result<void> NetnsRules::prepare(const std::vector<InstalledRule>& rules,
                                  const ApplyOptions& options) {
-    if (!instance_) BP_TRY(make_instance(options.sizes), "set up this network namespace");
+    if (!instance_) {
+        auto sizes = options.sizes;
+        auto capacity = enlarged(sizes.table, 1 + rules.size(), rules);
+        if (!capacity) return std::unexpected(capacity.error());
+        sizes.table = *capacity;
+        BP_TRY(make_instance(sizes), "set up this network namespace");
+    }
+    if (auto room = enlarge(rules); !room) return room;
     auto context = this->context(options.hook);
     if (instance_->meta().build != tc_object_build())
         BP_TRY(upgrade(context), "set up this network namespace");
@@ -121,10 +141,10 @@ Result<void> NetnsRules::publish(std::vector<InstalledRule>& rules) {
     std::set<std::uint16_t> old;
     for (const auto& rule : rules) old.insert(rule.id);
     if (auto numbered = instance_->table().number(rules); !numbered) return numbered;
-    auto counters = instance_->open_pin(pins::kCounters);
+    auto counters = RuleCounters::open(instance_->path());
     if (!counters) return std::unexpected(counters.error());
     for (const auto& rule : rules)
-        if (!old.contains(rule.id)) BP_TRY(clear_cpus<bp_counters>(*counters, rule.id), "new rule");
+        if (!old.contains(rule.id)) BP_TRY(counters->clear(rule.id), "new rule");
     return instance_->table().replace(rules, slot_bits);
 }
 

@@ -22,7 +22,7 @@ namespace bpfport {
 
 struct ApplyOptions {
     HookChoice hook = HookChoice::kAuto;
-    FlowSizes sizes; // only when the instance is made
+    MapSizes sizes; // only when the instance is made
 };
 
 class NetnsRules {
@@ -49,7 +49,8 @@ class NetnsRules {
   private:
     NetnsRules(Store& store, std::uint64_t netns) : store_(&store), netns_(netns) {}
     Result<void> open_instance();
-    Result<void> make_instance(const FlowSizes& sizes);
+    Result<void> make_instance(const MapSizes& sizes);
+    Result<void> enlarge(const std::vector<InstalledRule>& rules);
     Result<void> upgrade(EngineContext& context);
     Result<void> prepare(const std::vector<InstalledRule>& rules, const ApplyOptions& options);
     Result<void> publish(std::vector<InstalledRule>& rules);

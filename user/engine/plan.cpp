@@ -65,19 +65,6 @@ Result<void> check_flags(const AttachRequest& request) {
     return {};
 }
 
-// The rule table of this version can't hold these.
-Result<void> check_table(const Rule& rule) {
-    if (rule.local() && !rule.local()->is_one_address())
-        return failure(
-            fmt::format("{}: a local prefix on an interface is not served yet", rule.to_string()),
-            "write a rule for each address");
-    if (rule.one_target())
-        return failure(fmt::format("{}: a range to one port on an interface is not served yet",
-                                   rule.to_string()),
-                       "write a rule for each listen port");
-    return {};
-}
-
 void note_reason(const ChosenEngine& chosen, std::vector<std::string>& reasons) {
     auto reason = fmt::format("engine {}: {}", engine_name(chosen.engine), chosen.why);
     if (std::ranges::find(reasons, reason) == reasons.end()) reasons.push_back(std::move(reason));
@@ -199,8 +186,6 @@ std::vector<const Listener*> target_listeners(const InstalledRule& rule,
 Result<Plan> plan_attach(const AttachRequest& request, const std::vector<InstalledRule>& existing,
                          const HostFacts& facts) {
     if (auto checked = check_flags(request); !checked) return std::unexpected(checked.error());
-    for (const Rule& rule : request.rules)
-        if (auto held = check_table(rule); !held) return std::unexpected(held.error());
     Plan plan;
     plan.rules = existing;
     auto wanted = wanted_rules(request, facts, plan.reasons);

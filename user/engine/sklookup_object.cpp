@@ -98,7 +98,7 @@ Result<void> load_sklookup_object(const fs::path& directory, const fs::path& ins
                                   const SklookupConfig& config, const fs::path& keep) {
     auto object = open(config);
     if (!object) return std::unexpected(object.error());
-    BP_TRY(use_instance_maps((*object)->obj, instance), "load sklookup programs");
+    BP_TRY(use_instance(**object, instance), "load sklookup programs");
     auto host = instance.parent_path() / kHostDirectory; // beside it in the store
     BP_TRY(use_pinned((*object)->maps.bp_sockname_set, host / pins::kSocknameSet),
            "load sklookup programs");

@@ -38,7 +38,7 @@ Result<void> load(const fs::path& directory, const fs::path& maps, LinkLayer lay
                   std::uint16_t mark) {
     auto object = open<Skeleton>(mark);
     if (!object) return std::unexpected(object.error());
-    BP_TRY(use_instance_maps((*object)->obj, maps), "load programs");
+    BP_TRY(use_instance(**object, maps), "load programs");
     auto programs = (*object)->progs;
     const std::tuple<bpf_program*, const char*, LinkLayer> all[] = {
         {programs.bp_tc_in, pins::kTcIn, LinkLayer::kEthernet},
@@ -54,7 +54,7 @@ Result<void> load(const fs::path& directory, const fs::path& maps, LinkLayer lay
 
 template <typename Skeleton> void try_tc_object(const ObjectTrial& trial) {
     auto object = open<Skeleton>(1);
-    if (object) size_flow_maps((*object)->maps, {1024, 1024, 1024});
+    if (object) size_maps((*object)->maps, {1024, 1024, 1024});
     try_object(trial, object);
 }
 

@@ -21,7 +21,7 @@ enum class LinkLayer { kEthernet, kNone };
 
 struct TcLoad {
     LinkLayer layer = LinkLayer::kEthernet; // whose programs
-    FlowSizes sizes = {};                   // of maps that are made
+    MapSizes sizes = {};                    // of maps that are made
     std::filesystem::path keep_maps = {};   // a directory with pinned maps to use; empty: new ones
     TcObject choice = TcObject::kBest;
 };

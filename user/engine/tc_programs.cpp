@@ -64,7 +64,8 @@ Result<void> load_missing_programs(Store& store, Instance& instance, LinkLayer l
 }
 
 Result<bool> stage_programs(const fs::path& staging, const Instance& instance) {
-    if (auto made = make_instance_maps(instance.path(), {}); !made)
+    if (auto made = make_instance_maps(instance.path(), {.table = instance.table().capacity()});
+        !made)
         return std::unexpected(made.error());
     TcLoad load{.keep_maps = instance.path()};
     for (LinkLayer layer : kLayers) {

@@ -36,7 +36,7 @@ Result<Fd> load(const std::filesystem::path& instance, std::span<const std::uint
                 bool frags) {
     auto object = open(address, frags);
     if (!object) return std::unexpected(object.error());
-    BP_TRY(use_instance_maps((*object)->obj, instance), "load the xdp program");
+    BP_TRY(use_instance(**object, instance), "load the xdp program");
     if (auto loaded = object->load(); !loaded) return std::unexpected(loaded.error().error());
     Fd program(fcntl(bpf_program__fd((*object)->progs.bp_xdp_in), F_DUPFD_CLOEXEC, 3));
     if (!program) return system_error("keep the xdp program");

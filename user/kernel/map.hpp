@@ -47,28 +47,47 @@ template <typename Counters> Result<void> clear_cpus(const Fd& map, std::uint32_
 
 enum class Mapping { kReadOnly, kWritable };
 
-// The value of a map that can be mapped (BPF_F_MMAPABLE), as long as this lives.
-template <typename T> class Mapped {
+// `count` values of a map that can be mapped (BPF_F_MMAPABLE), as long as this lives.
+template <typename T> class MappedArray {
+    static_assert(sizeof(T) % 8 == 0, "an array map rounds its values up to 8 bytes");
+
   public:
-    static Result<Mapped> open(const Fd& map, Mapping mapping, std::string_view what) {
+    static Result<MappedArray> open(const Fd& map, std::size_t count, Mapping mapping,
+                                    std::string_view what) {
         int protection = mapping == Mapping::kWritable ? PROT_READ | PROT_WRITE : PROT_READ;
-        void* memory = mmap(nullptr, size(), protection, MAP_SHARED, map.get(), 0);
+        void* memory = mmap(nullptr, size_of(count), protection, MAP_SHARED, map.get(), 0);
         if (memory == MAP_FAILED) return system_error("map " + std::string(what));
-        return Mapped(static_cast<T*>(memory));
+        return MappedArray(static_cast<T*>(memory), count);
     }
-    T* operator->() const { return value_.get(); }
-    T& operator*() const { return *value_; }
+    T& operator[](std::size_t index) const { return values_.get()[index]; }
 
   private:
     struct Unmap {
-        void operator()(T* value) const { munmap(value, size()); }
+        std::size_t count = 0;
+        void operator()(T* values) const { munmap(values, size_of(count)); }
     };
-    static std::size_t size() {
+    static std::size_t size_of(std::size_t count) {
         auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-        return (sizeof(T) + page - 1) / page * page;
+        return (count * sizeof(T) + page - 1) / page * page;
     }
-    explicit Mapped(T* value) : value_(value) {}
-    std::unique_ptr<T, Unmap> value_;
+    MappedArray(T* values, std::size_t count) : values_(values, Unmap{count}) {}
+    std::unique_ptr<T, Unmap> values_;
+};
+
+// The one value of such a map.
+template <typename T> class Mapped {
+  public:
+    static Result<Mapped> open(const Fd& map, Mapping mapping, std::string_view what) {
+        auto value = MappedArray<T>::open(map, 1, mapping, what);
+        if (!value) return std::unexpected(value.error());
+        return Mapped(std::move(*value));
+    }
+    T* operator->() const { return &value_[0]; }
+    T& operator*() const { return value_[0]; }
+
+  private:
+    explicit Mapped(MappedArray<T> value) : value_(std::move(value)) {}
+    MappedArray<T> value_;
 };
 
 } // namespace bpfport

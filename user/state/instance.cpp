@@ -3,13 +3,23 @@
 
 namespace bpfport {
 
+Result<TableMaps> table_maps(const std::filesystem::path& directory) {
+    auto table = open_pin(directory / pins::kTable);
+    if (!table) return std::unexpected(table.error());
+    auto rules = open_pin(directory / pins::kRules);
+    if (!rules) return std::unexpected(rules.error());
+    auto spans = open_pin(directory / pins::kSpans);
+    if (!spans) return std::unexpected(spans.error());
+    return TableMaps::of(std::move(*table), std::move(*rules), std::move(*spans));
+}
+
 Result<Instance> Instance::open(const Store& store, std::uint64_t netns, Store::Access access) {
     Directory directory(store.path(instance_name(netns)));
     auto meta = directory.meta<bp_netns_meta>();
     if (!meta) return std::unexpected(meta.error());
-    auto map = directory.open(pins::kTable);
-    if (!map) return std::unexpected(map.error());
-    auto table = Table::open(*map, access == Store::Access::kChange);
+    auto maps = table_maps(directory.path());
+    if (!maps) return std::unexpected(maps.error());
+    auto table = Table::open(*maps, access == Store::Access::kChange);
     if (!table) return std::unexpected(table.error());
     return Instance(std::move(directory), netns, *meta, std::move(*table));
 }

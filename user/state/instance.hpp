@@ -14,6 +14,9 @@
 
 namespace bpfport {
 
+// The maps of the rule table that are pinned in the directory.
+Result<TableMaps> table_maps(const std::filesystem::path& directory);
+
 class Instance {
   public:
     // Refuses one that a version with another ABI wrote.

@@ -9,6 +9,8 @@ inline constexpr const char* kMeta = "meta";
 
 // netns-<inode>/: maps and programs that the attachments of a network namespace share.
 inline constexpr const char* kTable = "table";
+inline constexpr const char* kRules = "rules";
+inline constexpr const char* kSpans = "spans";
 inline constexpr const char* kAddresses = "addresses";
 inline constexpr const char* kCounters = "counters";
 inline constexpr const char* kOutcomes = "outcomes";

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <set>
 #include <vector>
 
@@ -14,28 +13,9 @@
 #include "bpfport/table.h"
 #include "kernel/map.hpp"
 #include "rule/rule.hpp"
+#include "state/table_side.hpp"
 
 namespace bpfport {
-
-struct InstalledRule {
-    std::uint16_t id = 0; // 0: not in the table yet
-    Rule rule;
-    unsigned ifindex = 0;               // 0: every interface
-    std::uint32_t engine = 0;           // enum bp_engine
-    std::uint16_t flags = 0;            // BP_RULE_NO_LOCAL ... BP_RULE_EXCLUSIVE
-    std::uint8_t on_absent = 0;         // enum bp_on_absent
-    std::uint16_t old_target_first = 0; // see bp_rule
-
-    [[nodiscard]] bool has(std::uint16_t flag) const { return (flags & flag) != 0; }
-};
-
-// What its engine wants of the ports of a rule in the table.
-struct SlotBits {
-    std::uint16_t target = 0; // BP_PORT_*, besides: of the target port
-    bool dormant = false;     // tcp: the tc programs have no part in it unless they are woken
-};
-using SlotBitsOf = SlotBits (*)(const InstalledRule& rule);
-inline SlotBits no_slot_bits(const InstalledRule&) { return {}; }
 
 // A packet as far as the choice of its rule goes.
 struct ArrivingPacket {
@@ -46,14 +26,42 @@ struct ArrivingPacket {
     unsigned owner = 0; // on lo: the interface whose rules clients of `local` take; 0: those of all
 };
 
+// What the maps of a table have room for: ids from 0 on, and spans of a side. Powers of two.
+struct TableCapacity {
+    std::uint32_t rules = BP_MIN_RULES;
+    std::uint32_t spans = BP_MIN_SPANS;
+
+    [[nodiscard]] bool covers(const TableCapacity& other) const {
+        return rules >= other.rules && spans >= other.spans;
+    }
+};
+
+// At least `capacity`; more if so many ids, or the spans of the rules, need it. An error: no table is
+// large enough.
+Result<TableCapacity> enlarged(TableCapacity capacity, std::size_t ids,
+                               const std::vector<InstalledRule>& rules);
+
+struct TableMaps {
+    Fd table, rules, spans;
+    TableCapacity capacity;
+
+    // Asks the maps for the capacity.
+    static Result<TableMaps> of(Fd table, Fd rules, Fd spans);
+};
+
 class Table {
   public:
-    // Maps the table into this process. `writable` needs a writable descriptor.
-    static Result<Table> open(const Fd& map, bool writable);
+    // Maps the table into this process. `writable` needs writable descriptors.
+    static Result<Table> open(const TableMaps& maps, bool writable);
+
+    [[nodiscard]] const TableCapacity& capacity() const { return capacity_; }
+    // enlarged() for number() and replace() of these rules.
+    [[nodiscard]] Result<TableCapacity> capacity_for(const std::vector<InstalledRule>& rules) const;
 
     [[nodiscard]] std::vector<InstalledRule> rules() const;
 
-    // The id of the rule that a packet takes, as the programs find it; 0: none covers it.
+    // The id of the rule that a packet takes, as the programs find it (rules_find() of
+    // bpf/lib/rules.h); 0: none covers it.
     [[nodiscard]] std::uint16_t find(const ArrivingPacket& packet) const;
 
     // Gives an id to each rule that has none: the one that has been free longest.
@@ -61,6 +69,9 @@ class Table {
     // Writes the side not in use and flips. Rules keep their ids, and with them their counters; all
     // have one. On error nothing has changed.
     Result<void> replace(const std::vector<InstalledRule>& rules, SlotBitsOf bits);
+
+    // Writes rules and spans of both sides into the maps of a larger table, which are new.
+    void copy_to(Table& larger) const;
 
     // enum bp_fallback: a listener that can't be steered to was seen on this TCP target port.
     [[nodiscard]] std::uint8_t fallback(std::uint16_t target_port) const;
@@ -72,15 +83,25 @@ class Table {
     [[nodiscard]] bp_trace_lease& lease() { return table_->lease; }
 
   private:
-    explicit Table(Mapped<bp_table> table) : table_(std::move(table)) {}
-    [[nodiscard]] const bp_table_side& active() const;
-    Mapped<bp_table> table_;
-};
+    Table(TableCapacity capacity, Mapped<bp_table> table, MappedArray<bp_rule> rules,
+          MappedArray<bp_span> spans)
+        : capacity_(capacity), table_(std::move(table)), rules_(std::move(rules)),
+          spans_(std::move(spans)) {}
+    [[nodiscard]] unsigned side() const; // in force
+    [[nodiscard]] const bp_rule& rule(unsigned side, std::uint32_t id) const {
+        return rules_[BP_RULE_INDEX(side, id)];
+    }
+    [[nodiscard]] const bp_span* spans(unsigned side) const {
+        return &spans_[BP_SPAN_INDEX(side, capacity_.spans, 0)];
+    }
+    [[nodiscard]] std::uint16_t search(unsigned side, std::uint32_t entry,
+                                       const ArrivingPacket& packet) const;
+    void write(unsigned side, const TableSide& content);
 
-// One side as `rules` (with ids) make it; the pure part of replace().
-Result<std::unique_ptr<bp_table_side>> build_side(const std::vector<InstalledRule>& rules,
-                                                  SlotBitsOf bits);
-// The pure part of find(): rules_find() of bpf/lib/rules.h.
-std::uint16_t find_in_side(const bp_table_side& side, const ArrivingPacket& packet);
+    TableCapacity capacity_;
+    Mapped<bp_table> table_;
+    MappedArray<bp_rule> rules_;
+    MappedArray<bp_span> spans_;
+};
 
 } // namespace bpfport

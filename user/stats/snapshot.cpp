@@ -18,16 +18,17 @@
 #include "kernel/xdp_hook.hpp"
 #include "state/attachment.hpp"
 #include "state/netns_identity.hpp"
+#include "state/rule_counters.hpp"
 
 namespace bpfport {
 
 namespace {
 
 Result<void> read_counters(const Instance& instance, Snapshot& snapshot) {
-    auto counters = instance.open_pin(pins::kCounters);
+    auto counters = RuleCounters::open(instance.path());
     if (!counters) return std::unexpected(counters.error());
     for (auto& rule : snapshot.rules) {
-        auto sum = sum_cpus<bp_counters>(*counters, rule.rule.id);
+        auto sum = counters->read(rule.rule.id);
         if (!sum) return std::unexpected(sum.error());
         rule.counters = *sum;
     }

@@ -225,7 +225,7 @@ TEST_F(MetricsCount, SurviveRuleChanges) {
     EXPECT_EQ(value(metrics(), "bpfport_packets_total", {"80:3000", R"("in")"}), 20);
 }
 
-// Rule ids are given out again after 511 rules: the new rule does not inherit the old one's count.
+// Rule ids are given out again after as many as the table has: the new rule does not inherit the old one's count.
 TEST_F(MetricsCount, NewRuleCountsFromZero) {
     UdpServer server(net_->server, {"0.0.0.0", 3000});
     attach({"eth0", "80:3000/udp", "9:9000/udp"});
@@ -233,7 +233,7 @@ TEST_F(MetricsCount, NewRuleCountsFromZero) {
     ASSERT_TRUE(client);
     ASSERT_EQ(exchange(*client, 10, "x"), 10U);
     std::vector<std::string> many = {"eth0"};
-    for (unsigned i = 0; i < 509; i++)
+    for (unsigned i = 0; i < BP_MIN_RULES - 3; i++)
         many.push_back(fmt::format("{}:{}/udp", 1000 + i, 11000 + i));
     attach(many);
     ASSERT_EQ(bpfport(net_->server, {"detach", "eth0", "80:3000/udp"}).status, 0);

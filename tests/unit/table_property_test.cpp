@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// Random rules and random packets: the table finds the rule that a plain list has, searched from the most
+// specific end.
+#include <algorithm>
+#include <optional>
+#include <random>
+#include <tuple>
+
+#include <gtest/gtest.h>
+
+#include <fmt/format.h>
+
+#include "bpfport/meta.h"
+#include "table_memory.hpp"
+
+namespace bpfport {
+namespace {
+
+constexpr unsigned kLo = 1;
+
+bool covers(const InstalledRule& rule, const ArrivingPacket& packet) {
+    return rule.rule.protocol() == packet.protocol && rule.rule.listen().contains(packet.port) &&
+           rule.rule.covers(packet.local);
+}
+
+// The most specific rule that covers the packet, of those that `takes` says yes to.
+std::optional<std::uint16_t> best(const std::vector<InstalledRule>& rules,
+                                  const ArrivingPacket& packet, const auto& takes) {
+    const InstalledRule* found = nullptr;
+    const auto rank = [](const InstalledRule& rule) {
+        const auto& local = rule.rule.local();
+        return std::tuple(local ? 128 - local->length : 129, rule.rule.listen().size());
+    };
+    for (const auto& rule : rules)
+        if (covers(rule, packet) && takes(rule) && (!found || rank(rule) < rank(*found)))
+            found = &rule;
+    return found ? std::optional(found->id) : std::nullopt;
+}
+
+std::uint16_t expected(const std::vector<InstalledRule>& rules, const ArrivingPacket& packet) {
+    const auto on = [&](unsigned ifindex, bool local_client) {
+        return best(rules, packet, [&](const InstalledRule& rule) {
+            return rule.ifindex == ifindex && !(local_client && rule.has(BP_RULE_NO_LOCAL));
+        });
+    };
+    if (packet.ifindex != kLo) return on(packet.ifindex, false).value_or(on(0, false).value_or(0));
+    if (auto id = on(kLo, false)) return *id;
+    if (packet.owner && !packet.local.is_loopback())
+        return on(packet.owner, true).value_or(on(0, true).value_or(0));
+    return best(rules, packet,
+                [](const InstalledRule& rule) { return !rule.has(BP_RULE_NO_LOCAL); })
+        .value_or(0);
+}
+
+class RandomRules {
+  public:
+    explicit RandomRules(unsigned seed) : random_(seed) {}
+
+    InstalledRule rule(std::uint16_t id) {
+        unsigned first = 1 + below(30), span = below(3) ? 0 : below(20);
+        auto text = fmt::format("{}{}-{}:{}-{}{}", local(), first, first + span, 1000 + first,
+                                1000 + first + span, below(3) ? "" : "/udp");
+        return {id,
+                parse_rules(text)->front(),
+                below(4),
+                BP_ENGINE_TC,
+                static_cast<std::uint16_t>(below(4) ? 0 : BP_RULE_NO_LOCAL),
+                BP_ABSENT_RESET,
+                0};
+    }
+    ArrivingPacket packet() {
+        static constexpr const char* kAddresses[] = {"192.0.2.1",   "192.0.2.2",   "192.0.3.255",
+                                                     "10.0.0.1",    "127.0.0.1",   "2001:db8::1",
+                                                     "2001:db8::2", "2001:db8:1::"};
+        return {below(3) ? Protocol::kTcp : Protocol::kUdp,
+                static_cast<std::uint16_t>(1 + below(55)),
+                *parse_address(kAddresses[below(std::size(kAddresses))]), 1 + below(4), below(4)};
+    }
+    unsigned below(unsigned end) { return static_cast<unsigned>(random_() % end); }
+
+  private:
+    const char* local() {
+        static constexpr const char* kLocals[] = {
+            "",           "",           "",           "192.0.2.1:",       "192.0.2.2:",
+            "10.0.0.1:",  "127.0.0.1:", "192.0.2.0/24:", "192.0.2.0/30:", "192.0.0.0/16:",
+            "0.0.0.0/0:", "10.0.0.0/8:", "127.0.0.0/8:", "[2001:db8::1]:", "[2001:db8::/32]:",
+            "[2001:db8::/126]:", "[2001:db8:1::/64]:"};
+        return kLocals[below(std::size(kLocals))];
+    }
+    std::mt19937 random_;
+};
+
+TEST(TableProperty, FindsTheMostSpecificRule) {
+    int matched = 0;
+    for (unsigned seed = 0; seed < 200; ++seed) {
+        RandomRules random(seed);
+        std::vector<InstalledRule> rules;
+        for (unsigned i = 1 + random.below(seed % 10 ? 40 : 400); i > 0; --i)
+            rules.push_back(random.rule(static_cast<std::uint16_t>(rules.size() + 1)));
+        const TableMaps maps = memory_maps(*enlarged({}, rules.size() + 1, rules));
+        auto table = Table::open(maps, true);
+        ASSERT_TRUE(table);
+        ASSERT_TRUE(table->replace(rules, no_slot_bits));
+        for (int i = 0; i < 500; ++i) {
+            const auto packet = random.packet();
+            const auto wanted = expected(rules, packet);
+            ASSERT_EQ(table->find(packet), wanted)
+                << "seed " << seed << ": port " << packet.port << " of " << packet.local.to_string()
+                << " on " << packet.ifindex << " owner " << packet.owner;
+            matched += wanted != 0;
+        }
+    }
+    EXPECT_GT(matched, 20000) << "packets that a rule covers";
+}
+
+} // namespace
+} // namespace bpfport

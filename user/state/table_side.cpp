@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "state/table_side.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <set>
+
+#include "state/spans.hpp"
+
+namespace bpfport {
+
+namespace {
+
+constexpr std::uint32_t kLoopback = 1; // LOOPBACK_IFINDEX
+
+// Flags that follow from the rule, and are not among those of InstalledRule.
+constexpr unsigned kOfTheRule = BP_RULE_ADDRESS | BP_RULE_RECHECK | BP_RULE_ONE_TARGET;
+
+unsigned protocol_index(const InstalledRule& rule) {
+    return rule.rule.protocol() == Protocol::kTcp ? BP_TCP : BP_UDP;
+}
+
+bp_rule to_raw(const InstalledRule& rule) {
+    bp_rule raw{};
+    if (const auto& local = rule.rule.local()) {
+        std::memcpy(raw.address, local->address.bytes.data(), sizeof(raw.address));
+        raw.prefix = static_cast<__u8>(local->length);
+    }
+    raw.ifindex = rule.ifindex;
+    raw.listen_first = rule.rule.listen().first;
+    raw.listen_last = rule.rule.listen().last;
+    raw.target_first = rule.rule.target().first;
+    raw.old_target_first = rule.old_target_first;
+    raw.proto = static_cast<__u8>(protocol_index(rule));
+    raw.on_absent = rule.on_absent;
+    raw.engine = static_cast<__u8>(rule.engine);
+    raw.flags = rule.flags & ~kOfTheRule;
+    if (rule.rule.local()) raw.flags |= BP_RULE_ADDRESS;
+    if (rule.rule.one_target()) raw.flags |= BP_RULE_ONE_TARGET;
+    if (rule.on_absent != BP_ABSENT_RESET || rule.has(BP_RULE_DRAINING))
+        raw.flags |= BP_RULE_RECHECK;
+    return raw;
+}
+
+std::uint32_t target_bits(const InstalledRule& rule, SlotBitsOf bits_of) {
+    std::uint32_t bits = BP_PORT_TARGET | bits_of(rule).target;
+    if (rule.has(BP_RULE_FORWARDED)) bits |= BP_PORT_FORWARDED;
+    if (rule.has(BP_RULE_EXCLUSIVE))
+        bits |= rule.on_absent == BP_ABSENT_DROP ? BP_PORT_EXCLUSIVE_DROP : BP_PORT_EXCLUSIVE;
+    return bits;
+}
+
+// The longer prefix first, then the narrower range of ports.
+AddressRange range_of(const InstalledRule& rule) {
+    const auto& local = rule.rule.local();
+    std::uint64_t ports = rule.rule.listen().size();
+    if (!local) return {0, ~WideNumber{0}, std::uint64_t{Prefix::kBits + 1} << 32 | ports, rule.id};
+    WideNumber first = wide(local->address.bytes);
+    std::uint64_t bits = Prefix::kBits - local->length;
+    return {first, first | ~wide(local->mask().bytes), bits << 32 | ports, rule.id};
+}
+
+// The rules that share a port, by what packets they may cover.
+SpanStore::Scopes scopes_of(const std::vector<const InstalledRule*>& rules) {
+    SpanStore::Scopes scopes;
+    for (const auto* rule : rules) {
+        auto range = range_of(*rule);
+        scopes[rule->ifindex].push_back(range);
+        if (rule->has(BP_RULE_NO_LOCAL)) continue;
+        if (rule->ifindex != kLoopback) scopes[BP_SCOPE_LOCAL | rule->ifindex].push_back(range);
+        scopes[BP_SCOPE_LOCAL_ALL].push_back(range);
+    }
+    return scopes;
+}
+
+// The target ports of --exclusive rules, in the place of addresses.
+std::uint32_t add_exclusive(SpanStore& store, const std::vector<InstalledRule>& rules) {
+    SpanStore::Scopes scopes;
+    for (const auto& rule : rules) {
+        if (!rule.has(BP_RULE_EXCLUSIVE)) continue;
+        auto [first, last] = rule.rule.target();
+        AddressRange range{BP_EXCLUSIVE_KEY(protocol_index(rule), first),
+                           BP_EXCLUSIVE_KEY(protocol_index(rule), last), 0, 1};
+        scopes[rule.ifindex].push_back(range);
+        scopes[BP_SCOPE_LOCAL_ALL].push_back(range);
+    }
+    return scopes.empty() ? 0 : store.add(scopes);
+}
+
+// Ports in a row that the same rules listen on.
+struct Segment {
+    unsigned proto, first, last;
+    const std::vector<const InstalledRule*>& rules;
+
+    // One that the programs need no search for.
+    [[nodiscard]] const InstalledRule* only() const {
+        return rules.size() == 1 && !rules.front()->rule.local() ? rules.front() : nullptr;
+    }
+};
+
+void for_each_segment(const std::vector<InstalledRule>& rules,
+                      const std::function<void(const Segment&)>& visit) {
+    for (unsigned proto : {BP_TCP, BP_UDP}) {
+        std::map<unsigned, std::vector<std::size_t>> edges; // rules that begin or are over there
+        for (std::size_t i = 0; i < rules.size(); i++) {
+            if (protocol_index(rules[i]) != proto) continue;
+            auto [first, last] = rules[i].rule.listen();
+            edges[first].push_back(i);
+            edges[last + 1U].push_back(i);
+        }
+        std::set<std::size_t> open;
+        std::vector<const InstalledRule*> sharing;
+        for (auto edge = edges.begin(); edge != edges.end(); ++edge) {
+            for (std::size_t i : edge->second)
+                if (!open.insert(i).second) open.erase(i);
+            if (open.empty()) continue;
+            sharing.clear();
+            for (std::size_t i : open) sharing.push_back(&rules[i]);
+            visit({proto, edge->first, std::next(edge)->first - 1, sharing});
+        }
+    }
+}
+
+// The sets of the ports that need one; those with the same rules share one.
+class Sets {
+  public:
+    std::uint32_t entry(const Segment& segment) {
+        if (const auto* only = segment.only()) return only->id;
+        auto [known, fresh] = known_.try_emplace(segment.rules);
+        if (fresh) known->second = store_.add(scopes_of(segment.rules));
+        return BP_PORT_SEARCH | known->second;
+    }
+    SpanStore& store() { return store_; }
+
+  private:
+    SpanStore store_;
+    std::map<std::vector<const InstalledRule*>, std::uint32_t> known_;
+};
+
+} // namespace
+
+std::optional<InstalledRule> from_raw(std::uint16_t id, const bp_rule& raw) {
+    if (raw.listen_first == 0) return {};
+    std::optional<Prefix> local;
+    if (raw.flags & BP_RULE_ADDRESS) local = Prefix{Address::from_v6(raw.address), raw.prefix};
+    const bool one = raw.flags & BP_RULE_ONE_TARGET;
+    unsigned span = one ? 0 : raw.listen_last - raw.listen_first;
+    auto rule = Rule::make(local, {raw.listen_first, raw.listen_last},
+                           {raw.target_first, static_cast<std::uint16_t>(raw.target_first + span)},
+                           raw.proto == BP_UDP ? Protocol::kUdp : Protocol::kTcp,
+                           one ? PortMapping::kOneTarget : PortMapping::kOneToOne);
+    if (!rule) return {}; // can't be: only valid rules are written
+    auto flags = static_cast<std::uint16_t>(raw.flags & ~kOfTheRule);
+    return InstalledRule{id,    *rule,         raw.ifindex,         raw.engine,
+                         flags, raw.on_absent, raw.old_target_first};
+}
+
+TableSide build_side(const std::vector<InstalledRule>& rules, SlotBitsOf bits) {
+    TableSide side{std::make_unique<PortEntries>(), {}, {}, 0};
+    for (const auto& rule : rules) {
+        auto& ports = (*side.ports)[protocol_index(rule)];
+        auto [first, last] = rule.rule.target();
+        for (unsigned port = first; port <= last; port++) ports[port] |= target_bits(rule, bits);
+        if (rule.old_target_first)
+            for (unsigned i = 0; i < rule.rule.target().size(); i++)
+                ports[rule.old_target_first + i] |= BP_PORT_TARGET;
+        side.rules.emplace_back(rule.id, to_raw(rule));
+    }
+    Sets sets;
+    for_each_segment(rules, [&](const Segment& segment) {
+        std::uint32_t entry = sets.entry(segment);
+        if (segment.proto == BP_TCP && std::ranges::all_of(segment.rules, [&](const auto* rule) {
+                return bits(*rule).dormant;
+            }))
+            entry |= BP_PORT_FALLBACK;
+        for (unsigned port = segment.first; port <= segment.last; port++)
+            (*side.ports)[segment.proto][port] |= entry;
+    });
+    side.exclusive = add_exclusive(sets.store(), rules);
+    side.spans = sets.store().spans();
+    return side;
+}
+
+std::size_t spans_needed(std::vector<InstalledRule> rules) {
+    // Neighbours with one id would be one span.
+    for (std::size_t i = 0; i < rules.size(); i++) rules[i].id = static_cast<std::uint16_t>(i + 1);
+    Sets sets;
+    for_each_segment(rules, [&](const Segment& segment) { sets.entry(segment); });
+    add_exclusive(sets.store(), rules);
+    return sets.store().spans().size();
+}
+
+std::size_t most_spans_needed(const std::vector<InstalledRule>& rules) {
+    // Each rule has at most three scopes, and in each two spans of its own besides a first one.
+    constexpr std::size_t kPerRule = 3 * (1 + 3);
+    std::size_t most = SpanStore().spans().size() + 1;
+    for (const auto& rule : rules)
+        if (rule.has(BP_RULE_EXCLUSIVE)) most += kPerRule;
+    for_each_segment(rules, [&](const Segment& segment) {
+        if (!segment.only()) most += 1 + segment.rules.size() * kPerRule;
+    });
+    return most;
+}
+
+} // namespace bpfport
