@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "bpfport/meta.h"
@@ -32,6 +33,32 @@ std::string text_of(const Snapshot& snapshot, const Metrics::Labels& place = {})
     Metrics metrics;
     metrics.add(View{snapshot, {}, {}}, place);
     return metrics_text(metrics.families());
+}
+
+TEST(Metrics, RulesBeyondTheLimitAreSummed) {
+    Snapshot snapshot;
+    for (std::uint16_t i = 0; i < 5; ++i)
+        snapshot.rules.push_back(make_rule(std::to_string(80 + i) + ":3000", BP_ENGINE_TC, i));
+    snapshot.rules.push_back(make_rule("90:3000", BP_ENGINE_SKLOOKUP, 6));
+    snapshot.rules.push_back(make_rule("53:5300/udp", BP_ENGINE_TC, 7));
+    snapshot.rules[4].in_force = false;
+    Metrics metrics(2);
+    metrics.add(View{snapshot, {}, {}});
+    const std::string text = metrics_text(metrics.families());
+    const auto other = [](const char* protocol, const char* engine) {
+        return fmt::format(R"({{rule="other",scope="other",protocol="{}",engine="{}")", protocol,
+                           engine);
+    };
+    EXPECT_THAT(text, AllOf(HasSubstr(R"(rule="80:3000")"), HasSubstr(R"(rule="81:3000")"),
+                            Not(HasSubstr(R"(rule="82:3000")")), Not(HasSubstr("90:3000"))));
+    EXPECT_THAT(text, HasSubstr("bpfport_packets_total" + other("tcp", "tc") +
+                                R"(,direction="in"} 30)"));
+    EXPECT_THAT(text, HasSubstr("bpfport_connections_total" + other("tcp", "tc") + "} 9"));
+    EXPECT_THAT(text, HasSubstr("bpfport_rule_in_force" + other("tcp", "tc") + "} 0"));
+    EXPECT_THAT(text, HasSubstr("bpfport_connections_total" + other("tcp", "sklookup") + "} 3"));
+    EXPECT_THAT(text, Not(HasSubstr("bpfport_packets_total" + other("tcp", "sklookup"))));
+    EXPECT_THAT(text, HasSubstr("bpfport_connections_total" + other("udp", "tc") + "} 3"));
+    EXPECT_THAT(text, HasSubstr("bpfport_rules 7"));
 }
 
 TEST(Metrics, TellWhatTheEngineCounts) {

@@ -37,6 +37,9 @@ Command add_revoke(CommandLine& app);
 Command add_run(CommandLine& app);
 Command add_oci_hook(CommandLine& app);
 
+// --per-rule-limit of metrics and exporter.
+void add_per_rule_limit(CommandLine& command, unsigned& limit);
+
 // Words such as "eth0 wlan0 80:3000 443:8443/udp": scopes and rules in any order.
 struct ScopesAndRules {
     std::vector<Scope> scopes;

@@ -37,6 +37,7 @@ namespace {
 struct ExporterOptions {
     std::string listen = "127.0.0.1:9880";
     std::string user = "nobody";
+    unsigned per_rule = Metrics::kPerRule;
 };
 
 // Each connection has a thread as long as it is open: one without a request is closed in time.
@@ -101,8 +102,8 @@ Result<void> serve(FamilyChannel& channel, const ListenAddress& address) {
 }
 
 // A snapshot now. Prints why there is none, once as long as the reason stays the same.
-Families collect(const Session& session, std::string& complaint) {
-    Metrics metrics;
+Families collect(const Session& session, unsigned per_rule, std::string& complaint) {
+    Metrics metrics(per_rule);
     auto store = open_for_reading(session);
     auto view =
         store ? take_view(*store, Owners::kSkip) : Result<View>(std::unexpected(store.error()));
@@ -118,7 +119,7 @@ Families collect(const Session& session, std::string& complaint) {
     return metrics.families();
 }
 
-Result<void> run_collector(const Session& session, FamilyChannel channel) {
+Result<void> run_collector(const Session& session, unsigned per_rule, FamilyChannel channel) {
     const User self{user_name(geteuid()), geteuid(), getegid()};
     BP_TRY(keep_only(kCollectorKeeps, self), "drop privileges");
     auto ready = channel.wait_until_ready();
@@ -131,7 +132,7 @@ Result<void> run_collector(const Session& session, FamilyChannel channel) {
         auto asked = channel.wait_for_request();
         if (!asked) return std::unexpected(asked.error());
         if (!*asked) return failure("the server's process has ended");
-        BP_TRY(channel.answer(collect(session, complaint)), "answer");
+        BP_TRY(channel.answer(collect(session, per_rule, complaint)), "answer");
     }
 }
 
@@ -161,7 +162,7 @@ Result<void> exporter(const Session& session, const ExporterOptions& options) {
         run_server(std::move(server), *address, *user, self);
     }
     { FamilyChannel not_ours(std::move(server)); }
-    auto done = run_collector(session, std::move(collector));
+    auto done = run_collector(session, options.per_rule, std::move(collector));
     kill(child, SIGKILL);
     waitpid(child, nullptr, 0);
     return done;
@@ -180,6 +181,7 @@ Command add_exporter(CommandLine& app) {
     command->add_option("--user", options->user, "User that the server process runs as")
         ->type_name("NAME")
         ->capture_default_str();
+    add_per_rule_limit(*command, options->per_rule);
     return {command, [options](const Session& session) { return exporter(session, *options); }};
 }
 

@@ -20,6 +20,7 @@ namespace {
 struct MetricsOptions {
     std::string output;
     bool all_netns = false;
+    unsigned per_rule = Metrics::kPerRule;
 };
 
 Result<void> write_all(const Fd& file, std::string_view text) {
@@ -72,7 +73,7 @@ Result<void> print_metrics(const Session& session, const MetricsOptions& options
     if (!own) return std::unexpected(own.error());
     auto view = take_view(*store, Owners::kSkip);
     if (!view) return std::unexpected(view.error());
-    Metrics metrics;
+    Metrics metrics(options.per_rule);
     metrics.add(*view, options.all_netns ? Metrics::Labels{{"netns", std::to_string(*own)}}
                                          : Metrics::Labels{});
     if (options.all_netns)
@@ -86,6 +87,15 @@ Result<void> print_metrics(const Session& session, const MetricsOptions& options
 
 } // namespace
 
+void add_per_rule_limit(CommandLine& command, unsigned& limit) {
+    command
+        .add_option("--per-rule-limit", limit,
+                    "Rules that have series of their own; those beyond are summed as \"other\"")
+        ->type_name("N")
+        ->between(0U, Metrics::kMostPerRule)
+        ->capture_default_str();
+}
+
 Command add_metrics(CommandLine& app) {
     auto options = std::make_shared<MetricsOptions>();
     auto* command = app.add_subcommand("metrics", "Print metrics as Prometheus reads them");
@@ -95,6 +105,7 @@ Command add_metrics(CommandLine& app) {
         ->type_name("FILE");
     command->add_flag("--all-netns", options->all_netns,
                       "Of every network namespace, told apart by a label netns (its inode)");
+    add_per_rule_limit(*command, options->per_rule);
     return {command,
             [options](const Session& session) { return print_metrics(session, *options); }};
 }

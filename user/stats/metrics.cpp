@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "stats/metrics.hpp"
 
+#include <algorithm>
 #include <map>
 #include <sstream>
+#include <string_view>
+#include <utility>
 
 #include <prometheus/text_serializer.h>
 
@@ -27,6 +30,7 @@ enum Family : std::size_t {
     kCalls,
     kTargetUp,
     kRuleInForce,
+    kRules,
     kAttachmentUp,
     kOutcomes,
     kFlowEntries,
@@ -54,6 +58,7 @@ constexpr FamilyInfo kAll[] = {
      "1 when a socket listens on the rule's target port, else 0."},
     {"bpfport_rule_in_force", MetricType::Gauge,
      "1 when the programs of the rule's interface are in place, else 0."},
+    {"bpfport_rules", MetricType::Gauge, "Rules that are attached."},
     {"bpfport_attachment_up", MetricType::Gauge,
      "1 when the kernel runs our programs on the interface, 0 when it or they are gone."},
     {"bpfport_outcome_packets_total", MetricType::Counter,
@@ -75,7 +80,7 @@ double number(auto value) { return static_cast<double>(value); }
 
 std::span<const FamilyInfo> Metrics::all() { return kAll; }
 
-Metrics::Metrics() : series_(kFamilies) {
+Metrics::Metrics(unsigned per_rule) : per_rule_(per_rule), series_(kFamilies) {
     sample(kBuildInfo, 1, {{"version", BPFPORT_VERSION}});
     set_up(true);
 }
@@ -96,16 +101,50 @@ void Metrics::sample(std::size_t family, double value, Labels labels, const Labe
     series_[family].push_back(std::move(metric));
 }
 
-void Metrics::add_rule(const RuleView& rule, const Labels& place) {
-    Labels labels = {{"rule", rule.rule.rule.to_string()},
-                     {"scope", rule.scope},
-                     {"protocol", std::string(to_string(rule.rule.rule.protocol()))},
-                     {"engine", engine_name(rule.rule.engine)}};
+// What one rule has to tell, or several.
+struct Metrics::RuleSeries {
+    Protocol protocol;
+    std::uint32_t engine;
+    RuleCounts counts;
+    std::vector<CallCount> calls;
+    bool in_force;
+
+    explicit RuleSeries(const RuleView& rule)
+        : protocol(rule.rule.rule.protocol()), engine(rule.rule.engine), counts(counts_of(rule)),
+          calls(calls_of(rule)), in_force(rule.in_force) {}
+
+    // Counts are added up. A target is up, and the rules are in force, if all are.
+    void merge(const RuleSeries& other) {
+        for (auto count : {&RuleCounts::packets_in, &RuleCounts::bytes_in, &RuleCounts::packets_out,
+                           &RuleCounts::bytes_out, &RuleCounts::connections, &RuleCounts::open})
+            if (other.counts.*count) counts.*count = (counts.*count).value_or(0) + *(other.counts.*count);
+        if (other.counts.target_up)
+            counts.target_up = counts.target_up.value_or(true) && *other.counts.target_up;
+        in_force = in_force && other.in_force;
+        for (const auto& call : other.calls) {
+            auto known = std::ranges::find_if(calls, [&](const CallCount& mine) {
+                return std::string_view(mine.call) == call.call &&
+                       std::string_view(mine.result) == call.result;
+            });
+            if (known == calls.end())
+                calls.push_back(call);
+            else
+                known->count += call.count;
+        }
+    }
+};
+
+void Metrics::add_rule(const RuleSeries& series, const std::string& rule, const std::string& scope,
+                       const Labels& place) {
+    Labels labels = {{"rule", rule},
+                     {"scope", scope},
+                     {"protocol", std::string(to_string(series.protocol))},
+                     {"engine", engine_name(series.engine)}};
     labels.insert(labels.end(), place.begin(), place.end());
     auto known = [&](Family family, auto value, const Labels& more = {}) {
         if (value) sample(family, number(*value), labels, more);
     };
-    RuleCounts counts = counts_of(rule);
+    const RuleCounts& counts = series.counts;
     known(kPackets, counts.packets_in, {{"direction", "in"}});
     known(kPackets, counts.packets_out, {{"direction", "out"}});
     known(kBytes, counts.bytes_in, {{"direction", "in"}});
@@ -113,9 +152,9 @@ void Metrics::add_rule(const RuleView& rule, const Labels& place) {
     known(kConnections, counts.connections);
     known(kConnectionsOpen, counts.open);
     known(kTargetUp, counts.target_up);
-    for (const auto& call : calls_of(rule))
+    for (const auto& call : series.calls)
         sample(kCalls, number(call.count), labels, {{"call", call.call}, {"result", call.result}});
-    sample(kRuleInForce, rule.in_force ? 1 : 0, labels);
+    sample(kRuleInForce, series.in_force ? 1 : 0, labels);
 }
 
 // By name: of an interface that was made anew, the old attachment and the new one may both be there.
@@ -144,7 +183,19 @@ void Metrics::add_shared(const Snapshot& snapshot, const Labels& place) {
 }
 
 void Metrics::add(const View& view, const Labels& place) {
-    for (const auto& rule : view.rules()) add_rule(rule, place);
+    const auto rules = view.rules();
+    std::map<std::pair<Protocol, std::uint32_t>, RuleSeries> others;
+    for (std::size_t i = 0; i < rules.size(); i++) {
+        RuleSeries series(rules[i]);
+        if (i < per_rule_) {
+            add_rule(series, rules[i].rule.rule.to_string(), rules[i].scope, place);
+            continue;
+        }
+        auto [sum, fresh] = others.try_emplace({series.protocol, series.engine}, series);
+        if (!fresh) sum->second.merge(series);
+    }
+    for (const auto& [_, series] : others) add_rule(series, "other", "other", place);
+    sample(kRules, number(rules.size()), {}, place);
     if (!view.interfaces) return;
     add_hooks(*view.interfaces, place);
     add_shared(*view.interfaces, place);

@@ -2,11 +2,12 @@
 // Metrics: snapshots as Prometheus metric families. The one model of what is exported; `metrics` and
 // `exporter` both hand it to prometheus-cpp's serializer. docs/metrics.md lists every family.
 //
-// Cardinality is bounded: a series for each rule (at most 511 in a netns, 64 of a cgroup) and family, never one for
-// a client, a port of a range or a process. A value the kernel or the engine can't tell has no
-// series.
+// Cardinality is bounded: a series for each rule, up to a limit, and family, never one for a client, a port of a
+// range or a process. Rules beyond the limit are summed: rule="other", scope="other", by protocol and engine. A
+// value the kernel or the engine can't tell has no series.
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <string>
 #include <vector>
@@ -27,7 +28,11 @@ class Metrics {
   public:
     using Labels = std::vector<prometheus::ClientMetric::Label>;
 
-    Metrics(); // what is known without a snapshot
+    static constexpr unsigned kPerRule = 1000;
+    static constexpr unsigned kMostPerRule = 20000;
+
+    // What is known without a snapshot. `per_rule`: rules of a namespace that have series of their own.
+    explicit Metrics(unsigned per_rule = kPerRule);
 
     // `place` is put on every series: {netns="4026531840"}, or nothing.
     void add(const View& view, const Labels& place = {});
@@ -42,11 +47,14 @@ class Metrics {
     static std::span<const FamilyInfo> all();
 
   private:
-    void add_rule(const RuleView& rule, const Labels& place);
+    struct RuleSeries;
+    void add_rule(const RuleSeries& series, const std::string& rule, const std::string& scope,
+                  const Labels& place);
     void add_hooks(const Snapshot& snapshot, const Labels& place);
     void add_shared(const Snapshot& snapshot, const Labels& place);
     void sample(std::size_t family, double value, Labels labels, const Labels& more = {});
 
+    unsigned per_rule_;
     std::vector<std::vector<prometheus::ClientMetric>> series_; // by family
 };
 
