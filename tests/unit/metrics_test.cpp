@@ -51,8 +51,8 @@ TEST(Metrics, RulesBeyondTheLimitAreSummed) {
     };
     EXPECT_THAT(text, AllOf(HasSubstr(R"(rule="80:3000")"), HasSubstr(R"(rule="81:3000")"),
                             Not(HasSubstr(R"(rule="82:3000")")), Not(HasSubstr("90:3000"))));
-    EXPECT_THAT(text, HasSubstr("bpfport_packets_total" + other("tcp", "tc") +
-                                R"(,direction="in"} 30)"));
+    EXPECT_THAT(text,
+                HasSubstr("bpfport_packets_total" + other("tcp", "tc") + R"(,direction="in"} 30)"));
     EXPECT_THAT(text, HasSubstr("bpfport_connections_total" + other("tcp", "tc") + "} 9"));
     EXPECT_THAT(text, HasSubstr("bpfport_rule_in_force" + other("tcp", "tc") + "} 0"));
     EXPECT_THAT(text, HasSubstr("bpfport_connections_total" + other("tcp", "sklookup") + "} 3"));

@@ -19,8 +19,9 @@ constexpr char kReady = 'r';
 constexpr char kError = 'e';
 constexpr char kCollect = 'c';
 constexpr char kFamiliesMessage = 'f';
-constexpr std::size_t kWordsLimit = 4096;          // of the server's words
-constexpr std::size_t kFamiliesLimit = 64UL << 20; // 511 rules take less than one MB, Metrics::kMostPerRule less than 40
+constexpr std::size_t kWordsLimit = 4096; // of the server's words
+constexpr std::size_t kFamiliesLimit =
+    64UL << 20; // 511 rules take less than one MB, Metrics::kMostPerRule less than 40
 
 Result<void> send_all(int fd, const char* bytes, std::size_t size) {
     while (size > 0) {

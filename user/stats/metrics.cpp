@@ -117,7 +117,8 @@ struct Metrics::RuleSeries {
     void merge(const RuleSeries& other) {
         for (auto count : {&RuleCounts::packets_in, &RuleCounts::bytes_in, &RuleCounts::packets_out,
                            &RuleCounts::bytes_out, &RuleCounts::connections, &RuleCounts::open})
-            if (other.counts.*count) counts.*count = (counts.*count).value_or(0) + *(other.counts.*count);
+            if (other.counts.*count)
+                counts.*count = (counts.*count).value_or(0) + *(other.counts.*count);
         if (other.counts.target_up)
             counts.target_up = counts.target_up.value_or(true) && *other.counts.target_up;
         in_force = in_force && other.in_force;

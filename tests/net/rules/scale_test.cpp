@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // Many rules: each address of a port goes to its own target, and a table that is made larger keeps
 // connections, counts and rules, however far the command comes.
+#include <signal.h>
+
 #include <memory>
 #include <random>
+#include <sstream>
 
 #include <fmt/format.h>
 
 #include "net/fixture.hpp"
-#include "net/soak.hpp"
+#include "net/rules/transfer.hpp"
 #include "state/instance.hpp"
 
 namespace bpfport::test {
