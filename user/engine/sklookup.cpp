@@ -156,6 +156,10 @@ class Sklookup final : public Engine {
         return any_sklookup(rules) ? Result<void>{} : programs_of(context).remove();
     }
 
+    Result<void> upgrade(EngineContext& context) const override {
+        return programs_of(context).upgrade(context.instance);
+    }
+
     [[nodiscard]] std::optional<EngineReport> report(const Store& store,
                                                      const Instance& instance) const override {
         auto attachment = SklookupAttachment::open(store, instance.netns());
@@ -212,13 +216,15 @@ class Sklookup final : public Engine {
     static Result<void> check_listeners(const InstalledRule& rule,
                                         const std::vector<InstalledRule>& in_force,
                                         const std::vector<RefusedListener>& refused) {
-        bool there = std::ranges::any_of(in_force, [&](const InstalledRule& old) {
-            return old.id == rule.id && is_sklookup(old);
-        });
-        if (!is_sklookup(rule) || there || rule.has(BP_RULE_FALLBACK)) return {};
+        if (!is_sklookup(rule) || rule.has(BP_RULE_FALLBACK)) return {};
+        const auto is_there = [&] {
+            return std::ranges::any_of(in_force, [&](const InstalledRule& old) {
+                return old.id == rule.id && is_sklookup(old);
+            });
+        };
         for (const auto& refusal : refused)
             if (refusal.protocol == rule.rule.protocol() &&
-                rule.rule.target().contains(refusal.port))
+                rule.rule.target().contains(refusal.port) && !is_there())
                 return failure(fmt::format("engine sklookup can't serve port {}: {}", refusal.port,
                                            why_refused(refusal)),
                                refusal.error == EOPNOTSUPP

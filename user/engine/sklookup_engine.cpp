@@ -96,7 +96,7 @@ Result<void> SklookupEngine::make(const Instance& instance) {
 
 Result<void> SklookupEngine::upgrade(const Instance& instance) {
     auto attachment = SklookupAttachment::open(*store_, netns_);
-    if (!attachment) return std::unexpected(attachment.error());
+    if (!attachment || !attachment->alive()) return {}; // attach() makes all of it
     if (auto there = ensure_host(*store_); !there) return there;
     auto meta = attachment->meta();
     const SklookupConfig config{meta.netns_cookie, meta.has_ifindex != 0};

@@ -38,11 +38,13 @@ class SklookupEngine {
     // find_listeners(), and lets tc sleep again where its listener has gone.
     Result<void> settle(Instance& instance, const std::vector<InstalledRule>& rules);
 
+    // The programs of this build over the instance's maps of now; nothing if they don't run.
+    Result<void> upgrade(const Instance& instance);
+
     Result<void> remove();
 
   private:
     Result<void> make(const Instance& instance);
-    Result<void> upgrade(const Instance& instance);
 
     Store* store_;
     std::uint64_t netns_;

@@ -11,6 +11,7 @@
 
 #include "net/fixture.hpp"
 #include "net/rules/transfer.hpp"
+#include "net/soak.hpp"
 #include "state/instance.hpp"
 
 namespace bpfport::test {
@@ -88,8 +89,8 @@ TEST_P(Scale, KilledWhileTheTableIsMadeLarger) {
     const ClientServer net;
     const Service web(net.server, 3000);
     const auto words = attach("eth0" + many_redirects(1500));
-    std::mt19937 random(7);
-    for (int round = 0; round < 8; ++round) {
+    std::mt19937 random(std::random_device{}());
+    for (int round = 0; round < int(quick_or_full(3, 60)); ++round) {
         ASSERT_TRUE(works(net.server, attach("eth0 80:3000")));
         Transfer busy(net.client, {kServer(false), 80});
         std::vector<std::string> command{"--netns", net.server.name()};
