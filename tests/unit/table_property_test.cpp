@@ -29,7 +29,8 @@ std::optional<std::uint16_t> best(const std::vector<InstalledRule>& rules,
     const InstalledRule* found = nullptr;
     const auto rank = [](const InstalledRule& rule) {
         const auto& local = rule.rule.local();
-        return std::tuple(local ? 128 - local->length : 129, rule.rule.listen().size());
+        return std::tuple(local ? 128 - local->length : 129, rule.rule.listen().size(),
+                          rule.ifindex != 0);
     };
     for (const auto& rule : rules)
         if (covers(rule, packet) && takes(rule) && (!found || rank(rule) < rank(*found)))

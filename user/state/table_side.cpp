@@ -52,10 +52,11 @@ std::uint32_t target_bits(const InstalledRule& rule, SlotBitsOf bits_of) {
     return bits;
 }
 
-// The longer prefix first, then the narrower range of ports.
+// The longer prefix first, then the narrower range of ports; then, where rules of several interfaces
+// are searched, those of `any`: a local client comes by none of them.
 AddressRange range_of(const InstalledRule& rule) {
     const auto& local = rule.rule.local();
-    std::uint64_t ports = rule.rule.listen().size();
+    std::uint64_t ports = std::uint64_t{rule.rule.listen().size()} << 1 | (rule.ifindex != 0);
     if (!local) return {0, ~WideNumber{0}, std::uint64_t{Prefix::kBits + 1} << 32 | ports, rule.id};
     WideNumber first = wide(local->address.bytes);
     std::uint64_t bits = Prefix::kBits - local->length;

@@ -66,15 +66,20 @@ TEST_P(Precedence, OfInterfacesAndRanges) {
     const TwoUplinks net;
     const Answers any(net.server, 3000, "any"), eth0(net.server, 3001, "eth0"),
         range(net.server, 3002, "range");
+    ASSERT_TRUE(works(net.server, attach("eth0 80:3001/tcp+udp")));
     ASSERT_TRUE(works(net.server, attach("any 80:3000/tcp+udp 8000-8010:=3002/tcp+udp "
                                          "8005:3000/tcp+udp")));
-    ASSERT_TRUE(works(net.server, attach("eth0 80:3001/tcp+udp")));
     for (const Flavour& flavour : kFlavours) {
         SCOPED_TRACE(flavour.text());
         const auto first = TwoUplinks::first_address(flavour.ipv6);
         const auto second = TwoUplinks::second_address(flavour.ipv6);
         EXPECT_EQ(ask(net.client, {first, 80}, flavour.transport), "eth0");
         EXPECT_EQ(ask(net.client, {second, 80}, flavour.transport), "any");
+        // A local client of an interface's address takes that one's rules, of 127.0.0.1 those of any.
+        EXPECT_EQ(ask(net.server, {first, 80}, flavour.transport), "eth0");
+        EXPECT_EQ(ask(net.server, {second, 80}, flavour.transport), "any");
+        EXPECT_EQ(ask(net.server, {flavour.ipv6 ? "::1" : "127.0.0.1", 80}, flavour.transport),
+                  "any");
         EXPECT_EQ(ask(net.client, {second, 8004}, flavour.transport), "range");
         EXPECT_EQ(ask(net.client, {second, 8005}, flavour.transport), "any");
     }
