@@ -105,23 +105,32 @@ GLOBAL __u32 bp_quoted_target(struct __sk_buff* skb, __u32 id, __u32 proto, __u3
     return flow && flow->listen_port == listen_port ? flow->target_port : 0;
 }
 
-/* The `index`-th rule that may have redirected the flow given by the key in pkt_info() to a listen
- * port with that entry; 0: there are no more. The error may arrive on another interface than the
- * flow: first its own scopes are searched, then all of the set. */
-GLOBAL __u32 bp_quoted_rule(__u32 entry, __u32 index)
+/* The id of the `index`-th rule that may have redirected the flow given by the key in pkt_info() to
+ * a listen port with that entry; 0: none. The error may arrive on another interface than the flow:
+ * first its own scopes are searched, then each of the set. */
+static __always_inline __u32 quoted_rule(struct pkt_info* pkt, __u32 entry, __u32 index)
 {
     __u32 side = rules_side();
-    struct pkt_info* pkt = pkt_info();
-    const struct bp_span* spans;
     __u32 set = entry & BP_PORT_LISTEN;
     __u32 zero = 0;
+    const struct bp_span* spans;
 
-    if (!pkt) return 0;
-    if (!(entry & BP_PORT_SEARCH)) return index ? 0 : set;
+    if (!(entry & BP_PORT_SEARCH)) return set;
     if (!index) return bp_find_rule(entry);
     spans = bpf_map_lookup_elem(&bp_spans, &zero);
     if (!spans || index > span_get(spans, side, set)->count) return 0;
     return search_set(side, entry, span_get(spans, side, set + index)->first[0], pkt->key.local);
+}
+
+/* bp_quoted_target() of that rule. In a loop, so the rule is found in here: verifiers before 6.7
+ * refuse a loop that clang ends with a call ("back-edge"). */
+GLOBAL __u32 bp_quoted_target_of(struct __sk_buff* skb, __u32 entry, __u32 index, __u32 proto,
+                                 __u32 listen_port)
+{
+    struct pkt_info* pkt = pkt_info();
+    __u32 id = pkt ? quoted_rule(pkt, entry, index) : 0;
+
+    return id ? bp_quoted_target(skb, id, proto, listen_port) : 0;
 }
 
 #define QUOTED_RULES 16 /* scopes of a set that are searched at most */
@@ -136,6 +145,7 @@ GLOBAL int bp_icmp_in(struct __sk_buff* skb, __u64 packed_error)
     struct quote q = {};
     struct pkt_info* pkt = pkt_info();
     struct bp_flow_key* key;
+    __be16 target = 0;
     __u32 entry;
 
     if (!pkt || packet_unpack(&error, packed_error) != PARSED) return NO_OUTCOME;
@@ -147,20 +157,13 @@ GLOBAL int bp_icmp_in(struct __sk_buff* skb, __u64 packed_error)
     pkt->ifindex = READ(skb, ifindex);
 
     for (int i = 0; i <= QUOTED_RULES; i++) {
-        __u32 id = bp_quoted_rule(entry, i);
-        __be16 target;
-
-        if (!id) {
-            if (i && !(entry & BP_PORT_SEARCH)) break;
-            continue;
-        }
-        target = bp_quoted_target(skb, id, q.l4.proto, q.ports.source);
-        if (!target) continue;
-        if (!rewrite_quote(skb, &q, SOURCE_PORT, q.ports.source, target))
-            return BP_OUTCOME_WRITE_FAILED;
-        return BP_OUTCOME_ICMP_IN;
+        target = bp_quoted_target_of(skb, entry, i, q.l4.proto, q.ports.source);
+        if (target || !(entry & BP_PORT_SEARCH)) break;
     }
-    return NO_OUTCOME;
+    if (!target) return NO_OUTCOME;
+    if (!rewrite_quote(skb, &q, SOURCE_PORT, q.ports.source, target))
+        return BP_OUTCOME_WRITE_FAILED;
+    return BP_OUTCOME_ICMP_IN;
 }
 
 GLOBAL int bp_icmp_out(struct __sk_buff* skb, __u64 packed_error)
