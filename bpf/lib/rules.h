@@ -85,10 +85,12 @@ static __always_inline const struct bp_span* span_get(const struct bp_span* span
                                                       __u32 at)
 {
     __u64 index = at;
+    __u64 from = -(__u64)side; /* no product: 5.10 takes one of a constant for unbounded */
     __u64 mask = bp_span_mask;
 
     asm volatile("%0 &= %1" : "+r"(index) : "r"(mask));
-    return &spans[index + side * (mask + 1)];
+    asm volatile("%0 &= %1" : "+r"(from) : "r"(mask + 1));
+    return &spans[index + from];
 }
 
 /* 1: the span begins behind the key, without a branch: the verifier follows both ways of each. */
@@ -107,7 +109,6 @@ GLOBAL __u32 bp_search_spans(__u32 side, __u32 at, __u32 count, __u64 high, __u6
     const struct bp_span* spans = bpf_map_lookup_elem(&bp_spans, &zero);
 
     if (!spans) return 0;
-    side = bounded(side, 1);
     for (int i = 0; i < BP_SEARCH_STEPS; i++) {
         __u32 half = count >> 1;
 
@@ -128,7 +129,6 @@ GLOBAL __u32 bp_search_set(__u32 side, __u32 set, __u32 scope, __u64 high, __u64
     __u32 at;
 
     if (!spans) return 0;
-    side = bounded(side, 1);
     at = bp_search_spans(side, set + 1, span_get(spans, side, set)->count, scope, 0);
     found = span_get(spans, side, at);
     if (found->first[0] != scope) return 0;

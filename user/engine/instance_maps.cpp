@@ -113,10 +113,28 @@ Result<Fd> make_map(const std::filesystem::path& pin, bpf_map_type type, std::ui
     return map;
 }
 
+// Counters for so many ids, the present ones kept under another name. Killed in between, that name is one
+// more for the present ones, which RuleCounters then leaves out.
+Result<void> enlarge_counters(const std::filesystem::path& staging,
+                              const std::filesystem::path& instance, std::uint32_t ids) {
+    auto present = open_pin(instance / pins::kCounters);
+    if (!present) return std::unexpected(present.error());
+    auto info = map_info(*present, "counters");
+    if (!info) return std::unexpected(info.error());
+    if (info->capacity >= ids) return {};
+    auto larger =
+        make_map(staging / pins::kCounters, BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(bp_counters), ids, 0);
+    if (!larger) return std::unexpected(larger.error());
+    auto earlier = instance / earlier_counters_pin(info->capacity);
+    std::error_code ignored;
+    std::filesystem::remove(earlier, ignored);
+    if (auto kept = pin(*present, earlier); !kept) return kept;
+    return rename_pin(staging / pins::kCounters, instance / pins::kCounters);
+}
+
 } // namespace
 
 Result<void> enlarge_table(Store& store, const Instance& instance, const TableCapacity& capacity) {
-    const TableCapacity before = instance.table().capacity();
     auto staging = store.stage();
     if (!staging) return std::unexpected(staging.error());
     const auto& directory = staging->path();
@@ -128,20 +146,17 @@ Result<void> enlarge_table(Store& store, const Instance& instance, const TableCa
     auto spans = make_map(directory / pins::kSpans, BPF_MAP_TYPE_ARRAY,
                           2 * capacity.spans * sizeof(bp_span), 1, BPF_F_MMAPABLE);
     if (!spans) return std::unexpected(spans.error());
-    auto counters = make_map(directory / pins::kCounters, BPF_MAP_TYPE_PERCPU_ARRAY,
-                             sizeof(bp_counters), capacity.rules, 0);
-    if (!counters) return std::unexpected(counters.error());
     auto maps = TableMaps::of(std::move(*table), std::move(*rules), std::move(*spans));
     if (!maps) return std::unexpected(maps.error());
     auto larger = Table::open(*maps, true);
     if (!larger) return std::unexpected(larger.error());
     instance.table().copy_to(*larger);
-    for (const char* pin : {pins::kRules, pins::kSpans})
+    // The rules last: their size is that of the table.
+    if (auto counters = enlarge_counters(directory, instance.path(), capacity.rules); !counters)
+        return counters;
+    for (const char* pin : {pins::kSpans, pins::kRules})
         if (auto done = rename_pin(directory / pin, instance.path() / pin); !done) return done;
-    if (capacity.rules == before.rules) return {};
-    auto old = instance.path() / earlier_counters_pin(before.rules);
-    if (auto kept = rename_pin(instance.path() / pins::kCounters, old); !kept) return kept;
-    return rename_pin(directory / pins::kCounters, instance.path() / pins::kCounters);
+    return {};
 }
 
 Result<void> make_instance_maps(const std::filesystem::path& directory, const MapSizes& sizes) {
