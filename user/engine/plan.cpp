@@ -41,16 +41,32 @@ Result<void> check_theft(const std::vector<InstalledRule>& added, const Listener
     return {};
 }
 
+// One for each rule, as long as they can be read; else one for each protocol.
 std::vector<Warning> absent_warnings(const std::vector<InstalledRule>& added,
                                      const ListenerIndex& listeners) {
-    std::vector<Warning> found;
+    constexpr std::size_t kReadable = 10;
+    std::map<Protocol, PortList> absent;
+    std::size_t count = 0;
     for (const auto& rule : added) {
-        if (rule.has(BP_RULE_FORWARDED)) continue;
-        if (target_listeners(rule, listeners).empty())
+        if (rule.has(BP_RULE_FORWARDED) || !target_listeners(rule, listeners).empty()) continue;
+        absent[rule.rule.protocol()].push_back(rule.rule.target());
+        count++;
+    }
+    std::vector<Warning> found;
+    for (auto& [protocol, ports] : absent) {
+        if (count > kReadable) ports = merged(std::move(ports));
+        if (ports.size() > kReadable)
             found.push_back(
-                {fmt::format("no program listens on {} port {} yet",
-                             to_string(rule.rule.protocol()), rule.rule.target().to_string()),
+                {fmt::format("no program listens on {} ports {} and {} other ranges yet",
+                             to_string(protocol),
+                             to_string(PortList(ports.begin(), ports.begin() + kReadable)),
+                             ports.size() - kReadable),
                  {}});
+        else
+            for (PortRange range : ports)
+                found.push_back({fmt::format("no program listens on {} port {} yet",
+                                             to_string(protocol), range.to_string()),
+                                 {}});
     }
     return found;
 }
