@@ -103,15 +103,15 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
     pkt.entry = entry;
     pkt.transport = p->transport;
 
-    struct only_rule only = rules_only(rules_side(), entry, pkt.ifindex);
-    const struct bp_rule* rule = only.rule;
+    const struct bp_rule* rule;
     struct bp_flow* flow = NULL;
 
     id = entry & BP_PORT_LISTEN;
-    if (only.usual && !rule && (entry & BP_PORT_TARGET) && !pkt.opens) {
+    if (!id && !pkt.opens) { /* straight to a target port */
         if (cookies_in_use() && pkt_info_store(&pkt)) bp_end_hint(skb);
         return TC_NEXT;
     }
+    rule = rules_usual(rules_side(), entry, pkt.ifindex);
     if (rule) {
         if (!wrong_vlan(skb, p, rule)) {
             pkt.key.target_port = rule_target(rule, pkt.orig_port);

@@ -198,22 +198,17 @@ GLOBAL __u32 bp_find_rule(__u32 entry)
     return pkt ? rules_find(rules_side(), entry, pkt->ifindex, pkt->key.local) : 0;
 }
 
-/* The rule of the usual case: the only one on the port, and the packet is not on lo. */
-struct only_rule {
-    const struct bp_rule* rule; /* NULL: it does not cover the packet */
-    bool usual;                 /* false: bp_find_rule() tells */
-};
-
-static __always_inline struct only_rule rules_only(__u32 side, __u32 entry, __u32 ifindex)
+/* The rule in the usual case: the only one on the port, and the packet is not on lo. NULL:
+ * bp_find_rule() tells. */
+static __always_inline const struct bp_rule* rules_usual(__u32 side, __u32 entry, __u32 ifindex)
 {
     const struct bp_rule* rule;
 
-    if (!(entry & BP_PORT_LISTEN)) return (struct only_rule){NULL, true};
-    if ((entry & BP_PORT_SEARCH) || ifindex == LOOPBACK_INDEX)
-        return (struct only_rule){NULL, false};
+    if (!(entry & BP_PORT_LISTEN) || (entry & BP_PORT_SEARCH) || ifindex == LOOPBACK_INDEX)
+        return NULL;
     rule = rules_get(side, entry & BP_PORT_LISTEN);
-    if (rule && rule->ifindex && rule->ifindex != ifindex) rule = NULL;
-    return (struct only_rule){rule, true};
+    if (!rule || (rule->ifindex && rule->ifindex != ifindex)) return NULL;
+    return rule;
 }
 
 /* A program that listens on the listen port of one loopback address, such as a resolver's stub on

@@ -12,6 +12,8 @@
 
 namespace bpfport {
 
+inline constexpr std::uint32_t kLoopback = 1; // LOOPBACK_IFINDEX: the scope of lo
+
 // An address as a number: network byte order read as an integer.
 __extension__ typedef unsigned __int128 WideNumber;
 WideNumber wide(const std::array<std::uint8_t, 16>& address);

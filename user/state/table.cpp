@@ -17,8 +17,6 @@ namespace bpfport {
 
 namespace {
 
-constexpr unsigned kLoopback = 1; // LOOPBACK_IFINDEX
-
 std::unexpected<Error> too_many_rules() {
     return failure(fmt::format("more than {} rules in one network namespace", BP_MAX_RULES - 1));
 }

@@ -13,8 +13,6 @@ namespace bpfport {
 
 namespace {
 
-constexpr std::uint32_t kLoopback = 1; // LOOPBACK_IFINDEX
-
 // Flags that follow from the rule, and are not among those of InstalledRule.
 constexpr unsigned kOfTheRule = BP_RULE_ADDRESS | BP_RULE_RECHECK | BP_RULE_ONE_TARGET;
 
