@@ -139,6 +139,19 @@ static __always_inline int store_new_listener(struct bpf_sock_ops* ctx, struct b
     return search.error;
 }
 
+/* Whether some rule redirects to a listener on this target port and address. Others take no room in
+ * the map. */
+static __always_inline bool is_served(const struct bp_listener_key* key)
+{
+    __u32 side = rules_side();
+    __u32 scope = BP_SCOPE_STEERED | bpf_ntohs(key->port);
+
+    if (address_is_unspecified(key->address)) return true;
+    return bp_search_set(side, bp_table.exclusive[bounded(side, 1)], scope,
+                         address_half(key->address, 0),
+                         address_half(key->address, 1)) != BP_STEERED_NOT_SERVED;
+}
+
 /* Runs before listen(2) returns: the first client is served. */
 static __always_inline void on_listen(struct bpf_sock_ops* ctx)
 {
@@ -154,9 +167,9 @@ static __always_inline void on_listen(struct bpf_sock_ops* ctx)
     entry = port_entry(rules_side(), BP_TCP, key.port);
     if (!(entry & (BP_PORT_STEERED | BP_PORT_LISTEN))) return;
     local_address(ctx, key.address);
-    serves = entry & BP_PORT_STEERED;
+    serves = (entry & BP_PORT_STEERED) && is_served(&key);
     /* A listener on a listen port is stored if it is exempt (rule_exempts). */
-    if (!serves && !address_is_loopback(key.address)) return;
+    if (!serves && !((entry & BP_PORT_LISTEN) && address_is_loopback(key.address))) return;
     error = store_new_listener(ctx, sk, &key);
     if (!serves) return;
     /* EEXIST: the group has BP_GROUP_MEMBERS already; any of them selects this one, too. */

@@ -14,6 +14,14 @@
 
 #define BP_EEXIST 17 /* EEXIST, for programs */
 
+/* A scope of the set bp_table.exclusive besides those of --exclusive rules: or-ed to a target port that
+ * serves some local addresses only. What that set says of an address then: */
+enum bp_steered_scope {
+    BP_SCOPE_STEERED = 0xc0000000,
+    BP_STEERED_SERVED = 1,
+    BP_STEERED_NOT_SERVED = 2,
+};
+
 /* In bp_rule.flags beside those of table.h: getsockname(2) of connections says the listen port. */
 enum bp_sklookup_rule_flags {
     BP_RULE_SOCKNAME_LISTEN = 1 << 10,

@@ -122,8 +122,8 @@ struct bp_table {
     __u32 flips;                 /* changes so far; bit 0 is the index of the side in force */
     __u32 last_id;               /* id of the newest rule; for the loader */
     struct bp_trace_lease lease; /* turns events on (event.h) */
-    /* By side: the set of target ports of --exclusive rules. Its "addresses" are
-     * BP_EXCLUSIVE_KEY. */
+    /* By side: the set of target ports of --exclusive rules: its "addresses" are
+     * BP_EXCLUSIVE_KEY. Other scopes of it: listener.h. */
     __u32 exclusive[2];
     __u32 ports[2][BP_PROTOS][65536]; /* by side, and by port in host byte order: BP_PORT_* */
     /* Not flipped. TCP target ports with a listener that sk_lookup can't select (Multipath TCP): a program

@@ -72,8 +72,8 @@ TEST(TableSide, SpansAreCounted) {
         rules.push_back(rule(fmt::format("10.0.{}.{}:80:{}", i % 3, i % 256, 3000 + i), i, i % 4,
                              i % 5 ? 0 : BP_RULE_NO_LOCAL | BP_RULE_EXCLUSIVE));
         const auto spans = build_side(rules, slot_bits).spans.size();
-        ASSERT_EQ(spans_needed(rules), spans);
-        ASSERT_GE(most_spans_needed(rules), spans);
+        ASSERT_GE(spans_needed(rules), spans);
+        ASSERT_GE(most_spans_needed(rules), spans_needed(rules));
     }
 }
 

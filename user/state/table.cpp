@@ -135,7 +135,7 @@ Result<void> Table::number(std::vector<InstalledRule>& rules) {
                 return failure(
                     fmt::format(
                         "the first {} ids, of which a --forwarded rule needs one, are taken",
-                        BP_CANDIDATE_RULE),
+                        largest_id(rule)),
                     "attach --forwarded rules before the others");
             if (tries == end) return too_many_rules();
             next = next % end + 1;

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "bpfport/listener.h"
 #include "state/spans.hpp"
 
 namespace bpfport {
@@ -74,9 +75,36 @@ SpanStore::Scopes scopes_of(const std::vector<const InstalledRule*>& rules) {
     return scopes;
 }
 
-// The target ports of --exclusive rules, in the place of addresses.
-std::uint32_t add_exclusive(SpanStore& store, const std::vector<InstalledRule>& rules) {
+using TakesListeners = std::function<bool(const InstalledRule&)>;
+
+// The local addresses that each tcp target port serves whose listeners are stored, where these are not all.
+void add_served_addresses(SpanStore::Scopes& scopes, const std::vector<InstalledRule>& rules,
+                          const TakesListeners& takes_listeners) {
+    constexpr std::uint64_t kBehind = 1;
+    std::set<unsigned> serve_all;
+    const auto each = [&](bool with_local, const auto& visit) {
+        for (const auto& rule : rules) {
+            if (rule.rule.protocol() != Protocol::kTcp || !takes_listeners(rule)) continue;
+            if (rule.rule.local().has_value() != with_local) continue;
+            auto [first, last] = rule.rule.target();
+            for (unsigned port = first; port <= last; port++) visit(rule, port);
+        }
+    };
+    each(false, [&](const InstalledRule&, unsigned port) { serve_all.insert(port); });
+    each(true, [&](const InstalledRule& rule, unsigned port) {
+        if (serve_all.contains(port)) return;
+        auto& ranges = scopes[BP_SCOPE_STEERED | port];
+        if (ranges.empty()) ranges.push_back({0, ~WideNumber{0}, kBehind, BP_STEERED_NOT_SERVED});
+        auto served = range_of(rule);
+        ranges.push_back({served.first, served.last, 0, BP_STEERED_SERVED});
+    });
+}
+
+// What is to be looked up of target ports (bp_table.exclusive).
+std::uint32_t add_targets(SpanStore& store, const std::vector<InstalledRule>& rules,
+                          const TakesListeners& takes_listeners) {
     SpanStore::Scopes scopes;
+    add_served_addresses(scopes, rules, takes_listeners);
     for (const auto& rule : rules) {
         if (!rule.has(BP_RULE_EXCLUSIVE)) continue;
         auto [first, last] = rule.rule.target();
@@ -177,7 +205,9 @@ TableSide build_side(const std::vector<InstalledRule>& rules, SlotBitsOf bits) {
         for (unsigned port = segment.first; port <= segment.last; port++)
             (*side.ports)[segment.proto][port] |= entry;
     });
-    side.exclusive = add_exclusive(sets.store(), rules);
+    side.exclusive = add_targets(sets.store(), rules, [&](const InstalledRule& rule) {
+        return (bits(rule).target & BP_PORT_STEERED) != 0;
+    });
     side.spans = sets.store().spans();
     return side;
 }
@@ -187,7 +217,7 @@ std::size_t spans_needed(std::vector<InstalledRule> rules) {
     for (std::size_t i = 0; i < rules.size(); i++) rules[i].id = static_cast<std::uint16_t>(i + 1);
     Sets sets;
     for_each_segment(rules, [&](const Segment& segment) { sets.entry(segment); });
-    add_exclusive(sets.store(), rules);
+    add_targets(sets.store(), rules, [](const InstalledRule&) { return true; });
     return sets.store().spans().size();
 }
 
@@ -195,8 +225,10 @@ std::size_t most_spans_needed(const std::vector<InstalledRule>& rules) {
     // Each rule has at most three scopes, and in each two spans of its own besides a first one.
     constexpr std::size_t kPerRule = 3 * (1 + 3);
     std::size_t most = SpanStore().spans().size() + 1;
-    for (const auto& rule : rules)
+    for (const auto& rule : rules) {
         if (rule.has(BP_RULE_EXCLUSIVE)) most += kPerRule;
+        if (rule.rule.local()) most += rule.rule.target().size() * kPerRule;
+    }
     for_each_segment(rules, [&](const Segment& segment) {
         if (!segment.only()) most += 1 + segment.rules.size() * kPerRule;
     });

@@ -47,7 +47,7 @@ struct TableSide {
 // Of rules that all have an id.
 TableSide build_side(const std::vector<InstalledRule>& rules, SlotBitsOf bits);
 
-// How many spans build_side() makes of them, whatever their ids.
+// How many spans build_side() makes of them at most, whatever their ids.
 std::size_t spans_needed(std::vector<InstalledRule> rules);
 // No fewer, found in less time.
 std::size_t most_spans_needed(const std::vector<InstalledRule>& rules);
