@@ -37,11 +37,11 @@ void must(const Result<void>& result, std::string_view what) {
 }
 
 // Loads below a directory in bpffs, opens every pin and removes the directory.
-std::map<std::string, Fd, std::less<>> load_pins(TcObject object) {
+std::map<std::string, Fd, std::less<>> load_pins(TcObject object, TableCapacity capacity) {
     const fs::path directory = fs::path("/sys/fs/bpf") / unique_name();
     if (::mkdir(directory.c_str(), 0700) != 0)
         throw std::runtime_error("create " + directory.string() + ": " + error_text(errno));
-    const MapSizes small{4096, 4096, 4096};
+    const MapSizes small{4096, 4096, 4096, capacity};
     auto loaded = load_tc_object(directory, {.sizes = small, .choice = object});
     if (loaded)
         loaded = load_tc_object(
@@ -89,12 +89,12 @@ InstalledRule installed(const LabRule& rule) {
 
 } // namespace
 
-Lab::Lab(TcObject object) {
+Lab::Lab(TcObject object, TableCapacity capacity) {
     cable_.emplace(netns_, "eth0", netns_, "peer0");
     netns_.ip("link set eth0 address 02:00:00:00:00:02");
     cable_->a.add_address("192.0.2.2/24").add_address("2001:db8::2/64");
     eth0_ = cable_->a.index();
-    pins_ = netns_.run([&] { return load_pins(object); });
+    pins_ = netns_.run([&] { return load_pins(object, capacity); });
     const auto copy = [&](const char* pin) { return Fd(::dup(pins_.at(pin).get())); };
     auto maps =
         must(TableMaps::of(copy(pins::kTable), copy(pins::kRules), copy(pins::kSpans)), "table");
@@ -112,6 +112,11 @@ void Lab::rules(const std::vector<LabRule>& rules) {
     must(table_->number(wanted), "ids");
     must(table_->replace(wanted, slot_bits), "rules");
     rules_ = wanted;
+}
+
+bool Lab::has_rule(std::string_view text) const {
+    const Rule wanted = must(parse_rules(text), text).front();
+    return std::ranges::find(rules_, wanted, &InstalledRule::rule) != rules_.end();
 }
 
 std::uint16_t Lab::rule_id(std::string_view text) const {

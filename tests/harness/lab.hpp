@@ -42,7 +42,8 @@ struct LabRule {
 
 class Lab {
   public:
-    explicit Lab(TcObject object); // throws std::runtime_error with the kernel's words
+    // Throws std::runtime_error with the kernel's words.
+    explicit Lab(TcObject object, TableCapacity capacity = {});
 
     [[nodiscard]] const Netns& netns() const { return netns_; }
     [[nodiscard]] unsigned eth0() const { return eth0_; }
@@ -52,6 +53,7 @@ class Lab {
 
     // These and no others from now on. A rule that was there keeps its id.
     void rules(const std::vector<LabRule>& rules);
+    [[nodiscard]] bool has_rule(std::string_view text) const;
     [[nodiscard]] std::uint16_t rule_id(std::string_view text) const; // throws: no such rule
 
     [[nodiscard]] const Fd& program(const char* pin) const { return pins_.at(pin); }

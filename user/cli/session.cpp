@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "cli/session.hpp"
 
+#include <algorithm>
 #include <ostream>
+#include <span>
 
 #include <fmt/ostream.h>
 
@@ -30,10 +32,14 @@ Result<Store> open_for_reading(const Session& session) {
 }
 
 void print_warnings(const Session& session, const std::vector<Warning>& warnings) {
-    for (const auto& [message, hint] : warnings) {
+    constexpr std::size_t kShown = 20; // a command may name thousands of rules
+    const auto shown = std::min(warnings.size(), kShown);
+    for (const auto& [message, hint] : std::span(warnings).first(shown)) {
         fmt::print(session.err, "warning: {}\n", message);
         if (!hint.empty()) fmt::print(session.err, "hint: {}\n", hint);
     }
+    if (shown < warnings.size())
+        fmt::print(session.err, "warning: {} more like these\n", warnings.size() - shown);
 }
 
 } // namespace bpfport

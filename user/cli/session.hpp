@@ -32,6 +32,7 @@ Result<Change> begin_change(const Session& session);
 // To read: an absent store is an empty one.
 Result<Store> open_for_reading(const Session& session);
 
+// The first of them, and how many more there are.
 void print_warnings(const Session& session, const std::vector<Warning>& warnings);
 
 } // namespace bpfport

@@ -3,6 +3,7 @@
 // connections, counts and rules, however far the command comes.
 #include <signal.h>
 
+#include <algorithm>
 #include <memory>
 #include <random>
 #include <sstream>
@@ -53,6 +54,20 @@ TEST_P(Scale, EachAddressHasItsOwnTarget) {
     }
     EXPECT_EQ(ask(net.client, {kServer(false), 80}, Transport::kTcp), "refused");
     EXPECT_EQ(status(net.server).at("rules").size(), 256U);
+    ASSERT_TRUE(works(net.server, "detach --all"));
+}
+
+// 10.9.0.x is no address of this host, and nothing listens on the targets.
+TEST_F(NetTest, WarningsAboutManyRulesAreFewLines) {
+    const ClientServer net;
+    std::string words = "attach eth0";
+    for (unsigned i = 0; i < 200; ++i) words += fmt::format(" 10.9.0.{}:80:{}", i, 3000 + 2 * i);
+    const auto attached = tool(net.server, words);
+    EXPECT_EQ(attached.status, 0) << attached.err;
+    EXPECT_LT(std::ranges::count(attached.err, '\n'), 60) << attached.err;
+    EXPECT_THAT(attached.err, HasSubstr("no interface of this host has 10.9.0.0"));
+    EXPECT_THAT(attached.err, HasSubstr("180 more like these"));
+    EXPECT_THAT(attached.err, HasSubstr("and 190 other ranges"));
     ASSERT_TRUE(works(net.server, "detach --all"));
 }
 
