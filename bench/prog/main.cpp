@@ -83,6 +83,40 @@ struct Destroy {
     void operator()(bench_frame_bpf* skeleton) const { bench_frame_bpf::destroy(skeleton); }
 };
 
+// The rules of a lab: one for each protocol, besides any number on other ports; or a port that rules
+// for so many addresses of each family share, the lab's own among them.
+struct Rules {
+    const char* name;
+    unsigned elsewhere, addresses;
+};
+constexpr std::array<Rules, 3> kRules{
+    {{"one rule", 0, 0}, {"60,000 elsewhere", 60000, 0}, {"1,000 addresses", 0, 1000}}};
+
+std::string own_rule(bool ipv6, bool udp) {
+    return fmt::format("{}:80:3000{}", ipv6 ? "[2001:db8::2]" : "192.0.2.2", udp ? "/udp" : "");
+}
+
+std::uint16_t rule_of(const Lab& lab, const Case& c) {
+    const std::string own = own_rule(c.ipv6, c.udp);
+    return lab.has_rule(own) ? lab.rule_id(own) : lab.rule_id(c.udp ? "80:3000/udp" : "80:3000");
+}
+
+void set_rules(Lab& lab, const Rules& rules) {
+    std::vector<std::string> texts;
+    for (const char* protocol : {"", "/udp"}) {
+        if (!rules.addresses) texts.push_back(fmt::format("80:3000{}", protocol));
+        for (unsigned i = 0; i < rules.addresses; ++i) {
+            texts.push_back(fmt::format("192.0.{}.{}:80:3000{}", 2 + i / 256, i % 256, protocol));
+            texts.push_back(fmt::format("[2001:db8::{:x}]:80:3000{}", i, protocol));
+        }
+        for (unsigned i = 0; i < rules.elsewhere / 2; ++i)
+            texts.push_back(fmt::format("{}:50000{}", 10000 + i, protocol));
+    }
+    std::vector<LabRule> all;
+    for (const auto& text : texts) all.push_back({text});
+    lab.rules(all);
+}
+
 // A case on the programs of one lab.
 class Bench {
   public:
@@ -94,7 +128,7 @@ class Bench {
         rodata.checksum_at = static_cast<std::uint32_t>(*view.packet->checksum_offset);
         rodata.ports = read<std::uint32_t>(frame_, view.packet->l4_offset);
         rodata.checksum = read<std::uint16_t>(frame_, *view.packet->checksum_offset);
-        rodata.record = {htons(kListen), lab.rule_id(c.udp ? "80:3000/udp" : "80:3000")};
+        rodata.record = {htons(kListen), rule_of(lab, c)};
         for (bpf_map* map : {skeleton_->maps.bp_hints, skeleton_->maps.bp_udp_flows,
                              skeleton_->maps.bp_forward_tcp, skeleton_->maps.bp_forward_udp})
             bpf_map__set_autocreate(map, false);
@@ -174,26 +208,44 @@ Spread spread(std::vector<double> values) {
     return {at(0.5), at(0.25), at(0.75)};
 }
 
-int run(unsigned rounds, std::uint32_t repeat) {
-    Lab direct(TcObject::kDirect), helper(TcObject::kHelper);
-    for (Lab* lab : {&direct, &helper}) lab->rules({{"80:3000"}, {"80:3000/udp"}});
-    fmt::print("ns per packet above an empty program: median (middle half); {} rounds of {}\n\n"
-               "{:<16} {:<5} {:<4} {:>20} {:>20}\n",
-               rounds, repeat, "", "", "", "direct", "helper");
-    for (const Case& c : kCases) {
-        std::array<Bench, 2> benches{Bench(direct, c), Bench(helper, c)};
-        std::array<std::vector<double>, 2> taken;
-        for (auto& bench : benches) bench.check();
-        for (unsigned round = 0; round < rounds; ++round)
-            for (std::size_t i = 0; i < benches.size(); ++i)
-                taken.at(i).push_back(benches.at(i).turn(repeat));
-        fmt::print("{:<16} {:<5} {:<4}", c.name, c.ipv6 ? "IPv6" : "IPv4", c.udp ? "udp" : "tcp");
-        for (const auto& values : taken) {
-            const Spread s = spread(values);
-            fmt::print(" {:>7.0f} ({:>4.0f} ..{:>4.0f})", s.median, s.low, s.high);
-        }
-        fmt::print("\n");
+// One line: a case on each lab, in turn.
+template <std::size_t N>
+void compare(const Case& c, const std::array<std::unique_ptr<Lab>, N>& labs, unsigned rounds,
+             std::uint32_t repeat) {
+    std::vector<Bench> benches;
+    for (const auto& lab : labs) benches.emplace_back(*lab, c);
+    std::array<std::vector<double>, N> taken;
+    for (auto& bench : benches) bench.check();
+    for (unsigned round = 0; round < rounds; ++round)
+        for (std::size_t i = 0; i < N; ++i) taken.at(i).push_back(benches.at(i).turn(repeat));
+    fmt::print("{:<16} {:<5} {:<4}", c.name, c.ipv6 ? "IPv6" : "IPv4", c.udp ? "udp" : "tcp");
+    for (const auto& values : taken) {
+        const Spread s = spread(values);
+        fmt::print(" {:>7.0f} ({:>4.0f} ..{:>4.0f})", s.median, s.low, s.high);
     }
+    fmt::print("\n");
+}
+
+int run(unsigned rounds, std::uint32_t repeat) {
+    const std::array labs{std::make_unique<Lab>(TcObject::kDirect),
+                          std::make_unique<Lab>(TcObject::kHelper)};
+    for (const auto& lab : labs) set_rules(*lab, kRules[0]);
+    fmt::print("ns per packet above an empty program: median (middle half); {} rounds of {}\n\n"
+               "{:<27} {:>20} {:>20}\n",
+               rounds, repeat, "", "direct", "helper");
+    for (const Case& c : kCases) compare(c, labs, rounds, repeat);
+
+    std::array<std::unique_ptr<Lab>, kRules.size()> by_rules;
+    fmt::print("\n{:<27}", "direct");
+    for (std::size_t i = 0; i < kRules.size(); ++i) {
+        by_rules.at(i) =
+            std::make_unique<Lab>(TcObject::kDirect, TableCapacity{BP_MAX_RULES, 16384});
+        set_rules(*by_rules.at(i), kRules.at(i));
+        fmt::print(" {:>20}", kRules.at(i).name);
+    }
+    fmt::print("\n");
+    for (const Case& c : kCases)
+        if (c.program == std::string_view(pins::kTcIn)) compare(c, by_rules, rounds, repeat);
     return 0;
 }
 
