@@ -22,11 +22,11 @@ constexpr std::string_view kDigits = "0123456789";
 constexpr std::string_view kAlphanumeric =
     "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-struct Prefix {
+struct ScopePrefix {
     std::string_view text;
     Scope::Kind kind;
 };
-constexpr std::array<Prefix, 6> kPrefixes{{
+constexpr std::array<ScopePrefix, 6> kPrefixes{{
     {"dev:", Scope::Kind::kInterface},
     {"cgroup:", Scope::Kind::kCgroup},
     {"unit:", Scope::Kind::kUnit},
@@ -35,9 +35,9 @@ constexpr std::array<Prefix, 6> kPrefixes{{
     {"pid:", Scope::Kind::kPid},
 }};
 
-const Prefix* prefix_of(std::string_view text) {
+const ScopePrefix* prefix_of(std::string_view text) {
     auto found = std::ranges::find_if(
-        kPrefixes, [&](const Prefix& prefix) { return text.starts_with(prefix.text); });
+        kPrefixes, [&](const ScopePrefix& prefix) { return text.starts_with(prefix.text); });
     return found == kPrefixes.end() ? nullptr : &*found;
 }
 
@@ -180,7 +180,7 @@ Result<Scope> parse_scope(std::string_view text) {
         return fail(
             usage_error("this is a rule, or the start of one", std::string(kScopeForm)).error());
 
-    const Prefix* prefix = prefix_of(text);
+    const ScopePrefix* prefix = prefix_of(text);
     auto rest = prefix ? text.substr(prefix->text.size()) : text;
     auto kind = prefix                  ? prefix->kind
                 : text.starts_with('/') ? Scope::Kind::kCgroup

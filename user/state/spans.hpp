@@ -12,7 +12,7 @@
 
 namespace bpfport {
 
-inline constexpr std::uint32_t kLoopback = 1; // LOOPBACK_IFINDEX: the scope of lo
+inline constexpr std::uint32_t kLoScope = 1; // LOOPBACK_IFINDEX: the scope of lo
 
 // An address as a number: network byte order read as an integer.
 __extension__ typedef unsigned __int128 WideNumber;

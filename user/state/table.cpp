@@ -82,12 +82,12 @@ std::uint16_t Table::search(unsigned side, std::uint32_t entry,
     const auto in = [&](std::uint32_t scope) {
         return search_set(spans(side), entry & BP_PORT_LISTEN, scope, wide(packet.local.bytes));
     };
-    if (packet.ifindex != kLoopback) {
+    if (packet.ifindex != kLoScope) {
         auto id = in(packet.ifindex);
         return id ? id : in(BP_SCOPE_ANY);
     }
     unsigned owner = packet.local.is_loopback() ? 0 : packet.owner;
-    auto id = in(kLoopback);
+    auto id = in(kLoScope);
     if (!id && !owner) return in(BP_SCOPE_LOCAL_ALL);
     if (!id) id = in(BP_SCOPE_LOCAL | owner);
     return id ? id : in(BP_SCOPE_LOCAL | BP_SCOPE_ANY);
@@ -101,9 +101,9 @@ std::uint16_t Table::find(const ArrivingPacket& packet) const {
     if (!(entry & BP_PORT_LISTEN)) return 0;
     if (entry & BP_PORT_SEARCH) return search(side, entry, packet);
     const bp_rule& only = rule(side, id);
-    if (!only.ifindex && packet.ifindex != kLoopback) return id;
+    if (!only.ifindex && packet.ifindex != kLoScope) return id;
     if (only.ifindex == packet.ifindex) return id;
-    if (packet.ifindex != kLoopback || (only.flags & BP_RULE_NO_LOCAL)) return 0;
+    if (packet.ifindex != kLoScope || (only.flags & BP_RULE_NO_LOCAL)) return 0;
     unsigned owner = packet.local.is_loopback() ? 0 : packet.owner;
     return !only.ifindex || !owner || only.ifindex == owner ? id : 0;
 }

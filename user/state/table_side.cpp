@@ -69,7 +69,7 @@ SpanStore::Scopes scopes_of(const std::vector<const InstalledRule*>& rules) {
         auto range = range_of(*rule);
         scopes[rule->ifindex].push_back(range);
         if (rule->has(BP_RULE_NO_LOCAL)) continue;
-        if (rule->ifindex != kLoopback) scopes[BP_SCOPE_LOCAL | rule->ifindex].push_back(range);
+        if (rule->ifindex != kLoScope) scopes[BP_SCOPE_LOCAL | rule->ifindex].push_back(range);
         scopes[BP_SCOPE_LOCAL_ALL].push_back(range);
     }
     return scopes;
