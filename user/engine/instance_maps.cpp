@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "engine/instance_maps.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstdio>
 #include <ctime>
@@ -8,7 +9,6 @@
 #include <system_error>
 #include <utility>
 
-#include "bpfport/counters.h"
 #include "bpfport/table.h"
 #include "kernel/bpf.hpp"
 #include "kernel/object.hpp"
@@ -58,12 +58,14 @@ const char* instance_pin(const bpf_map* map) {
     return nullptr;
 }
 
-Result<void> use_instance_maps(bpf_object* object, const std::filesystem::path& instance) {
+Result<void> use_instance_maps(bpf_object* object, const std::filesystem::path& instance,
+                               std::span<const char* const> but) {
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, object) {
         const char* pin = instance_pin(map);
         std::error_code ignored;
-        if (!pin || !std::filesystem::exists(instance / pin, ignored)) continue;
+        if (!pin || std::ranges::find(but, std::string_view(pin)) != but.end()) continue;
+        if (!std::filesystem::exists(instance / pin, ignored)) continue;
         if (!fits(map, instance / pin)) continue;
         if (auto used = use_pinned(map, instance / pin); !used) return used;
     }
@@ -97,24 +99,26 @@ namespace {
 
 Result<void> rename_pin(const std::filesystem::path& from, const std::filesystem::path& to) {
     if (rename(from.c_str(), to.c_str()) == 0) return {};
-    return system_error("enlarge the rule table: put " + to.filename().native() + " in place");
+    return system_error("put " + to.filename().native() + " in place");
 }
 
-// A new map, pinned.
-Result<Fd> make_map(const std::filesystem::path& pin, bpf_map_type type, std::uint32_t value_size,
-                    std::uint32_t entries, std::uint32_t flags) {
-    LIBBPF_OPTS(bpf_map_create_opts, options);
-    options.map_flags = flags;
-    auto name = "bp_" + pin.filename().native();
-    Fd map(
-        bpf_map_create(type, name.c_str(), sizeof(std::uint32_t), value_size, entries, &options));
-    if (!map) return system_error("enlarge the rule table: create map " + name);
-    if (auto pinned = bpfport::pin(map, pin); !pinned) return std::unexpected(pinned.error());
-    return map;
+// Rules, spans and counters of that capacity, pinned in `staging`. All else is the instance's.
+Result<void> make_table_maps(const std::filesystem::path& staging,
+                             const std::filesystem::path& instance, const TableCapacity& capacity) {
+    auto object = Object<maps_bpf>::open();
+    if (!object) return std::unexpected(object.error());
+    auto& maps = (*object)->maps;
+    size_maps(maps, {.table = capacity});
+    constexpr const char* kOwn[] = {pins::kRules, pins::kSpans, pins::kCounters};
+    if (auto used = use_instance_maps((*object)->obj, instance, kOwn); !used) return used;
+    if (auto loaded = object->load(); !loaded) return std::unexpected(loaded.error().error());
+    for (bpf_map* made : {maps.bp_rules, maps.bp_spans, maps.bp_counters})
+        if (auto pinned = pin_object(made, staging / instance_pin(made)); !pinned) return pinned;
+    return {};
 }
 
-// Counters for so many ids, the present ones kept under another name. Killed in between, that name is one
-// more for the present ones, which RuleCounters then leaves out.
+// The larger counters in the place of the present ones, which are kept under another name. Killed in
+// between, that name is one more for the present ones, which RuleCounters then leaves out.
 Result<void> enlarge_counters(const std::filesystem::path& staging,
                               const std::filesystem::path& instance, std::uint32_t ids) {
     auto present = open_pin(instance / pins::kCounters);
@@ -122,9 +126,6 @@ Result<void> enlarge_counters(const std::filesystem::path& staging,
     auto info = map_info(*present, "counters");
     if (!info) return std::unexpected(info.error());
     if (info->capacity >= ids) return {};
-    auto larger =
-        make_map(staging / pins::kCounters, BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(bp_counters), ids, 0);
-    if (!larger) return std::unexpected(larger.error());
     auto earlier = instance / earlier_counters_pin(info->capacity);
     std::error_code ignored;
     std::filesystem::remove(earlier, ignored);
@@ -138,13 +139,12 @@ Result<void> enlarge_table(Store& store, const Instance& instance, const TableCa
     auto staging = store.stage();
     if (!staging) return std::unexpected(staging.error());
     const auto& directory = staging->path();
+    if (auto made = make_table_maps(directory, instance.path(), capacity); !made) return made;
     auto table = instance.open_pin(pins::kTable);
     if (!table) return std::unexpected(table.error());
-    auto rules = make_map(directory / pins::kRules, BPF_MAP_TYPE_ARRAY, sizeof(bp_rule),
-                          2 * capacity.rules, BPF_F_MMAPABLE);
+    auto rules = open_pin(directory / pins::kRules);
     if (!rules) return std::unexpected(rules.error());
-    auto spans = make_map(directory / pins::kSpans, BPF_MAP_TYPE_ARRAY,
-                          2 * capacity.spans * sizeof(bp_span), 1, BPF_F_MMAPABLE);
+    auto spans = open_pin(directory / pins::kSpans);
     if (!spans) return std::unexpected(spans.error());
     auto maps = TableMaps::of(std::move(*table), std::move(*rules), std::move(*spans));
     if (!maps) return std::unexpected(maps.error());

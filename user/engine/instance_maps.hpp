@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 
 #include <bpf/libbpf.h>
 
@@ -39,8 +40,9 @@ Result<void> make_instance_maps(const std::filesystem::path& directory, const Ma
 const char* instance_pin(const bpf_map* map);
 
 // To be called between open and load: all shared maps of the object are those of the instance, but
-// those that it has not, since an older version made it.
-Result<void> use_instance_maps(bpf_object* object, const std::filesystem::path& instance);
+// those that it has not, since an older version made it, and but those of these pins.
+Result<void> use_instance_maps(bpf_object* object, const std::filesystem::path& instance,
+                               std::span<const char* const> but = {});
 // The same for an object with programs, which know the size of the rule table from then on.
 template <typename Skeleton>
 Result<void> use_instance(Skeleton& skeleton, const std::filesystem::path& instance) {
