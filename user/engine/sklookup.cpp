@@ -195,8 +195,8 @@ class Sklookup final : public Engine {
             return state;
         }
         std::vector<Listener> listeners;
-        for (const Listener* one : target_listeners(rule, ListenerIndex(look.host.listeners)))
-            listeners.push_back(*one);
+        for (const Listener& one : look.host.listeners)
+            if (gives_to(rule, one.socket)) listeners.push_back(one);
         state.why =
             fmt::format("{}: what listens there {}",
                         rule.has(BP_RULE_FALLBACK) ? "tc stands in"

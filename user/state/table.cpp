@@ -133,10 +133,11 @@ Result<void> Table::number(std::vector<InstalledRule>& rules) {
         for (std::uint32_t tries = 0; !rule.id; tries++) {
             if (tries == end && end == BP_CANDIDATE_RULE)
                 return failure(
-                    fmt::format(
-                        "the first {} ids, of which a --forwarded rule needs one, are taken",
-                        largest_id(rule)),
-                    "attach --forwarded rules before the others");
+                    fmt::format("a --forwarded rule needs one of the first {} places of the rule "
+                                "table, and "
+                                "other rules have all of them",
+                                largest_id(rule)),
+                    "detach rules that are not --forwarded, or attach those that are first");
             if (tries == end) return too_many_rules();
             next = next % end + 1;
             if (taken[next]) continue;
