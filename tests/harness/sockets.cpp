@@ -49,7 +49,9 @@ Result<Fd> open_socket(const Netns& netns, int family, int type, const SocketOpt
     const int protocol = options.mptcp ? IPPROTO_MPTCP : 0;
     Fd socket(netns.run([&] { return ::socket(family, type | SOCK_CLOEXEC, protocol); }));
     if (!socket) return system_error("socket");
-    if ((options.reuse_address && !enable(socket, SOL_SOCKET, SO_REUSEADDR)) ||
+    // Without a port of its own, two datagram sockets with SO_REUSEADDR may get the same one.
+    const bool reuse_address = options.reuse_address && options.source && options.source->port != 0;
+    if ((reuse_address && !enable(socket, SOL_SOCKET, SO_REUSEADDR)) ||
         (options.reuse_port && !enable(socket, SOL_SOCKET, SO_REUSEPORT)) ||
         (options.v6only && !enable(socket, IPPROTO_IPV6, IPV6_V6ONLY)) ||
         (!options.udp_checksum && !enable(socket, SOL_SOCKET, SO_NO_CHECK)) ||
