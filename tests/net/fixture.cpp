@@ -39,11 +39,19 @@ std::string ask_tcp(const Netns& from, const Endpoint& server, const SocketOptio
     return answer;
 }
 
-// Unconnected, so that an answer from another port would be seen; then connected, for errors.
-std::string ask_udp(const Netns& from, const Endpoint& server, const SocketOptions& options) {
+// Connected, for errors.
+Result<std::string> echo_connected(const Netns& from, const Endpoint& server,
+                                   const SocketOptions& options) {
     auto client = UdpClient::connect(from, server, options);
-    if (!client) return in_a_word(client.error());
+    if (!client) return std::unexpected(client.error());
     auto reply = client->echo("hello");
+    if (!reply) return std::unexpected(reply.error());
+    return reply->data;
+}
+
+// Connected; then unconnected, so that an answer from another port would be seen.
+std::string ask_udp(const Netns& from, const Endpoint& server, const SocketOptions& options) {
+    auto reply = echo_connected(from, server, options);
     if (!reply) return in_a_word(reply.error());
     auto open = UdpClient::open(from, server.address.is_ipv6(), options);
     if (!open) return in_a_word(open.error());
@@ -51,7 +59,7 @@ std::string ask_udp(const Netns& from, const Endpoint& server, const SocketOptio
     auto again = open->receive();
     if (!again) return in_a_word(again.error());
     if (again->from.port != server.port) return "wrong port";
-    return reply->data == again->data ? reply->data : "two answers";
+    return *reply == again->data ? *reply : "two answers";
 }
 
 std::vector<std::string> split(const std::string& words) {
