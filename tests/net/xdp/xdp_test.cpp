@@ -2,6 +2,10 @@
 // The xdp engine on real traffic: that known flows are redirected in the driver (a capture on the
 // server's device stands behind XDP and before tc, so it sees which of the two did it), that all
 // else is as under tc, and that one engine takes over from the other unnoticed.
+#include <netinet/in.h>
+
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -31,11 +35,12 @@ class Xdp : public NetTest {
 };
 
 // How many frames with this destination port came in.
-std::size_t arrived(const std::vector<Captured>& frames, std::uint16_t port) {
-    std::size_t count = 0;
-    for (const Captured& frame : frames)
-        count += !frame.outgoing && frame.view.packet && frame.view.packet->dport == port ? 1 : 0;
-    return count;
+std::size_t arrived(const std::vector<Captured>& frames, std::uint16_t port,
+                    std::uint8_t protocol = IPPROTO_UDP) {
+    return static_cast<std::size_t>(std::ranges::count_if(frames, [&](const Captured& frame) {
+        const auto& packet = frame.view.packet;
+        return !frame.outgoing && packet && packet->protocol == protocol && packet->dport == port;
+    }));
 }
 
 std::vector<Captured> all_of(Capture& capture) {
@@ -83,8 +88,8 @@ TEST_F(Xdp, KnownFlowsAreRedirectedInTheDriver) {
                 auto client = connected(net.client, {kServer(ipv6), 80});
                 for (int round = 0; round < 10; round++) EXPECT_TRUE(alive(client, 100));
                 frames = all_of(tcp_behind);
-                EXPECT_GE(arrived(frames, 80), 1U) << "the SYN is tc's";
-                EXPECT_EQ(arrived(frames, 3000) > 5, !tx_checksum);
+                EXPECT_GE(arrived(frames, 80, IPPROTO_TCP), 1U) << "the SYN is tc's";
+                EXPECT_EQ(arrived(frames, 3000, IPPROTO_TCP) > 5, !tx_checksum);
             }
             ASSERT_TRUE(works(net.server, "detach eth0"));
             EXPECT_TRUE(expect_kernel_empty({net.server}));
