@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <map>
 #include <random>
+#include <sstream>
 #include <thread>
 
 #include <fmt/format.h>
@@ -56,6 +57,17 @@ std::string fetch(const Netns& from, const Endpoint& server, const SocketOptions
     auto client = TcpClient::connect(from, server, options);
     if (client) return fetch_on(*client);
     return client.error().code == ECONNREFUSED ? "refused" : client.error().message;
+}
+
+// TCPSynRetrans of the namespace.
+std::uint64_t syns_sent_again(const Netns& netns) {
+    std::istringstream in(run({"nstat", "-asz", "TcpExtTCPSynRetrans"}, {.netns = &netns}).out);
+    std::string word;
+    std::uint64_t count = 0;
+    while (in >> word && word != "TcpExtTCPSynRetrans") {
+    }
+    if (!(in >> count)) ADD_FAILURE() << "nstat does not tell of TcpExtTCPSynRetrans";
+    return count;
 }
 
 class Crowd : public EveryEngine {
@@ -131,8 +143,12 @@ TEST_P(Crowd, NoConnectionFails) {
     // Where nothing is rewritten, nothing coincides.
     EXPECT_EQ(coinciding.counts(),
               (Counts{{steers(GetParam()) ? "200" : "refused", undisturbed.counts()["200"]}}));
-    EXPECT_EQ(outcome(net.server, "older_direct") + outcome(net.server, "older_redirected"),
-              coinciding.counts()["refused"]);
+    // A SYN right behind the acknowledgement of the older handshake, in one batch of GRO (XDP on a
+    // veth), passes tc before that reaches TCP: it is dropped (B9 in docs/security.md) and sent again.
+    const auto older =
+        outcome(net.server, "older_direct") + outcome(net.server, "older_redirected");
+    EXPECT_GE(older, coinciding.counts()["refused"]);
+    EXPECT_LE(older, coinciding.counts()["refused"] + syns_sent_again(net.client));
     RecordProperty("through", static_cast<int>(wanted()));
     fmt::print("{} through the listen port, {} to the target port from another address, {} pairs "
                "of one tuple\n",
