@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 documents=(README.md CONTRIBUTING.md CHANGELOG.md docs packaging vmtests/README.md tests/README.md)
-sources=(user/{base,rule,kernel,firewall,trace,doctor} tests bench)
+sources=(user/{base,rule,kernel,firewall,trace,doctor,config} tests bench)
 programs=(bpf include)
 failed=0
 report() { # PATTERN INSTEAD PLACES

@@ -7,12 +7,13 @@
 
 #include <fmt/ostream.h>
 
-#include "bpfport/listener.h"
 #include "bpfport/meta.h"
 #include "cli/attach_network.hpp"
 #include "cli/cgroup_session.hpp"
 #include "cli/command.hpp"
 #include "cli/plan_print.hpp"
+#include "config/entry_request.hpp"
+#include "config/policy_keys.hpp"
 #include "engine/engines.hpp"
 #include "engine/guard.hpp"
 #include "engine/plan.hpp"
@@ -36,15 +37,9 @@ std::string engine_lines() {
 
 struct AttachOptions {
     std::vector<std::string> words;
-    std::string on_absent = "reset";
-    std::string engine = "auto";
-    std::string xdp_mode = "native";
+    EntryOptions rules; // those that a policy's entry has, too
     std::string hook = "auto";
-    std::string sockname = "target";
-    bool no_local = false, forwarded = false, vlan = false, exclusive = false;
     bool explain = false; // say what would be done and why, and do nothing
-    std::string owner;    // user or cgroup that may bind the target ports; empty: any
-    bool reserve = false;
     AttachRequest request;
     GuardRequest guard;
     ApplyOptions apply;
@@ -81,12 +76,13 @@ void explain(std::ostream& out, const Plan& plan, const HostFacts& facts, const 
 }
 
 Result<void> read_guard(const Session& session, AttachOptions& options) {
-    options.guard.reserve = options.reserve;
-    if (options.owner.empty()) return {};
-    auto owner = parse_owner(options.owner);
+    const std::string& text = options.rules.owner;
+    options.guard.reserve = options.rules.reserve;
+    if (text.empty()) return {};
+    auto owner = parse_owner(text);
     if (!owner) return context("--owner", owner.error());
-    if (const auto name = owner->to_string(); !owner->user && name.find(options.owner) == name.npos)
-        fmt::print(session.out, "owner {} is {}\n", options.owner, name);
+    if (const auto name = owner->to_string(); !owner->user && name.find(text) == name.npos)
+        fmt::print(session.out, "owner {} is {}\n", text, name);
     options.guard.owner = std::move(*owner);
     return {};
 }
@@ -100,53 +96,30 @@ Result<void> check_words(const ScopesAndRules& words) {
     return {};
 }
 
-unsigned given_options(const AttachOptions& options) {
-    unsigned given = 0;
-    for (auto [is_given, option] : {std::pair{options.forwarded, kOptionForwarded},
-                                    {options.vlan, kOptionVlan},
-                                    {options.no_local, kOptionNoLocal},
-                                    {options.exclusive, kOptionExclusive},
-                                    {options.on_absent == "drop", kOptionOnAbsentDrop},
-                                    {options.on_absent == "pass", kOptionOnAbsentPass},
-                                    {options.xdp_mode != "native", kOptionXdpMode},
-                                    {options.hook != "auto", kOptionHook},
-                                    {options.sockname != "target", kOptionSockname}})
-        if (is_given) given |= option;
-    return given;
-}
-
 // No packet is changed on a cgroup, so options about packets are refused.
 Result<void> attach_cgroups(const Session& session, const AttachOptions& options,
                             ScopesAndRules words) {
-    auto refused = option_names(given_options(options) & ~cgroup_engine().info().options);
-    if (options.engine != "auto") refused.emplace_back("--engine");
+    unsigned given = given_options(options.rules);
+    if (options.hook != "auto") given |= kOptionHook;
+    auto refused = option_names(given & ~cgroup_engine().info().options);
+    if (options.rules.engine != "auto") refused.emplace_back("--engine");
     if (!refused.empty())
         return usage_error(fmt::format("{} is for interfaces", refused.front()),
                            "on a cgroup the system call's port is changed, not the packet's");
     CgroupAttachOptions cgroup{std::move(words.scopes), {}, options.guard, options.explain};
     cgroup.request.rules = std::move(words.rules);
     cgroup.request.autos = std::move(words.autos);
-    cgroup.request.no_local = options.no_local;
-    cgroup.request.force = options.request.force;
+    cgroup.request.no_local = options.rules.no_local;
+    cgroup.request.force = options.rules.force;
     cgroup.request.replace = options.request.replace;
     return attach_to_cgroups(session, std::move(cgroup));
 }
 
 void read_options(AttachOptions& options) {
-    AttachRequest& request = options.request;
-    request.on_absent = options.on_absent == "drop"   ? BP_ABSENT_DROP
-                        : options.on_absent == "pass" ? BP_ABSENT_PASS
-                                                      : BP_ABSENT_RESET;
-    request.engine = find_engine(options.engine); // "auto": none
-    if (options.xdp_mode == "generic") request.flags |= BP_RULE_XDP_GENERIC;
-    if (options.no_local) request.flags |= BP_RULE_NO_LOCAL;
-    if (options.forwarded) request.flags |= BP_RULE_FORWARDED;
-    if (options.vlan) request.flags |= BP_RULE_VLAN;
-    if (options.exclusive) request.flags |= BP_RULE_EXCLUSIVE;
-    if (options.sockname == "listen") request.flags |= BP_RULE_SOCKNAME_LISTEN;
-    options.apply.hook = options.hook == "tcx"      ? HookChoice::kTcx
-                         : options.hook == "clsact" ? HookChoice::kClsact
-                                                    : HookChoice::kAuto;
+    const bool replace = options.request.replace;
+    options.request = attach_request(options.rules);
+    options.request.replace = replace;
+    options.apply.hook = hook_choice(options.hook);
 }
 
 Result<void> attach(const Session& session, AttachOptions& options) {
@@ -157,9 +130,9 @@ Result<void> attach(const Session& session, AttachOptions& options) {
     if (!on_cgroups) return std::unexpected(on_cgroups.error());
     if (auto read = read_guard(session, options); !read) return read;
     if (*on_cgroups) return attach_cgroups(session, options, std::move(*words));
+    read_options(options);
     options.request.scopes = std::move(words->scopes);
     options.request.rules = std::move(words->rules);
-    read_options(options);
     if (auto entered = enter_session_netns(session); !entered) return entered;
     auto firewall = read_firewall(); // runs programs, so before the lock
     auto change = begin_change(session);
@@ -194,24 +167,24 @@ Result<void> attach(const Session& session, AttachOptions& options) {
 }
 
 void add_rule_flags(CommandLine& command, AttachOptions& options) {
-    command.add_flag("--no-local", options.no_local, "Leave clients on this host alone");
-    command.add_flag("--forwarded", options.forwarded,
+    command.add_flag("--no-local", options.rules.no_local, "Leave clients on this host alone");
+    command.add_flag("--forwarded", options.rules.forwarded,
                      "Redirect what this host forwards to others as well");
-    command.add_flag("--vlan", options.vlan, "Redirect frames with a VLAN tag too");
-    command.add_flag("--exclusive", options.exclusive,
+    command.add_flag("--vlan", options.rules.vlan, "Redirect frames with a VLAN tag too");
+    command.add_flag("--exclusive", options.rules.exclusive,
                      "Refuse new clients that go straight to the target port");
     command
-        .add_option("--on-absent", options.on_absent,
+        .add_option("--on-absent", options.rules.on_absent,
                     "What clients get while no program listens on the target")
         ->one_of({"reset", "drop", "pass"})
         ->capture_default_str();
 }
 
 void add_engine_options(CommandLine& command, AttachOptions& options) {
-    command.add_option("--engine", options.engine, "How it is done")
+    command.add_option("--engine", options.rules.engine, "How it is done")
         ->one_of(engine_choices())
         ->capture_default_str();
-    command.add_option("--xdp-mode", options.xdp_mode, "Where an XDP program may run")
+    command.add_option("--xdp-mode", options.rules.xdp_mode, "Where an XDP program may run")
         ->one_of({"native", "generic"})
         ->capture_default_str();
     command.add_option("--hook", options.hook, "Where tc programs go")
@@ -219,12 +192,11 @@ void add_engine_options(CommandLine& command, AttachOptions& options) {
         ->capture_default_str();
     command
         .add_option(
-            "--sockname", options.sockname,
+            "--sockname", options.rules.sockname,
             "What getsockname() of an accepted connection returns: the target port, or, with "
             "engine sklookup, the listen port")
         ->one_of({"target", "listen"})
         ->capture_default_str();
-    constexpr unsigned kFewestEntries = 1024, kMostEntries = 16U << 20;
     command
         .add_option("--flows", options.apply.sizes.udp_flows,
                     "UDP flows remembered (set by the first attach in a network namespace)")
@@ -255,17 +227,18 @@ Command add_attach(CommandLine& app) {
     command->add_option("WORDS", options->words, "Scopes and rules")->type_name("SCOPE... RULE...");
     add_rule_flags(*command, *options);
     command->add_flag(
-        "--force", options->request.force,
+        "--force", options->rules.force,
         "Redirect although another program listens on the listen port, or NAT gives it "
         "away");
     command->add_flag("--replace", options->request.replace,
                       "Change the target of a rule; its connections stay with the old one");
-    command->add_flag("--explain", options->explain, "Say what would be done and why; do nothing");
+    command->add_flag("--explain,--dry-run", options->explain,
+                      "Say what would be done and why; do nothing");
     command
-        ->add_option("--owner", options->owner,
+        ->add_option("--owner", options->rules.owner,
                      "Only this user or cgroup (and root) may bind the target ports")
         ->type_name("USER|cgroup:PATH");
-    command->add_flag("--reserve", options->reserve, "No program may bind the listen ports");
+    command->add_flag("--reserve", options->rules.reserve, "No program may bind the listen ports");
     add_engine_options(*command, *options);
     return {command, [options](const Session& session) { return attach(session, *options); }};
 }

@@ -36,6 +36,11 @@ Command add_grant(CommandLine& app);
 Command add_revoke(CommandLine& app);
 Command add_run(CommandLine& app);
 Command add_oci_hook(CommandLine& app);
+Command add_check(CommandLine& app);
+
+// Prints what is wrong with a policy; the error says how much.
+struct PolicyFaults;
+Result<void> report_policy(const Session& session, const PolicyFaults& faults);
 
 // --per-rule-limit of metrics and exporter.
 void add_per_rule_limit(CommandLine& command, unsigned& limit);

@@ -71,16 +71,6 @@ std::vector<Warning> absent_warnings(const std::vector<InstalledRule>& added,
     return found;
 }
 
-Result<void> check_flags(const AttachRequest& request) {
-    if ((request.flags & BP_RULE_FORWARDED) && request.on_absent != BP_ABSENT_RESET)
-        return usage_error("--forwarded goes with --on-absent reset only",
-                           "whether a program listens on another host can't be seen from here");
-    if ((request.flags & BP_RULE_XDP_GENERIC) &&
-        !(request.engine && request.engine->takes(kOptionXdpMode)))
-        return usage_error("--xdp-mode goes with --engine xdp only", "add --engine xdp");
-    return {};
-}
-
 void note_reason(const ChosenEngine& chosen, std::vector<std::string>& reasons) {
     auto reason = fmt::format("engine {}: {}", engine_name(chosen.engine), chosen.why);
     if (std::ranges::find(reasons, reason) == reasons.end()) reasons.push_back(std::move(reason));
@@ -197,6 +187,16 @@ std::vector<const Listener*> target_listeners(const InstalledRule& rule,
     for (const Listener* listener : listeners.on(rule.rule.protocol(), rule.rule.target()))
         if (gives_to(rule, listener->socket)) found.push_back(listener);
     return found;
+}
+
+Result<void> check_flags(const AttachRequest& request) {
+    if ((request.flags & BP_RULE_FORWARDED) && request.on_absent != BP_ABSENT_RESET)
+        return usage_error("--forwarded goes with --on-absent reset only",
+                           "whether a program listens on another host can't be seen from here");
+    if ((request.flags & BP_RULE_XDP_GENERIC) &&
+        !(request.engine && request.engine->takes(kOptionXdpMode)))
+        return usage_error("--xdp-mode goes with --engine xdp only", "add --engine xdp");
+    return {};
 }
 
 Result<Plan> plan_attach(const AttachRequest& request, const std::vector<InstalledRule>& existing,

@@ -35,6 +35,9 @@ struct Plan {
     std::vector<Warning> warnings;
 };
 
+// Whether its options go together, whatever the host is.
+Result<void> check_flags(const AttachRequest& request);
+
 Result<Plan> plan_attach(const AttachRequest& request, const std::vector<InstalledRule>& existing,
                          const HostFacts& facts);
 

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "config/entry_request.hpp"
+
+#include "bpfport/listener.h"
+#include "engine/registry.hpp"
+
+namespace bpfport {
+
+AttachRequest attach_request(const EntryOptions& options) {
+    AttachRequest request;
+    request.on_absent = options.on_absent == "drop"   ? BP_ABSENT_DROP
+                        : options.on_absent == "pass" ? BP_ABSENT_PASS
+                                                      : BP_ABSENT_RESET;
+    request.engine = find_engine(options.engine); // "auto": none
+    if (options.xdp_mode == "generic") request.flags |= BP_RULE_XDP_GENERIC;
+    if (options.no_local) request.flags |= BP_RULE_NO_LOCAL;
+    if (options.forwarded) request.flags |= BP_RULE_FORWARDED;
+    if (options.vlan) request.flags |= BP_RULE_VLAN;
+    if (options.exclusive) request.flags |= BP_RULE_EXCLUSIVE;
+    if (options.sockname == "listen") request.flags |= BP_RULE_SOCKNAME_LISTEN;
+    request.force = options.force;
+    return request;
+}
+
+unsigned given_options(const EntryOptions& options) {
+    unsigned given = 0;
+    for (auto [is_given, option] : {std::pair{options.forwarded, kOptionForwarded},
+                                    {options.vlan, kOptionVlan},
+                                    {options.no_local, kOptionNoLocal},
+                                    {options.exclusive, kOptionExclusive},
+                                    {options.on_absent == "drop", kOptionOnAbsentDrop},
+                                    {options.on_absent == "pass", kOptionOnAbsentPass},
+                                    {options.xdp_mode != "native", kOptionXdpMode},
+                                    {options.sockname != "target", kOptionSockname}})
+        if (is_given) given |= option;
+    return given;
+}
+
+HookChoice hook_choice(std::string_view word) {
+    return word == "tcx"      ? HookChoice::kTcx
+           : word == "clsact" ? HookChoice::kClsact
+                              : HookChoice::kAuto;
+}
+
+} // namespace bpfport

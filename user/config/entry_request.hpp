@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// The options of rules as engines and plans know them: of a policy's entry, and of attach's command line.
+#pragma once
+
+#include "config/host_policy.hpp"
+#include "engine/netns_rules.hpp"
+#include "engine/plan.hpp"
+
+namespace bpfport {
+
+// Scopes and rules are the caller's.
+AttachRequest attach_request(const EntryOptions& options);
+
+// Those that differ from the default: EngineOption.
+unsigned given_options(const EntryOptions& options);
+
+HookChoice hook_choice(std::string_view word); // auto, tcx, clsact
+
+} // namespace bpfport
