@@ -37,6 +37,7 @@ Command add_revoke(CommandLine& app);
 Command add_run(CommandLine& app);
 Command add_oci_hook(CommandLine& app);
 Command add_check(CommandLine& app);
+Command add_apply(CommandLine& app);
 
 // Prints what is wrong with a policy; the error says how much.
 struct PolicyFaults;

@@ -38,17 +38,36 @@ void Change::guard(const GuardRequest& request, GuardedRules rules, const HostFa
 }
 
 void Change::put(NetnsRules& netns, std::vector<InstalledRule> rules, const ApplyOptions& options) {
-    steps_.emplace_back(
-        [&netns, rules = std::move(rules), options] { return netns.apply(rules, options); });
+    add([&netns, rules = std::move(rules), options] { return netns.apply(rules, options); }, {});
 }
 
 void Change::put(CgroupEngine& cgroup, PolicyContent content) {
-    steps_.emplace_back([&cgroup, content = std::move(content)] { return cgroup.apply(content); });
+    add([&cgroup, content = std::move(content)] { return cgroup.apply(content); }, {});
 }
 
 void Change::remove(std::string entry) {
-    steps_.emplace_back(
-        [store = store_.get(), entry = std::move(entry)] { return store->remove(entry); });
+    add([store = store_.get(), entry = std::move(entry)] { return store->remove(entry); }, {});
+}
+
+void Change::add(Step step, Step undo) { steps_.push_back({std::move(step), std::move(undo)}); }
+
+Result<void> Change::run(const std::vector<Reversible>& steps) {
+    for (std::size_t at = 0; at < steps.size(); at++) {
+        auto done = steps[at].run();
+        if (done) continue;
+        bool undone = false;
+        for (std::size_t before = at + 1; before-- > 0;) {
+            const auto& undo = steps[before].undo;
+            if (!undo) continue;
+            undone = true;
+            if (auto as_before = undo(); !as_before)
+                return context(fmt::format("{}; not all is as it was before", done.error().message),
+                               as_before.error());
+        }
+        if (undone) done.error().message += "; all is as it was before";
+        return done;
+    }
+    return {};
 }
 
 // Guards before rules: no port is redirected to before it is its owner's alone.
@@ -57,8 +76,7 @@ Result<void> Change::commit() {
     const auto steps = std::exchange(steps_, {});
     Result<void> done;
     if (guards) done = guards();
-    for (const auto& step : steps)
-        if (done) done = step();
+    if (done) done = run(steps);
     auto reconciled = reconcile_cgroups(*store_);
     if (!done || reconciled) return done;
     return context("all is in force as asked, but not all is cleaned up", reconciled.error());

@@ -7,7 +7,7 @@
 //   guard, put,   note what shall be; nothing changes yet
 //   remove
 //   commit        checks the guards and puts them, then brings the kernel to the rules and policies in
-//                 the order in which they were put; the first that fails ends that. In any case it
+//                 the order in which they were put; the first that fails ends that, and what can be undone is. In any case it
 //                 removes what no rule and no policy needs
 //
 // Killed anywhere, the next begin() goes on from there. The lock is held as long as the object lives.
@@ -41,16 +41,23 @@ class Change {
     void put(NetnsRules& netns, std::vector<InstalledRule> rules, const ApplyOptions& options = {});
     void put(CgroupEngine& cgroup, PolicyContent content);
     void remove(std::string entry); // of the store
+    // Any other step. `undo` is called when this or a later one fails, the last first.
+    using Step = std::function<Result<void>()>;
+    void add(Step step, Step undo);
     Result<void> commit();
 
   private:
-    using Step = std::function<Result<void>()>;
+    struct Reversible {
+        Step run;
+        Step undo; // none: it stays
+    };
+    Result<void> run(const std::vector<Reversible>& steps);
 
     explicit Change(Store store) : store_(std::make_unique<Store>(std::move(store))) {}
 
     std::unique_ptr<Store> store_;
     Step guards_;
-    std::vector<Step> steps_;
+    std::vector<Reversible> steps_;
 };
 
 } // namespace bpfport

@@ -34,6 +34,10 @@ bp_guard_key key_of(std::uint64_t cookie, std::uint16_t port, Protocol protocol)
     return key;
 }
 
+bp_guard_key key_of(const Guard& guard) {
+    return key_of(guard.netns_cookie, guard.port, guard.protocol);
+}
+
 template <typename Visit> void each_port(PortRange range, Visit visit) {
     for (unsigned port = range.first; port <= range.last; port++)
         visit(static_cast<std::uint16_t>(port));
@@ -141,26 +145,6 @@ Entries moved_guards(const GuardMaps& maps, const GuardedRules& rules) {
     return moved;
 }
 
-Result<Entries> requested_guards(const GuardRequest& request, const GuardedRules& rules) {
-    auto netns = current_netns_inode();
-    if (!netns) return std::unexpected(netns.error());
-    const std::uint64_t cookie = current_netns_cookie();
-    bp_guard reserved{};
-    reserved.netns = *netns;
-    reserved.kind = BP_GUARD_RESERVE;
-    Entries wanted;
-    for (const auto& rule : rules.rules) {
-        auto put = [&](PortRange ports, const bp_guard& entry) {
-            each_port(ports, [&](std::uint16_t port) {
-                wanted.emplace_back(key_of(cookie, port, rule.protocol()), entry);
-            });
-        };
-        if (request.owner) put(rule.target(), entry_for(*request.owner, *netns));
-        if (request.reserve) put(rule.listen(), reserved);
-    }
-    return wanted;
-}
-
 // On error the entries are as before. `check` comes last: it sees a port that was bound in between.
 Result<void> write_all(GuardMaps& maps, const Entries& entries, auto check) {
     std::vector<std::pair<bp_guard_key, std::optional<bp_guard>>> before;
@@ -200,6 +184,56 @@ Result<void> check_moved(const Store& store, const GuardRequest& request, const 
 
 } // namespace
 
+Result<std::vector<Guard>> requested_guards(const GuardRequest& request,
+                                            const std::vector<Rule>& rules) {
+    auto netns = current_netns_inode();
+    if (!netns) return std::unexpected(netns.error());
+    const std::uint64_t cookie = current_netns_cookie();
+    bp_guard reserved{};
+    reserved.netns = *netns;
+    reserved.kind = BP_GUARD_RESERVE;
+    std::vector<Guard> wanted;
+    for (const auto& rule : rules) {
+        auto put = [&](PortRange ports, const bp_guard& entry) {
+            each_port(ports, [&](std::uint16_t port) {
+                wanted.push_back({cookie, port, rule.protocol(), entry});
+            });
+        };
+        if (request.owner) put(rule.target(), entry_for(*request.owner, *netns));
+        if (request.reserve) put(rule.listen(), reserved);
+    }
+    return wanted;
+}
+
+bool same_guard(const Guard& left, const Guard& right) {
+    return left.netns_cookie == right.netns_cookie && left.port == right.port &&
+           left.protocol == right.protocol && left.entry.kind == right.entry.kind &&
+           left.entry.uid == right.entry.uid && left.entry.cgroup == right.entry.cgroup;
+}
+
+Result<void> set_guards(Store& store, const std::vector<Guard>& wanted) {
+    if (wanted.empty() && !store.has(kGuardDirectory)) return {};
+    if (auto there = ensure_root_programs(store, kGuardPrograms); !there) return there;
+    auto maps = open_maps(store);
+    if (!maps) return std::unexpected(maps.error());
+    const auto key_order = [](const Guard& left, const Guard& right) {
+        return std::tie(left.netns_cookie, left.port, left.protocol) <
+               std::tie(right.netns_cookie, right.port, right.protocol);
+    };
+    const std::set<Guard, decltype(key_order)> after(wanted.begin(), wanted.end(), key_order);
+    const auto list = guards(store);
+    const std::set<Guard, decltype(key_order)> before(list.begin(), list.end(), key_order);
+    for (const auto& guard : before)
+        if (const auto key = key_of(guard); !after.contains(guard))
+            bpf_map_delete_elem(maps->entries.get(), &key);
+    for (const auto& guard : after) {
+        auto known = before.find(guard);
+        if (known != before.end() && same_guard(*known, guard)) continue;
+        if (auto put = write(*maps, key_of(guard), guard.entry); !put) return put;
+    }
+    return {};
+}
+
 Result<void> put_guards(Store& store, const GuardRequest& request, const GuardedRules& rules,
                         const HostFacts& facts) {
     if (auto checked = check_guard(request, rules.rules, facts); !checked) return checked;
@@ -210,9 +244,9 @@ Result<void> put_guards(Store& store, const GuardRequest& request, const Guarded
     auto maps = open_maps(store);
     if (!maps) return std::unexpected(maps.error());
     auto entries = moved_guards(*maps, rules);
-    auto requested = requested_guards(request, rules);
+    auto requested = requested_guards(request, rules.rules);
     if (!requested) return std::unexpected(requested.error());
-    entries.insert(entries.end(), requested->begin(), requested->end());
+    for (const auto& guard : *requested) entries.emplace_back(key_of(guard), guard.entry);
     return write_all(*maps, entries, [&] {
         return request.owner ? check_holders(*request.owner, rules.rules) : Result<void>{};
     });
@@ -227,7 +261,7 @@ Result<void> reconcile_guards(Store& store) {
     bool any = false;
     for (const auto& guard : guards(store)) {
         bool listen = guard.entry.kind == BP_GUARD_RESERVE;
-        auto key = key_of(guard.netns_cookie, guard.port, guard.protocol);
+        auto key = key_of(guard);
         if (used.contains({guard.netns_cookie, guard.port, guard.protocol, listen})) {
             set_port(left, key.proto, key.port);
             any = true;

@@ -61,6 +61,15 @@ struct GuardedRules {
 Result<void> put_guards(Store& store, const GuardRequest& request, const GuardedRules& rules,
                         const HostFacts& facts);
 
+// Those that put_guards() would put.
+Result<std::vector<Guard>> requested_guards(const GuardRequest& request,
+                                            const std::vector<Rule>& rules);
+// The same of the same port, however many binds it has denied.
+bool same_guard(const Guard& left, const Guard& right);
+// Exactly these, of all network namespaces: what guards() said before a command that failed, or some of
+// it. Nothing is checked.
+Result<void> set_guards(Store& store, const std::vector<Guard>& wanted);
+
 // Takes away guards without a rule, and the guard itself with the last.
 Result<void> reconcile_guards(Store& store);
 

@@ -5,7 +5,9 @@
 #include <future>
 #include <iterator>
 #include <list>
+#include <map>
 
+#include <bpf/bpf.h>
 #include <fmt/format.h>
 
 #include "bpfport/counters.h"
@@ -86,6 +88,20 @@ Result<void> NetnsRules::write_addresses() {
     if (!written) return std::unexpected(written.error());
     warnings_.insert(warnings_.end(), written->begin(), written->end());
     return {};
+}
+
+Result<bool> NetnsRules::knows_addresses() const {
+    if (!instance_) return true;
+    auto map = instance_->open_pin(pins::kAddresses);
+    if (!map) return std::unexpected(map.error());
+    auto addresses = interface_addresses();
+    if (!addresses) return std::unexpected(addresses.error());
+    std::map<Address, std::uint32_t> known;
+    for (const auto& address : keys_of<Address>(*map))
+        if (std::uint32_t owner = 0;
+            bpf_map_lookup_elem(map->get(), address.bytes.data(), &owner) == 0)
+            known.emplace(address, owner);
+    return known == address_owners(*addresses, interfaces_, rules_);
 }
 
 EngineContext NetnsRules::context(HookChoice hook) {

@@ -41,6 +41,9 @@ class NetnsRules {
     [[nodiscard]] HookKind hook_kind(const std::vector<InstalledRule>& rules,
                                      HookChoice choice) const;
 
+    // Whether the programs know the addresses that the host has now; apply() writes them down.
+    [[nodiscard]] Result<bool> knows_addresses() const;
+
     // Where the result of the last apply() differs from the request.
     [[nodiscard]] const std::vector<Warning>& warnings() const { return warnings_; }
 

@@ -17,13 +17,6 @@ namespace bpfport {
 
 namespace {
 
-// The listen ports in their place: what --replace changes the target of.
-using ListenKey = std::tuple<unsigned, Protocol, PortRange, std::optional<Prefix>>;
-
-ListenKey key_of(const InstalledRule& rule) {
-    return {rule.ifindex, rule.rule.protocol(), rule.rule.listen(), rule.rule.local()};
-}
-
 bool same(const InstalledRule& left, const InstalledRule& right) {
     constexpr auto kFleeting = static_cast<std::uint16_t>(~BP_RULE_TC_FLOWS);
     return left.ifindex == right.ifindex && left.rule == right.rule &&
@@ -77,39 +70,36 @@ void note_reason(const ChosenEngine& chosen, std::vector<std::string>& reasons) 
 }
 
 // What is asked for, with engines.
-Result<std::vector<InstalledRule>> wanted_rules(const AttachRequest& request,
+Result<std::vector<InstalledRule>> with_engines(const std::vector<WantedRule>& all,
                                                 const HostFacts& facts,
                                                 std::vector<std::string>& reasons) {
-    auto indexes = scope_interfaces(request.scopes, facts.interfaces);
-    if (!indexes) return std::unexpected(indexes.error());
-    std::vector<InstalledRule> all;
-    for (unsigned ifindex : *indexes)
-        for (const Rule& rule : request.rules) {
-            InstalledRule wanted{0, rule, ifindex, 0, request.flags, request.on_absent, 0};
-            // A datagram socket's name is what it is bound to, with every engine.
-            if (rule.protocol() == Protocol::kUdp) wanted.flags &= ~BP_RULE_SOCKNAME_LISTEN;
-            auto engine = choose_engine(request.engine, wanted, facts);
-            if (!engine) return std::unexpected(engine.error());
-            note_reason(*engine, reasons);
-            wanted.engine = engine->engine;
-            wanted.flags |= engine->flags;
-            all.push_back(wanted);
-        }
-    return all;
+    std::vector<InstalledRule> rules;
+    for (const auto& [rule, ifindex, options] : all) {
+        InstalledRule wanted{0, rule, ifindex, 0, options->flags, options->on_absent, 0};
+        // A datagram socket's name is what it is bound to, with every engine.
+        if (rule.protocol() == Protocol::kUdp) wanted.flags &= ~BP_RULE_SOCKNAME_LISTEN;
+        auto engine = choose_engine(options->engine, wanted, facts);
+        if (!engine) return std::unexpected(engine.error());
+        note_reason(*engine, reasons);
+        wanted.engine = engine->engine;
+        wanted.flags |= engine->flags;
+        rules.push_back(wanted);
+    }
+    return rules;
 }
 
 // Puts rules among those that are in force. Of many, so each is found by its key.
 class Merge {
   public:
     Merge(Plan& plan, const std::vector<InstalledRule>& wanted) : plan_(plan) {
-        for (const auto& rule : wanted) places_.emplace(key_of(rule), kNowhere);
+        for (const auto& rule : wanted) places_.emplace(listen_key(rule), kNowhere);
         for (std::size_t at = 0; at < plan.rules.size(); at++)
-            if (auto found = places_.find(key_of(plan.rules[at])); found != places_.end())
+            if (auto found = places_.find(listen_key(plan.rules[at])); found != places_.end())
                 found->second = at;
     }
 
     Result<void> put(InstalledRule wanted, const AttachRequest& request, const HostFacts& facts) {
-        std::size_t& at = places_.at(key_of(wanted));
+        std::size_t& at = places_.at(listen_key(wanted));
         if (at == kNowhere) {
             at = plan_.rules.size();
             fresh_.insert(at);
@@ -170,6 +160,10 @@ Result<void> check_against_others(const Plan& plan, const std::set<std::size_t>&
 
 } // namespace
 
+ListenKey listen_key(const InstalledRule& rule) {
+    return {rule.ifindex, rule.rule.protocol(), rule.rule.listen(), rule.rule.local()};
+}
+
 PlacedRule placed(const InstalledRule& rule, const std::vector<Interface>& interfaces) {
     return {rule.rule, rule.ifindex, rule.has(BP_RULE_NO_LOCAL),
             scope_name(rule.ifindex, interfaces)};
@@ -201,14 +195,35 @@ Result<void> check_flags(const AttachRequest& request) {
 
 Result<Plan> plan_attach(const AttachRequest& request, const std::vector<InstalledRule>& existing,
                          const HostFacts& facts) {
-    if (auto checked = check_flags(request); !checked) return std::unexpected(checked.error());
+    auto indexes = scope_interfaces(request.scopes, facts.interfaces);
+    if (!indexes) return std::unexpected(indexes.error());
+    std::vector<WantedRule> wanted;
+    for (unsigned ifindex : *indexes)
+        for (const Rule& rule : request.rules) wanted.push_back({rule, ifindex, &request});
+    return plan_rules(wanted, existing, facts);
+}
+
+Result<Plan> plan_rules(const std::vector<WantedRule>& wanted,
+                        const std::vector<InstalledRule>& existing, const HostFacts& facts) {
+    bool generic = false;
+    for (const auto& one : wanted) {
+        if (auto checked = check_flags(*one.options); !checked)
+            return std::unexpected(checked.error());
+        generic |= (one.options->flags & BP_RULE_XDP_GENERIC) != 0;
+    }
     Plan plan;
     plan.rules = existing;
-    auto wanted = wanted_rules(request, facts, plan.reasons);
-    if (!wanted) return std::unexpected(wanted.error());
-    Merge merge(plan, *wanted);
-    for (const auto& rule : *wanted)
-        if (auto put = merge.put(rule, request, facts); !put) return std::unexpected(put.error());
+    auto rules = with_engines(wanted, facts, plan.reasons);
+    if (!rules) return std::unexpected(rules.error());
+    Merge merge(plan, *rules);
+    std::vector<InstalledRule> robbing; // listeners of their listen ports are in the way
+    for (std::size_t i = 0; i < wanted.size(); i++) {
+        const std::size_t added = plan.added.size();
+        if (auto put = merge.put((*rules)[i], *wanted[i].options, facts); !put)
+            return std::unexpected(put.error());
+        if (plan.added.size() > added && !wanted[i].options->force)
+            robbing.push_back(plan.added.back());
+    }
 
     std::vector<InstalledRule> fresh;
     std::vector<PlacedRule> after;
@@ -219,11 +234,10 @@ Result<Plan> plan_attach(const AttachRequest& request, const std::vector<Install
     if (auto checked = check_against_others(plan, merge.fresh(), after, facts); !checked)
         return std::unexpected(checked.error());
     const ListenerIndex listeners(facts.listeners);
-    if (!request.force)
-        if (auto checked = check_theft(plan.added, listeners); !checked)
-            return std::unexpected(checked.error());
+    if (auto checked = check_theft(robbing, listeners); !checked)
+        return std::unexpected(checked.error());
     plan.warnings = warnings(after, facts.ephemeral, facts.reserved);
-    if (request.flags & BP_RULE_XDP_GENERIC)
+    if (generic)
         plan.warnings.push_back({"generic XDP works on a packet after the kernel has made an skb "
                                  "of it, and copies some: it is not faster than tc",
                                  "leave out --xdp-mode for native XDP, or use --engine tc"});

@@ -4,7 +4,10 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "base/error.hpp"
@@ -26,6 +29,11 @@ struct AttachRequest {
     bool replace = false;           // the rules' listen ports may have another target now
 };
 
+// The listen ports in their place: two rules with the same are one rule with another target or other
+// options.
+using ListenKey = std::tuple<unsigned, Protocol, PortRange, std::optional<Prefix>>;
+ListenKey listen_key(const InstalledRule& rule);
+
 struct Plan {
     std::vector<InstalledRule> rules; // all that will be in force
     std::vector<InstalledRule> added;
@@ -34,6 +42,15 @@ struct Plan {
     std::vector<std::string> reasons; // "engine tc: it serves ...", each engine once
     std::vector<Warning> warnings;
 };
+
+// One of many rules on one interface, with what is asked for it.
+struct WantedRule {
+    Rule rule;
+    unsigned ifindex = 0;
+    const AttachRequest* options = nullptr; // its scopes and rules are not looked at
+};
+Result<Plan> plan_rules(const std::vector<WantedRule>& wanted,
+                        const std::vector<InstalledRule>& existing, const HostFacts& facts);
 
 // Whether its options go together, whatever the host is.
 Result<void> check_flags(const AttachRequest& request);

@@ -174,6 +174,7 @@ TEST_F(NetTest, AttachTwiceIsSuccessAndConflictsAreRefused) {
     EXPECT_THAT(explained.out, HasSubstr("nothing was changed"));
     EXPECT_THAT(explained.out, HasSubstr("81:3000 on eth0: would be attached"));
     EXPECT_THAT(explained.out, testing::Not(HasSubstr(": attached")));
+    EXPECT_EQ(tool(net.server, "attach eth0 81:3000 --dry-run").out, explained.out);
     EXPECT_TRUE(refuses(net.server, "attach ETH0 81:3000", 1, {"did you mean eth0?"}));
     EXPECT_EQ(status(net.server), before); // nothing of all that left a trace
     EXPECT_TRUE(alive(open));

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// Policy files put into force: what is added, changed, removed and left, that it is all or nothing, and
+// that what is in force already is not touched.
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include "net/fixture.hpp"
+
+namespace bpfport::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Not;
+
+constexpr auto kServer = ClientServer::server_address;
+
+// A file with this text while it lives.
+class File {
+  public:
+    explicit File(const std::string& text) {
+        std::string name = testing::TempDir() + "policyXXXXXX";
+        const Fd fd(::mkstemp(name.data()));
+        name_ = name;
+        write(text);
+    }
+    File(const File&) = delete;
+    File& operator=(const File&) = delete;
+    ~File() { ::unlink(name_.c_str()); }
+    void write(const std::string& text) const { std::ofstream(name_) << text; }
+    [[nodiscard]] const std::string& name() const { return name_; }
+
+  private:
+    std::string name_;
+};
+
+std::string entry(const std::string& name, const std::string& rules,
+                  const std::string& options = "") {
+    return fmt::format("[[interface]]\nname = \"{}\"\nrules = [{}]\n{}\n", name, rules, options);
+}
+
+ProcessResult apply(const Netns& netns, const File& file, std::vector<std::string> options = {}) {
+    options.insert(options.begin(), {"apply", file.name()});
+    return bpfport(netns, std::move(options));
+}
+
+// Calls by which apply changed maps or what is pinned; -1: it failed. To try what the kernel can do is none.
+int changing_calls(const Netns& netns, const File& file) {
+    std::vector<std::string> words{"strace", "-f", "-qq", "-e", "trace=bpf,renameat2,rename"};
+    const auto command = bpfport_command({"--netns", netns.name(), "apply", file.name()});
+    words.insert(words.end(), command.begin(), command.end());
+    const auto done = run(words);
+    if (done.status != 0) return -1;
+    int calls = 0;
+    std::istringstream lines(done.err);
+    for (std::string line; std::getline(lines, line);)
+        for (const char* call : {"BPF_MAP_UPDATE", "BPF_MAP_DELETE", "BPF_OBJ_PIN", "rename"})
+            calls +=
+                line.find(call) != std::string::npos && line.find("= -1 ") == std::string::npos;
+    return calls;
+}
+
+using Policy = EveryEngine;
+INSTANTIATE_TEST_SUITE_P(, Policy, testing::Values("tc", "xdp", "sklookup", "auto"), engine_param);
+
+TEST_P(Policy, IsInForceAndAppliedAgainChangesNothing) {
+    const ClientServer net;
+    const Service web(net.server, 3000);
+    const Service other(net.server, 4000, {.answer = "other"});
+    const std::string engine = fmt::format("engine = \"{}\"\n", GetParam());
+    const File file(entry("eth0", "\"80:3000/tcp\", \"8000-8009:=3000\"", engine));
+    const auto planned = apply(net.server, file, {"--dry-run"});
+    EXPECT_EQ(planned.status, 0) << planned.err;
+    EXPECT_THAT(planned.out, HasSubstr("to add: 80:3000 on eth0 ("));
+    EXPECT_THAT(planned.out, HasSubstr("nothing was changed (--dry-run)"));
+    EXPECT_THAT(rules(net.server), IsEmpty());
+    EXPECT_TRUE(expect_kernel_empty({net.server}));
+
+    const auto done = apply(net.server, file);
+    EXPECT_EQ(done.status, 0) << done.err;
+    EXPECT_THAT(done.out, HasSubstr("added: 80:3000 on eth0 ("));
+    EXPECT_THAT(done.out, HasSubstr("2 added, 0 the same\n"));
+    for (const bool ipv6 : {false, true}) {
+        EXPECT_EQ(ask(net.client, {kServer(ipv6), 80}, Transport::kTcp), "hello");
+        EXPECT_EQ(ask(net.client, {kServer(ipv6), 8007}, Transport::kTcp), "hello");
+    }
+    auto open = connected(net.client, {kServer(false), 80});
+    EXPECT_TRUE(alive(open));
+    const auto before = status(net.server);
+    EXPECT_THAT(apply(net.server, file).out,
+                testing::AllOf(HasSubstr("same: 80:3000 on eth0 ("), HasSubstr("\n2 the same\n")));
+    if (have_program("strace")) {
+        EXPECT_EQ(changing_calls(net.server, file), 0);
+    }
+
+    // Another target: as with --replace, open connections stay where they are.
+    file.write(entry("eth0", "\"80:4000\", \"8000-8009:=3000\"", engine));
+    const auto changed = apply(net.server, file);
+    EXPECT_EQ(changed.status, 0) << changed.err;
+    EXPECT_THAT(changed.out, HasSubstr("changed: 80:4000 on eth0 ("));
+    EXPECT_THAT(changed.out, HasSubstr("before: 80:3000"));
+    EXPECT_THAT(changed.out, HasSubstr("1 changed, 1 the same\n"));
+    EXPECT_TRUE(alive(open));
+    EXPECT_EQ(ask(net.client, {kServer(false), 80}, Transport::kTcp), "other");
+    ASSERT_TRUE(works(net.server, "detach --all"));
+    EXPECT_TRUE(expect_kernel_empty({net.server}));
+}
+
+TEST_F(NetTest, PolicyLeavesRulesOfOthersUnlessItPrunes) {
+    const ClientServer net;
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000 81:3000 82:3000/udp"));
+    const File file(entry("eth0", "\"80:3000\"", "engine = \"tc\""));
+    const auto left = apply(net.server, file);
+    EXPECT_THAT(left.out, HasSubstr("left: 81:3000 on eth0 (tc)\n"));
+    EXPECT_THAT(left.out,
+                HasSubstr("1 the same, 2 left, which no file has (--prune removes them)"));
+    EXPECT_EQ(rules(net.server).size(), 3U);
+    EXPECT_THAT(apply(net.server, file, {"--prune", "--dry-run"}).out,
+                HasSubstr("to remove: 82:3000/udp on eth0 (tc)\n"));
+    EXPECT_EQ(rules(net.server).size(), 3U);
+    EXPECT_THAT(apply(net.server, file, {"--prune"}).out,
+                HasSubstr("removed: 82:3000/udp on eth0 (tc)\nsame: 80:3000 on eth0 (tc)\n2 "
+                          "removed, 1 the same\n"));
+    EXPECT_THAT(rules(net.server), ElementsAre("80:3000 on eth0"));
+    // What would contradict a rule that goes is no conflict.
+    const File next(entry("eth0", "\"3000:5000\"", "engine = \"tc\""));
+    EXPECT_EQ(apply(net.server, next).status, 1);
+    EXPECT_EQ(apply(net.server, next, {"--prune"}).status, 0);
+    EXPECT_THAT(rules(net.server), ElementsAre("3000:5000 on eth0"));
+    // An empty policy is one; no policy is a mistake.
+    const File empty("");
+    EXPECT_EQ(apply(net.server, empty, {"--prune"}).status, 0);
+    EXPECT_TRUE(expect_kernel_empty({net.server}));
+    EXPECT_EQ(bpfport(net.server, {"apply", "/nonexistent"}).status, 1);
+}
+
+TEST_F(NetTest, PolicyWithOneWrongPartChangesNothing) {
+    const ClientServer net;
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000"));
+    const File wrong(entry("eth0", "\"81:3000\"") + entry("eth0", "\"82\""));
+    EXPECT_EQ(apply(net.server, wrong).status, 2);
+    const TcpServer taken(net.server, {"::", 83});
+    const File theft(entry("eth0", "\"81:3000\", \"83:3000\"", "engine = \"tc\""));
+    EXPECT_EQ(apply(net.server, theft).status, 1);
+    EXPECT_THAT(apply(net.server, theft).err, HasSubstr("port 83 is taken"));
+    EXPECT_THAT(rules(net.server), ElementsAre("80:3000 on eth0"));
+    const File forced(entry("eth0", "\"83:3000\"", "engine = \"tc\"\nforce = true"));
+    EXPECT_EQ(apply(net.server, forced).status, 0);
+    ASSERT_TRUE(works(net.server, "detach --all"));
+    EXPECT_TRUE(expect_kernel_empty({net.server}));
+}
+
+TEST_F(NetTest, PolicyOfSeveralNamespacesAndOfWhatIsNotThere) {
+    const ClientServer net;
+    const std::string tc = "engine = \"tc\"\n";
+    const File file(
+        entry("eth0", "\"80:3000\"", tc) + entry("eth9", "\"81:3000\"", tc) +
+        entry("eth*", "\"82:3000\"", tc + fmt::format("netns = \"{}\"", net.client.name())) +
+        entry("eth0", "\"83:3000\"", tc + "netns = \"bpt-nosuch\"") +
+        entry("eth0", "\"84:3000\"", tc + "owner = \"nosuchuser\"") +
+        "[[cgroup]]\nunit = \"bpt-nosuch\"\ngrants = [80]\n");
+    const auto done = apply(net.server, file);
+    EXPECT_EQ(done.status, 0) << done.err;
+    EXPECT_THAT(done.out, HasSubstr("2 added, 0 the same, 4 skipped\n"));
+    for (const char* missing : {"eth9", "bpt-nosuch", "nosuchuser", "bpt-nosuch.service"})
+        EXPECT_THAT(done.err,
+                    testing::ContainsRegex(fmt::format(":[0-9]+:[0-9]+: skipped: .*{}", missing)));
+    EXPECT_THAT(rules(net.server), ElementsAre("80:3000 on eth0"));
+    EXPECT_THAT(rules(net.client), ElementsAre("82:3000 on eth0"));
+    EXPECT_THAT(apply(net.server, file).out, HasSubstr("\n2 the same, 4 skipped\n"));
+    const File required(entry("eth0", "\"85:3000\"", tc) +
+                        entry("eth9", "\"81:3000\"", tc + "required = true"));
+    const auto refused = apply(net.server, required);
+    EXPECT_EQ(refused.status, 1);
+    EXPECT_THAT(refused.err, HasSubstr("required: no interface eth9"));
+    EXPECT_THAT(rules(net.server), ElementsAre("80:3000 on eth0"));
+    // A pattern and a name that are the same interface.
+    const File twice(entry("eth0", "\"80:3000\"", tc) +
+                     entry("eth*", "\"80:4000\"", tc + "no_local = true"));
+    EXPECT_THAT(apply(net.server, twice).err, HasSubstr("are both for this interface"));
+    ASSERT_EQ(bpfport({"detach", "--all"}).status, 0);
+    EXPECT_TRUE(expect_kernel_empty({net.server, net.client}));
+}
+
+TEST_F(NetTest, PolicyRepairsWhatIsNotInForce) {
+    const ClientServer net;
+    const Service web(net.server, 3000);
+    const File file(entry("any", "\"80:3000\"", "engine = \"tc\""));
+    ASSERT_EQ(apply(net.server, file).status, 0);
+    const Netns late;
+    const VethPair pair(late, "eth0", net.server, "eth9");
+    EXPECT_THAT(status(net.server).at("unhooked"), ElementsAre("eth9"));
+    EXPECT_THAT(apply(net.server, file).out, HasSubstr("repaired: hooks, programs and addresses"));
+    EXPECT_THAT(status(net.server).at("unhooked"), IsEmpty());
+    EXPECT_THAT(apply(net.server, file).out, Not(HasSubstr("repaired")));
+    net.link.b.add_address("10.1.0.3/24");
+    EXPECT_THAT(apply(net.server, file).out, HasSubstr("repaired"));
+    EXPECT_THAT(apply(net.server, file).out, Not(HasSubstr("repaired")));
+    // A rule that drains is taken back into force.
+    auto open = connected(net.client, {kServer(false), 80});
+    ASSERT_TRUE(alive(open));
+    (void)tool(net.server, "detach any 80:3000 --drain --timeout 1");
+    EXPECT_EQ(ask(net.client, {kServer(false), 80}, Transport::kTcp), "refused");
+    EXPECT_EQ(apply(net.server, file).status, 0);
+    EXPECT_EQ(ask(net.client, {kServer(false), 80}, Transport::kTcp), "hello");
+    EXPECT_TRUE(alive(open));
+    ASSERT_TRUE(works(net.server, "detach --all"));
+    EXPECT_TRUE(expect_kernel_empty({net.server}));
+}
+
+TEST_F(NetTest, PolicyOfAThousandRules) {
+    const ClientServer net;
+    std::string list;
+    for (unsigned i = 0; i < 1000; i++) list += fmt::format("\"{}:{}\",", 10001 + i, 20001 + i);
+    const File file(entry("eth0", list, "engine = \"tc\""));
+    const auto done = apply(net.server, file);
+    EXPECT_EQ(done.status, 0) << done.err;
+    EXPECT_THAT(done.out, HasSubstr("\n1000 added, 0 the same\n"));
+    EXPECT_EQ(apply(net.server, file).out, "1000 the same\n");
+    if (have_program("strace")) {
+        EXPECT_EQ(changing_calls(net.server, file), 0);
+    }
+    ASSERT_TRUE(works(net.server, "detach --all"));
+}
+
+TEST_F(NetTest, PolicyIsNotTakenFromAFileThatOthersMayWrite) {
+    const ClientServer net;
+    const File file(entry("eth0", "\"80:3000\""));
+    ASSERT_EQ(::chmod(file.name().c_str(), 0666), 0);
+    const auto refused = apply(net.server, file);
+    EXPECT_EQ(refused.status, 1);
+    EXPECT_THAT(refused.err, HasSubstr("chmod o-w"));
+    EXPECT_THAT(rules(net.server), IsEmpty());
+}
+
+} // namespace
+} // namespace bpfport::test

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// bpfport apply [FILE...]
+#include <ostream>
+
+#include <fmt/ostream.h>
+
+#include "cli/apply_cgroup.hpp"
+#include "cli/apply_guard.hpp"
+#include "cli/apply_line.hpp"
+#include "cli/apply_netns.hpp"
+#include "cli/apply_stage.hpp"
+#include "cli/command.hpp"
+#include "config/entry_request.hpp"
+#include "config/policy_files.hpp"
+
+namespace bpfport {
+
+namespace {
+
+struct ApplyCommand {
+    std::vector<std::string> names;
+    bool dry_run = false;
+    bool prune = false;
+};
+
+ApplyOptions apply_options(const HostOptions& host) {
+    ApplyOptions options;
+    options.hook = hook_choice(host.hook);
+    if (host.flows) options.sizes.udp_flows = host.flows;
+    if (host.hints) options.sizes.hints = host.hints;
+    return options;
+}
+
+// Everything is planned and checked before anything is changed.
+Result<void> apply(const Session& session, const ApplyCommand& command) {
+    auto loaded = load_policy(command.names, Trust::kOwn);
+    if (!loaded) return report_policy(session, loaded.error());
+    if (auto entered = enter_session_netns(session); !entered) return entered;
+    auto stage = stage_policy(loaded->policy);
+    if (!stage) return std::unexpected(stage.error());
+    auto change = begin_change(session);
+    if (!change) return std::unexpected(change.error());
+    const Prune prune = command.prune ? Prune::kYes : Prune::kNo;
+    std::deque<ApplyNetns> netns;
+    for (const auto& one : stage->netns) {
+        auto planned = ApplyNetns::plan(change->store(), *one, prune, *stage);
+        if (!planned) return std::unexpected(planned.error());
+        netns.push_back(std::move(*planned));
+    }
+    auto cgroups = ApplyCgroups::plan(change->store(), netns, prune);
+    if (!cgroups) return std::unexpected(cgroups.error());
+    auto guards = ApplyGuards::plan(change->store(), netns, *cgroups);
+    if (!guards) return std::unexpected(guards.error());
+
+    ApplyLines lines;
+    for (const auto& one : netns) one.add_lines(lines);
+    cgroups->add_lines(lines);
+    guards->add_lines(lines);
+    if (has_changes(lines) && !command.dry_run) {
+        guards->put(*change);
+        for (auto& one : netns) one.put(*change, apply_options(loaded->policy.host));
+        cgroups->put(*change);
+        if (auto done = change->commit(); !done) return done;
+    }
+    print_lines(session.out, lines, {command.dry_run, stage->skipped});
+    print_warnings(session, stage->warnings);
+    for (const auto& one : netns) one.print_notes(session);
+    print_warnings(session, cgroups->warnings());
+    return {};
+}
+
+} // namespace
+
+Command add_apply(CommandLine& app) {
+    auto options = std::make_shared<ApplyCommand>();
+    auto* command = app.add_subcommand("apply", "Put rules and grants of policy files into force");
+    command->footer(fmt::format(
+        "Without a file: {0}/policy.toml and {0}/policy.d/*.toml. Says what it adds, changes and\n"
+        "removes; what is in force as the files have it is not touched. If any part fails, all is\n"
+        "as it was before. docs/policy.md has the format.",
+        kPolicyDirectory));
+    command->add_option("FILE", options->names, "Policy files, which are applied together");
+    command->add_flag("--dry-run", options->dry_run, "Say what would be done; do nothing");
+    command->add_flag("--prune", options->prune, "Remove rules and grants that no file has");
+    return {command, [options](const Session& session) { return apply(session, *options); }};
+}
+
+} // namespace bpfport

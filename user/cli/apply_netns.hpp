@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// ApplyNetns: the rules of interfaces that a policy has for one network namespace, against those in force.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "cli/apply_line.hpp"
+#include "cli/apply_stage.hpp"
+#include "cli/session.hpp"
+#include "engine/netns_rules.hpp"
+#include "engine/plan.hpp"
+#include "facts/network_view.hpp"
+
+namespace bpfport {
+
+enum class Prune { kNo, kYes };
+
+class ApplyNetns {
+  public:
+    // With the store locked, in any namespace. `stage` outlives it; what is skipped is noted in `all`.
+    static Result<ApplyNetns> plan(Store& store, StagedNetns& stage, Prune prune, ApplyStage& all);
+
+    [[nodiscard]] const StagedNetns& stage() const { return *stage_; }
+    [[nodiscard]] const HostFacts& facts() const { return facts_; }
+    // All that will be in force.
+    [[nodiscard]] const std::vector<InstalledRule>& rules() const { return plan_.rules; }
+    // Those that no file has and that stay.
+    [[nodiscard]] const std::vector<InstalledRule>& left() const { return left_; }
+    // Those of an entry that will be in force.
+    [[nodiscard]] std::vector<Rule> rules_of(const PolicyEntry& entry) const;
+
+    void add_lines(ApplyLines& lines) const;
+    // Notes the step and its undoing; nothing when all is as it should be. This outlives commit().
+    void put(Change& change, const ApplyOptions& options);
+    // What is to be said of new rules, as attach says it.
+    void print_notes(const Session& session) const;
+
+  private:
+    ApplyNetns(StagedNetns& stage, NetnsRules rules) : stage_(&stage), rules_(std::move(rules)) {}
+    Result<std::vector<WantedRule>> wanted(ApplyStage& all);
+    Result<void> claim(const StagedEntry& staged, unsigned ifindex,
+                       std::vector<WantedRule>& wanted);
+    void sort_out(Prune prune);
+    Result<void> make_plan(const Store& store, const std::vector<WantedRule>& wanted);
+    Result<void> check_places();
+    [[nodiscard]] Result<bool> needs_repair(const Store& store) const;
+    [[nodiscard]] bool changes() const;
+    [[nodiscard]] std::string text(const InstalledRule& rule) const;
+
+    struct Claim {
+        Rule rule;
+        const PolicyEntry* entry;
+        SourcePlace place;
+    };
+
+    StagedNetns* stage_;
+    NetnsRules rules_;
+    HostFacts facts_;
+    std::map<ListenKey, Claim> claims_; // by the entries, those that are skipped too
+    std::map<const PolicyEntry*, AttachRequest> requests_;
+    std::vector<InstalledRule> before_, removed_, left_;
+    Plan plan_;
+    std::optional<NetworkView> network_;
+    bool repair_ = false;
+};
+
+} // namespace bpfport
