@@ -12,10 +12,12 @@ trap 'rm -rf "$root"' EXIT
 
 DESTDIR=$root cmake --install "$build" --prefix /usr >/dev/null
 sort >"$root/expected" <<LIST
+/usr/lib/systemd/system/bpfport-apply.service 644
 /usr/sbin/bpfport 755
 /usr/share/bpfport/grafana/bpfport.json 644
 /usr/share/bpfport/oci/README.md 644
 /usr/share/bpfport/oci/bpfport.json 644
+/usr/share/bpfport/policy.schema.json 644
 /usr/share/bpfport/prometheus/bpfport.rules.yml 644
 /usr/share/doc/bpfport/CHANGELOG.md 644
 /usr/share/doc/bpfport/LICENSE 644
@@ -30,3 +32,23 @@ diff -u "$root/expected" "$root/found" || {
 # The hook's example names the program where it is installed.
 hook=$(sed -n 's/.*"path": "\(.*\)".*/\1/p' "$root/usr/share/bpfport/oci/bpfport.json")
 "$root$hook" --version
+
+# So does the unit, in which systemd finds no mistake, and nothing to restrict but what its comments explain.
+unit=$root/usr/lib/systemd/system/bpfport-apply.service
+command=$(sed -n 's/^ExecStart=\([^ ]*\) .*/\1/p' "$unit")
+"$root$command" --version
+command -v systemd-analyze >/dev/null || {
+    echo "install: no systemd-analyze: the unit is not checked"
+    exit 0
+}
+sed "s|=$command |=$root$command |" "$unit" >"$root/bpfport-apply.service"
+said=$(systemd-analyze verify "$root/bpfport-apply.service" 2>&1 | grep bpfport-apply || true)
+[[ -z $said ]] || {
+    echo "install: $said"
+    exit 1
+}
+most_exposed=27 # tenths
+systemd-analyze security --offline=true --threshold=$most_exposed --no-pager "$root/bpfport-apply.service" >"$root/security" || {
+    cat "$root/security"
+    exit 1
+}

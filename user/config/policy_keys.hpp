@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // The keys of a policy file: where each may be, what it accepts, and what it sets. A new option of a rule is a
-// member of EntryOptions, a row here, and a property of share/policy.schema.json.
+// member of EntryOptions, a row here, and a property of packaging/policy/policy.schema.json.
 #pragma once
 
 #include <span>
