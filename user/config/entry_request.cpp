@@ -22,6 +22,21 @@ AttachRequest attach_request(const EntryOptions& options) {
     return request;
 }
 
+EntryOptions entry_options(const InstalledRule& rule) {
+    EntryOptions options;
+    // Only `auto` has another engine stand by.
+    options.engine = rule.has(BP_RULE_FALLBACK) ? "auto" : engine_name(rule.engine);
+    if (rule.on_absent == BP_ABSENT_DROP) options.on_absent = "drop";
+    if (rule.on_absent == BP_ABSENT_PASS) options.on_absent = "pass";
+    if (rule.has(BP_RULE_XDP_GENERIC)) options.xdp_mode = "generic";
+    if (rule.has(BP_RULE_SOCKNAME_LISTEN)) options.sockname = "listen";
+    options.no_local = rule.has(BP_RULE_NO_LOCAL);
+    options.forwarded = rule.has(BP_RULE_FORWARDED);
+    options.vlan = rule.has(BP_RULE_VLAN);
+    options.exclusive = rule.has(BP_RULE_EXCLUSIVE);
+    return options;
+}
+
 unsigned given_options(const EntryOptions& options) {
     unsigned given = 0;
     for (auto [is_given, option] : {std::pair{options.forwarded, kOptionForwarded},

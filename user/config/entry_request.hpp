@@ -11,6 +11,10 @@ namespace bpfport {
 // Scopes and rules are the caller's.
 AttachRequest attach_request(const EntryOptions& options);
 
+// Those of a rule that is in force: attach_request() makes it again. Who may bind its ports and in which
+// network namespace it is, the rule doesn't know; whether it was forced is known nowhere.
+EntryOptions entry_options(const InstalledRule& rule);
+
 // Those that differ from the default: EngineOption.
 unsigned given_options(const EntryOptions& options);
 

@@ -81,6 +81,27 @@ TEST_F(CgroupPolicy, OwnersComeAndGo) {
     EXPECT_EQ(entries(), "");
 }
 
+TEST_F(CgroupPolicy, IsExportedAsItIs) {
+    const std::string scope = "cgroup:" + cgroup->name();
+    must({"attach", scope, "80:3000", "--owner", "nobody", "--reserve"});
+    must({"attach", scope, "443:auto", "8000-8003:18000-18003/udp", "--no-local"});
+    must({"attach", "lo", "81:3001", "--engine", "tc", "--owner", scope});
+    must({"grant", scope, "90-95", "53/udp"});
+    const auto exported = bp({"export"});
+    ASSERT_EQ(exported.status, 0) << exported.err;
+    EXPECT_THAT(exported.out, HasSubstr("\"443:auto\""));
+    EXPECT_THAT(exported.out, HasSubstr("owner = \"" + scope + "\""));
+    EXPECT_THAT(exported.out, testing::Not(HasSubstr("Left out")));
+    std::ofstream(file) << exported.out;
+    const auto again = bp({"apply", file, "--prune"});
+    EXPECT_EQ(again.status, 0) << again.err << exported.out;
+    EXPECT_THAT(again.out, testing::EndsWith("\n9 the same\n"));
+    ASSERT_EQ(bpfport({"detach", "--all"}).status, 0);
+    EXPECT_EQ(bp({"apply", file}).status, 0);
+    EXPECT_EQ(bp({"export"}).out, exported.out);
+    ASSERT_EQ(bpfport({"detach", "--all"}).status, 0);
+}
+
 // The last step is refused when the others are done: owners, interfaces of another namespace, a
 // cgroup. A rule above would make a granted port one that is not granted.
 TEST_F(CgroupPolicy, AFailureUndoesEveryPart) {

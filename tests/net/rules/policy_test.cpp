@@ -112,6 +112,50 @@ TEST_P(Policy, IsInForceAndAppliedAgainChangesNothing) {
     EXPECT_TRUE(expect_kernel_empty({net.server}));
 }
 
+// Exported, it applies to no change; and from nothing it makes the same rules again.
+TEST_P(Policy, IsExportedAsItIs) {
+    const ClientServer net;
+    const std::string engine = GetParam();
+    ASSERT_TRUE(works(net.server, attach("eth0 80:3000 8000-8009:=3000 192.0.2.0/24:81:3001")));
+    ASSERT_TRUE(works(net.server, attach("any [2001:db8::1]:82:3002")));
+    ASSERT_TRUE(works(net.server, "attach eth0 53:5300/udp --on-absent drop --engine tc"));
+    const char* more = engine == "sklookup" ? "eth0 83:3003 --sockname listen --on-absent pass"
+                       : engine == "tc"     ? "eth0 83:3003 --exclusive --vlan"
+                                            : "eth0 83:3003 --forwarded --vlan --no-local";
+    ASSERT_TRUE(works(net.server, attach(more)));
+    ASSERT_TRUE(works(net.client, attach("eth0 85:3005")));
+    const auto before = rules(net.server);
+    const auto exported = bpfport(net.server, {"export"});
+    ASSERT_EQ(exported.status, 0) << exported.err;
+    EXPECT_THAT(exported.out, HasSubstr(fmt::format("netns = \"{}\"", net.client.name())));
+    EXPECT_THAT(exported.out, Not(HasSubstr("Left out")));
+    const File file(exported.out);
+    const auto same = fmt::format("\n{} the same\n", before.size() + 1);
+    const auto again = apply(net.server, file, {"--prune"});
+    EXPECT_EQ(again.status, 0) << again.err << exported.out;
+    EXPECT_THAT(again.out, testing::AllOf(testing::EndsWith(same), Not(HasSubstr("repaired"))));
+    ASSERT_EQ(bpfport({"detach", "--all"}).status, 0);
+    EXPECT_EQ(apply(net.server, file).status, 0);
+    EXPECT_THAT(rules(net.server), testing::UnorderedElementsAreArray(before));
+    EXPECT_EQ(bpfport(net.server, {"export"}).out, exported.out);
+    ASSERT_EQ(bpfport({"detach", "--all"}).status, 0);
+    EXPECT_TRUE(expect_kernel_empty({net.server, net.client}));
+}
+
+TEST_F(NetTest, ExportSaysWhatItLeavesOut) {
+    const ClientServer net;
+    const Service web(net.server, 3000);
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000"));
+    auto open = connected(net.client, {kServer(false), 80});
+    ASSERT_TRUE(alive(open));
+    (void)tool(net.server, "detach eth0 80:3000 --drain --timeout 1");
+    EXPECT_THAT(tool(net.server, "export").out,
+                testing::AllOf(HasSubstr("# Left out: 80:3000 on eth0: draining\n"),
+                               Not(HasSubstr("[[interface]]"))));
+    ASSERT_EQ(bpfport({"detach", "--all"}).status, 0);
+    EXPECT_THAT(tool(net.server, "export").out, Not(HasSubstr("Left out")));
+}
+
 TEST_F(NetTest, PolicyLeavesRulesOfOthersUnlessItPrunes) {
     const ClientServer net;
     ASSERT_TRUE(works(net.server, "attach eth0 80:3000 81:3000 82:3000/udp"));
