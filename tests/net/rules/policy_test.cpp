@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // Policy files put into force: what is added, changed, removed and left, that it is all or nothing, and
 // that what is in force already is not touched.
+#include <signal.h>
 #include <sys/stat.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -271,6 +273,39 @@ TEST_F(NetTest, PolicyOfAThousandRules) {
         EXPECT_EQ(changing_calls(net.server, file), 0);
     }
     ASSERT_TRUE(works(net.server, "detach --all"));
+}
+
+// The rules of a namespace are those before or those after, and the next command goes on from there.
+TEST_F(NetTest, PolicyKilledAtAnyMoment) {
+    const ClientServer net;
+    const Service web(net.server, 3000);
+    const std::string tc = "engine = \"tc\"";
+    const File before(entry("eth0", "\"80:3000\", \"81:3000\", \"82:3000\"", tc));
+    const File after(entry("eth0", "\"80:3000\", \"81:4000\", \"83:3000\"", tc));
+    ASSERT_EQ(apply(net.server, before).status, 0);
+    const auto old_rules = rules(net.server);
+    const auto command =
+        bpfport_command({"--netns", net.server.name(), "apply", after.name(), "--prune"});
+    bool killed_before = false, killed_after = false;
+    for (int delay = 2; delay < 60 && !killed_after; delay += 4) {
+        Process applying(command);
+        std::this_thread::sleep_for(std::chrono::milliseconds(delay));
+        applying.signal(SIGKILL);
+        applying.wait();
+        const auto now = rules(net.server);
+        killed_before |= now == old_rules;
+        killed_after |= now != old_rules;
+        if (now != old_rules) {
+            EXPECT_THAT(now, testing::UnorderedElementsAre("80:3000 on eth0", "81:4000 on eth0",
+                                                           "83:3000 on eth0"));
+        }
+        EXPECT_EQ(ask(net.client, {kServer(false), 80}, Transport::kTcp), "hello");
+    }
+    EXPECT_TRUE(killed_before);
+    EXPECT_EQ(apply(net.server, after, {"--prune"}).status, 0);
+    EXPECT_EQ(apply(net.server, after, {"--prune"}).out.find("left"), std::string::npos);
+    ASSERT_TRUE(works(net.server, "detach --all"));
+    EXPECT_TRUE(expect_kernel_empty({net.server}));
 }
 
 TEST_F(NetTest, PolicyIsNotTakenFromAFileThatOthersMayWrite) {
