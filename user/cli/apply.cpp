@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // bpfport apply [FILE...]
+#include <chrono>
+#include <deque>
+#include <optional>
 #include <ostream>
 
 #include <fmt/ostream.h>
 
 #include "cli/apply_cgroup.hpp"
+#include "cli/apply_confirm.hpp"
 #include "cli/apply_guard.hpp"
 #include "cli/apply_line.hpp"
 #include "cli/apply_netns.hpp"
@@ -21,6 +25,7 @@ struct ApplyCommand {
     std::vector<std::string> names;
     bool dry_run = false;
     bool prune = false;
+    std::string confirm; // a time; empty: without
 };
 
 ApplyOptions apply_options(const HostOptions& host) {
@@ -31,19 +36,16 @@ ApplyOptions apply_options(const HostOptions& host) {
     return options;
 }
 
-// Everything is planned and checked before anything is changed.
-Result<void> apply(const Session& session, const ApplyCommand& command) {
-    auto loaded = load_policy(command.names, Trust::kOwn);
-    if (!loaded) return report_policy(session, loaded.error());
-    if (auto entered = enter_session_netns(session); !entered) return entered;
-    auto stage = stage_policy(loaded->policy);
-    if (!stage) return std::unexpected(stage.error());
+// Everything is planned and checked before anything is changed. What was in force before, of what was
+// changed; nullopt: nothing was.
+Result<std::optional<BeforeApply>> apply_now(const Session& session, const ApplyCommand& command,
+                                             const HostOptions& host, ApplyStage& stage) {
     auto change = begin_change(session);
     if (!change) return std::unexpected(change.error());
     const Prune prune = command.prune ? Prune::kYes : Prune::kNo;
     std::deque<ApplyNetns> netns;
-    for (const auto& one : stage->netns) {
-        auto planned = ApplyNetns::plan(change->store(), *one, prune, *stage);
+    for (const auto& one : stage.netns) {
+        auto planned = ApplyNetns::plan(change->store(), *one, prune, stage);
         if (!planned) return std::unexpected(planned.error());
         netns.push_back(std::move(*planned));
     }
@@ -56,17 +58,61 @@ Result<void> apply(const Session& session, const ApplyCommand& command) {
     for (const auto& one : netns) one.add_lines(lines);
     cgroups->add_lines(lines);
     guards->add_lines(lines);
+    std::optional<BeforeApply> before;
     if (has_changes(lines) && !command.dry_run) {
+        before.emplace();
+        for (const auto& one : netns) one.add_before(*before);
+        cgroups->add_before(*before);
+        guards->add_before(*before);
         guards->put(*change);
-        for (auto& one : netns) one.put(*change, apply_options(loaded->policy.host));
+        for (auto& one : netns) one.put(*change, apply_options(host));
         cgroups->put(*change);
-        if (auto done = change->commit(); !done) return done;
+        if (auto done = change->commit(); !done) return std::unexpected(done.error());
     }
-    print_lines(session.out, lines, {command.dry_run, stage->skipped});
-    print_warnings(session, stage->warnings);
+    print_lines(session.out, lines, {command.dry_run, stage.skipped});
+    print_warnings(session, stage.warnings);
     for (const auto& one : netns) one.print_notes(session);
     print_warnings(session, cgroups->warnings());
-    return {};
+    return before;
+}
+
+Result<void> wait_for_confirmation(const Session& session, const ApplyConfirm& confirm,
+                                   std::chrono::seconds time, const BeforeApply& before) {
+    fmt::print(session.err, "confirm within {} s: bpfport confirm\n", time.count());
+    session.out.flush();
+    session.err.flush();
+    auto confirmed = confirm.wait(time);
+    if (confirmed && *confirmed) return {};
+    if (auto taken = take_back(session, before); !taken)
+        return context("not confirmed, and not all is as it was before", taken.error());
+    return failure("not confirmed: all is as it was before");
+}
+
+Result<void> apply(const Session& session, const ApplyCommand& command) {
+    std::chrono::seconds time{};
+    if (!command.confirm.empty()) {
+        auto parsed = parse_duration(command.confirm);
+        if (!parsed) return std::unexpected(parsed.error());
+        time = *parsed;
+    }
+    auto loaded = load_policy(command.names, Trust::kOwn);
+    if (!loaded) return report_policy(session, loaded.error());
+    if (auto entered = enter_session_netns(session); !entered) return entered;
+    auto stage = stage_policy(loaded->policy);
+    if (!stage) return std::unexpected(stage.error());
+    std::optional<ApplyConfirm> confirm;
+    if (!command.dry_run) {
+        if (auto free = refuse_while_waiting(session); !free) return free;
+        if (time.count()) {
+            auto begun = ApplyConfirm::begin(session);
+            if (!begun) return std::unexpected(begun.error());
+            confirm.emplace(std::move(*begun));
+        }
+    }
+    auto before = apply_now(session, command, loaded->policy.host, *stage);
+    if (!before) return std::unexpected(before.error());
+    if (!confirm || !*before) return {};
+    return wait_for_confirmation(session, *confirm, time, **before);
 }
 
 } // namespace
@@ -82,7 +128,17 @@ Command add_apply(CommandLine& app) {
     command->add_option("FILE", options->names, "Policy files, which are applied together");
     command->add_flag("--dry-run", options->dry_run, "Say what would be done; do nothing");
     command->add_flag("--prune", options->prune, "Remove rules and grants that no file has");
+    command
+        ->add_option("--confirm", options->confirm,
+                     "Take back what was done unless `bpfport confirm` follows within this time")
+        ->type_name("30s|5m");
     return {command, [options](const Session& session) { return apply(session, *options); }};
+}
+
+Command add_confirm(CommandLine& app) {
+    auto* command = app.add_subcommand("confirm", "Keep what `apply --confirm` did");
+    command->footer("Best from a new connection: it shows that the host can still be reached.");
+    return {command, &confirm_apply};
 }
 
 } // namespace bpfport

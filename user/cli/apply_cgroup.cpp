@@ -222,6 +222,12 @@ void ApplyCgroups::add_lines(ApplyLines& lines) const {
     }
 }
 
+void ApplyCgroups::add_before(BeforeApply& before) const {
+    for (const auto& planned : planned_)
+        if (!same(planned.before, planned.after))
+            before.cgroups.push_back({planned.engine.cgroup(), planned.scope, planned.before});
+}
+
 void ApplyCgroups::put(Change& change) {
     bool changed = false;
     for (auto& planned : planned_) {

@@ -28,6 +28,8 @@ class ApplyCgroups {
     void add_lines(ApplyLines& lines) const;
     // Notes the steps and their undoing. This outlives commit().
     void put(Change& change);
+    // What put() changes.
+    void add_before(BeforeApply& before) const;
     // Those of an entry that will be in force.
     [[nodiscard]] std::vector<Rule> rules_of(const PolicyEntry& entry) const;
     // Those of a network namespace that no file has and that stay.

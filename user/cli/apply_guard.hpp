@@ -23,6 +23,8 @@ class ApplyGuards {
     // Notes the steps and their undoing; to be called before those of rules. This outlives commit().
     void put(Change& change);
 
+    void add_before(BeforeApply& before) const { before.guards = before_; }
+
   private:
     struct Put {
         const ApplyNetns* netns;

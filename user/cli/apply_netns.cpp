@@ -189,6 +189,10 @@ void ApplyNetns::put(Change& change, const ApplyOptions& options) {
                [this, apply] { return apply(before_); });
 }
 
+void ApplyNetns::add_before(BeforeApply& before) const {
+    before.netns.push_back({&stage_->handle, stage_->cookie, changes(), before_});
+}
+
 void ApplyNetns::print_notes(const Session& session) const {
     if (!network_) return;
     print_network(session, plan_, facts_, *network_);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "cli/apply_confirm.hpp"
 #include "cli/apply_line.hpp"
 #include "cli/apply_stage.hpp"
 #include "cli/session.hpp"
@@ -36,6 +37,8 @@ class ApplyNetns {
     void add_lines(ApplyLines& lines) const;
     // Notes the step and its undoing; nothing when all is as it should be. This outlives commit().
     void put(Change& change, const ApplyOptions& options);
+    // What put() changes.
+    void add_before(BeforeApply& before) const;
     // What is to be said of new rules, as attach says it.
     void print_notes(const Session& session) const;
 

@@ -102,7 +102,7 @@ int run_command_line(int argc, const char* const* argv, std::istream& in, std::o
         add_attach(app),  add_detach(app),   add_status(app), add_stats(app),    add_top(app),
         add_metrics(app), add_exporter(app), add_ss(app),     add_trace(app),    add_doctor(app),
         add_grant(app),   add_revoke(app),   add_run(app),    add_oci_hook(app), add_check(app),
-        add_apply(app),   add_export(app)};
+        add_apply(app),   add_confirm(app),  add_export(app)};
 
     const auto* words_end = std::find(argv, argv + argc, std::string_view("--"));
     if (words_end != argv + argc) session.command.assign(words_end + 1, argv + argc);

@@ -38,6 +38,7 @@ Command add_run(CommandLine& app);
 Command add_oci_hook(CommandLine& app);
 Command add_check(CommandLine& app);
 Command add_apply(CommandLine& app);
+Command add_confirm(CommandLine& app);
 Command add_export(CommandLine& app);
 
 // Prints what is wrong with a policy; the error says how much.

@@ -102,6 +102,21 @@ TEST_F(CgroupPolicy, IsExportedAsItIs) {
     ASSERT_EQ(bpfport({"detach", "--all"}).status, 0);
 }
 
+TEST_F(CgroupPolicy, IsTakenBackUnlessItIsConfirmed) {
+    const std::string before = "rules = [\"80:3000\"]\nowner = \"daemon\"\ngrants = [81]\n";
+    ASSERT_THAT(apply(before), HasSubstr("3 added"));
+    const std::string status_before = status(), entries_before = entries();
+    EXPECT_THAT(apply("rules = [\"80:3001\"]\nowner = \"nobody\"\ngrants = [82]\n",
+                      {"--prune", "--confirm", "1"}),
+                HasSubstr("not confirmed: all is as it was before"));
+    EXPECT_EQ(status(), status_before);
+    EXPECT_EQ(entries(), entries_before);
+    EXPECT_EQ(bind_errno(*netns, {.uid = 1, .at = {"0.0.0.0", 3000}}), 0);
+    EXPECT_NE(bind_errno(*netns, {.uid = kNobody, .at = {"0.0.0.0", 3000}}), 0);
+    EXPECT_THAT(apply(before), HasSubstr("\n3 the same\n"));
+    ASSERT_EQ(bpfport({"detach", "--all"}).status, 0);
+}
+
 // The last step is refused when the others are done: owners, interfaces of another namespace, a
 // cgroup. A rule above would make a granted port one that is not granted.
 TEST_F(CgroupPolicy, AFailureUndoesEveryPart) {

@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // Policy files put into force: what is added, changed, removed and left, that it is all or nothing, and
 // that what is in force already is not touched.
-#include <signal.h>
 #include <sys/stat.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <sstream>
-#include <thread>
 
 #include <fmt/format.h>
 
-#include "net/fixture.hpp"
+#include "net/rules/policy.hpp"
 
 namespace bpfport::test {
 namespace {
@@ -23,37 +18,8 @@ using testing::Not;
 
 constexpr auto kServer = ClientServer::server_address;
 
-// A file with this text while it lives.
-class File {
-  public:
-    explicit File(const std::string& text) {
-        std::string name = testing::TempDir() + "policyXXXXXX";
-        const Fd fd(::mkstemp(name.data()));
-        name_ = name;
-        write(text);
-    }
-    File(const File&) = delete;
-    File& operator=(const File&) = delete;
-    ~File() { ::unlink(name_.c_str()); }
-    void write(const std::string& text) const { std::ofstream(name_) << text; }
-    [[nodiscard]] const std::string& name() const { return name_; }
-
-  private:
-    std::string name_;
-};
-
-std::string entry(const std::string& name, const std::string& rules,
-                  const std::string& options = "") {
-    return fmt::format("[[interface]]\nname = \"{}\"\nrules = [{}]\n{}\n", name, rules, options);
-}
-
-ProcessResult apply(const Netns& netns, const File& file, std::vector<std::string> options = {}) {
-    options.insert(options.begin(), {"apply", file.name()});
-    return bpfport(netns, std::move(options));
-}
-
 // Calls by which apply changed maps or what is pinned; -1: it failed. To try what the kernel can do is none.
-int changing_calls(const Netns& netns, const File& file) {
+int changing_calls(const Netns& netns, const PolicyText& file) {
     std::vector<std::string> words{"strace", "-f", "-qq", "-e", "trace=bpf,renameat2,rename"};
     const auto command = bpfport_command({"--netns", netns.name(), "apply", file.name()});
     words.insert(words.end(), command.begin(), command.end());
@@ -76,7 +42,7 @@ TEST_P(Policy, IsInForceAndAppliedAgainChangesNothing) {
     const Service web(net.server, 3000);
     const Service other(net.server, 4000, {.answer = "other"});
     const std::string engine = fmt::format("engine = \"{}\"\n", GetParam());
-    const File file(entry("eth0", "\"80:3000/tcp\", \"8000-8009:=3000\"", engine));
+    const PolicyText file(entry("eth0", "\"80:3000/tcp\", \"8000-8009:=3000\"", engine));
     const auto planned = apply(net.server, file, {"--dry-run"});
     EXPECT_EQ(planned.status, 0) << planned.err;
     EXPECT_THAT(planned.out, HasSubstr("to add: 80:3000 on eth0 ("));
@@ -131,7 +97,7 @@ TEST_P(Policy, IsExportedAsItIs) {
     ASSERT_EQ(exported.status, 0) << exported.err;
     EXPECT_THAT(exported.out, HasSubstr(fmt::format("netns = \"{}\"", net.client.name())));
     EXPECT_THAT(exported.out, Not(HasSubstr("Left out")));
-    const File file(exported.out);
+    const PolicyText file(exported.out);
     const auto same = fmt::format("\n{} the same\n", before.size() + 1);
     const auto again = apply(net.server, file, {"--prune"});
     EXPECT_EQ(again.status, 0) << again.err << exported.out;
@@ -161,7 +127,7 @@ TEST_F(NetTest, ExportSaysWhatItLeavesOut) {
 TEST_F(NetTest, PolicyLeavesRulesOfOthersUnlessItPrunes) {
     const ClientServer net;
     ASSERT_TRUE(works(net.server, "attach eth0 80:3000 81:3000 82:3000/udp"));
-    const File file(entry("eth0", "\"80:3000\"", "engine = \"tc\""));
+    const PolicyText file(entry("eth0", "\"80:3000\"", "engine = \"tc\""));
     const auto left = apply(net.server, file);
     EXPECT_THAT(left.out, HasSubstr("left: 81:3000 on eth0 (tc)\n"));
     EXPECT_THAT(left.out,
@@ -175,37 +141,21 @@ TEST_F(NetTest, PolicyLeavesRulesOfOthersUnlessItPrunes) {
                           "removed, 1 the same\n"));
     EXPECT_THAT(rules(net.server), ElementsAre("80:3000 on eth0"));
     // What would contradict a rule that goes is no conflict.
-    const File next(entry("eth0", "\"3000:5000\"", "engine = \"tc\""));
+    const PolicyText next(entry("eth0", "\"3000:5000\"", "engine = \"tc\""));
     EXPECT_EQ(apply(net.server, next).status, 1);
     EXPECT_EQ(apply(net.server, next, {"--prune"}).status, 0);
     EXPECT_THAT(rules(net.server), ElementsAre("3000:5000 on eth0"));
     // An empty policy is one; no policy is a mistake.
-    const File empty("");
+    const PolicyText empty("");
     EXPECT_EQ(apply(net.server, empty, {"--prune"}).status, 0);
     EXPECT_TRUE(expect_kernel_empty({net.server}));
     EXPECT_EQ(bpfport(net.server, {"apply", "/nonexistent"}).status, 1);
 }
 
-TEST_F(NetTest, PolicyWithOneWrongPartChangesNothing) {
-    const ClientServer net;
-    ASSERT_TRUE(works(net.server, "attach eth0 80:3000"));
-    const File wrong(entry("eth0", "\"81:3000\"") + entry("eth0", "\"82\""));
-    EXPECT_EQ(apply(net.server, wrong).status, 2);
-    const TcpServer taken(net.server, {"::", 83});
-    const File theft(entry("eth0", "\"81:3000\", \"83:3000\"", "engine = \"tc\""));
-    EXPECT_EQ(apply(net.server, theft).status, 1);
-    EXPECT_THAT(apply(net.server, theft).err, HasSubstr("port 83 is taken"));
-    EXPECT_THAT(rules(net.server), ElementsAre("80:3000 on eth0"));
-    const File forced(entry("eth0", "\"83:3000\"", "engine = \"tc\"\nforce = true"));
-    EXPECT_EQ(apply(net.server, forced).status, 0);
-    ASSERT_TRUE(works(net.server, "detach --all"));
-    EXPECT_TRUE(expect_kernel_empty({net.server}));
-}
-
 TEST_F(NetTest, PolicyOfSeveralNamespacesAndOfWhatIsNotThere) {
     const ClientServer net;
     const std::string tc = "engine = \"tc\"\n";
-    const File file(
+    const PolicyText file(
         entry("eth0", "\"80:3000\"", tc) + entry("eth9", "\"81:3000\"", tc) +
         entry("eth*", "\"82:3000\"", tc + fmt::format("netns = \"{}\"", net.client.name())) +
         entry("eth0", "\"83:3000\"", tc + "netns = \"bpt-nosuch\"") +
@@ -220,15 +170,15 @@ TEST_F(NetTest, PolicyOfSeveralNamespacesAndOfWhatIsNotThere) {
     EXPECT_THAT(rules(net.server), ElementsAre("80:3000 on eth0"));
     EXPECT_THAT(rules(net.client), ElementsAre("82:3000 on eth0"));
     EXPECT_THAT(apply(net.server, file).out, HasSubstr("\n2 the same, 4 skipped\n"));
-    const File required(entry("eth0", "\"85:3000\"", tc) +
-                        entry("eth9", "\"81:3000\"", tc + "required = true"));
+    const PolicyText required(entry("eth0", "\"85:3000\"", tc) +
+                              entry("eth9", "\"81:3000\"", tc + "required = true"));
     const auto refused = apply(net.server, required);
     EXPECT_EQ(refused.status, 1);
     EXPECT_THAT(refused.err, HasSubstr("required: no interface eth9"));
     EXPECT_THAT(rules(net.server), ElementsAre("80:3000 on eth0"));
     // A pattern and a name that are the same interface.
-    const File twice(entry("eth0", "\"80:3000\"", tc) +
-                     entry("eth*", "\"80:4000\"", tc + "no_local = true"));
+    const PolicyText twice(entry("eth0", "\"80:3000\"", tc) +
+                           entry("eth*", "\"80:4000\"", tc + "no_local = true"));
     EXPECT_THAT(apply(net.server, twice).err, HasSubstr("are both for this interface"));
     ASSERT_EQ(bpfport({"detach", "--all"}).status, 0);
     EXPECT_TRUE(expect_kernel_empty({net.server, net.client}));
@@ -237,7 +187,7 @@ TEST_F(NetTest, PolicyOfSeveralNamespacesAndOfWhatIsNotThere) {
 TEST_F(NetTest, PolicyRepairsWhatIsNotInForce) {
     const ClientServer net;
     const Service web(net.server, 3000);
-    const File file(entry("any", "\"80:3000\"", "engine = \"tc\""));
+    const PolicyText file(entry("any", "\"80:3000\"", "engine = \"tc\""));
     ASSERT_EQ(apply(net.server, file).status, 0);
     const Netns late;
     const VethPair pair(late, "eth0", net.server, "eth9");
@@ -264,7 +214,7 @@ TEST_F(NetTest, PolicyOfAThousandRules) {
     const ClientServer net;
     std::string list;
     for (unsigned i = 0; i < 1000; i++) list += fmt::format("\"{}:{}\",", 10001 + i, 20001 + i);
-    const File file(entry("eth0", list, "engine = \"tc\""));
+    const PolicyText file(entry("eth0", list, "engine = \"tc\""));
     const auto done = apply(net.server, file);
     EXPECT_EQ(done.status, 0) << done.err;
     EXPECT_THAT(done.out, HasSubstr("\n1000 added, 0 the same\n"));
@@ -275,42 +225,9 @@ TEST_F(NetTest, PolicyOfAThousandRules) {
     ASSERT_TRUE(works(net.server, "detach --all"));
 }
 
-// The rules of a namespace are those before or those after, and the next command goes on from there.
-TEST_F(NetTest, PolicyKilledAtAnyMoment) {
-    const ClientServer net;
-    const Service web(net.server, 3000);
-    const std::string tc = "engine = \"tc\"";
-    const File before(entry("eth0", "\"80:3000\", \"81:3000\", \"82:3000\"", tc));
-    const File after(entry("eth0", "\"80:3000\", \"81:4000\", \"83:3000\"", tc));
-    ASSERT_EQ(apply(net.server, before).status, 0);
-    const auto old_rules = rules(net.server);
-    const auto command =
-        bpfport_command({"--netns", net.server.name(), "apply", after.name(), "--prune"});
-    bool killed_before = false, killed_after = false;
-    for (int delay = 2; delay < 60 && !killed_after; delay += 4) {
-        Process applying(command);
-        std::this_thread::sleep_for(std::chrono::milliseconds(delay));
-        applying.signal(SIGKILL);
-        applying.wait();
-        const auto now = rules(net.server);
-        killed_before |= now == old_rules;
-        killed_after |= now != old_rules;
-        if (now != old_rules) {
-            EXPECT_THAT(now, testing::UnorderedElementsAre("80:3000 on eth0", "81:4000 on eth0",
-                                                           "83:3000 on eth0"));
-        }
-        EXPECT_EQ(ask(net.client, {kServer(false), 80}, Transport::kTcp), "hello");
-    }
-    EXPECT_TRUE(killed_before);
-    EXPECT_EQ(apply(net.server, after, {"--prune"}).status, 0);
-    EXPECT_EQ(apply(net.server, after, {"--prune"}).out.find("left"), std::string::npos);
-    ASSERT_TRUE(works(net.server, "detach --all"));
-    EXPECT_TRUE(expect_kernel_empty({net.server}));
-}
-
 TEST_F(NetTest, PolicyIsNotTakenFromAFileThatOthersMayWrite) {
     const ClientServer net;
-    const File file(entry("eth0", "\"80:3000\""));
+    const PolicyText file(entry("eth0", "\"80:3000\""));
     ASSERT_EQ(::chmod(file.name().c_str(), 0666), 0);
     const auto refused = apply(net.server, file);
     EXPECT_EQ(refused.status, 1);
