@@ -19,6 +19,7 @@
 #include "lib/flows.h"
 #include "lib/listeners.h"
 #include "lib/rules.h"
+#include "lib/sock_ops.h"
 #include "lib/sockname.h"
 #include "lib/steer.h"
 
@@ -35,14 +36,22 @@ struct sk_word_clone_map bp_steered SEC(".maps");
  * take that as a map key: hence the copy. */
 GLOBAL __u32 bp_rule_for(const struct bp_flow_key* key, __u32 entry, __u32 ifindex)
 {
-    __u8 local[16] __attribute__((aligned(4)));
+    struct bp_flow_key copy = {};
 
     if (!key) return 0;
-    copy_address(local, key->local);
-    return rules_find(rules_side(), entry, ifindex, local);
+    copy_address(copy.local, key->local);
+    copy_address(copy.peer, key->peer);
+    return rules_find(rules_side(), entry, ifindex, &copy);
 }
 
 /* -- bp_lookup: which socket takes the packet -- */
+
+/* The rule is for other clients. */
+static __always_inline int other_client(void)
+{
+    count_outcome(BP_OUTCOME_OTHER_CLIENT);
+    return SK_PASS;
+}
 
 SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
 {
@@ -53,7 +62,7 @@ SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
     __u32 ifindex = lookup_ifindex(ctx);
     struct bp_flow_key key = {};
     const struct bp_rule* rule;
-    bool fallback;
+    bool fallback, is_for_client;
     __u32 id;
 
     if (!(entry & BP_PORT_LISTEN)) return SK_PASS;
@@ -66,6 +75,8 @@ SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
         count_outcome(BP_OUTCOME_DRAINING);
         return SK_PASS;
     }
+    is_for_client = rule_is_for(side, rule, key.peer);
+    if (!is_for_client && proto == BP_TCP) return other_client();
     if (rule_exempts(rule, key.local) &&
         steer_to_exempt(ctx, ifindex, proto, key.local, listen_port))
         return SK_PASS;
@@ -84,6 +95,9 @@ SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
             count_outcome(outcome_of_taken(known));
             return SK_DROP; /* the peer gets an ICMP port unreachable */
         }
+        /* The flow of a client that the rule was for goes on. */
+        if (!is_for_client && !(known && known->listen_port == listen_port && in_use(known)))
+            return other_client();
     }
     fallback = (rule->flags & BP_RULE_FALLBACK) && fallback_wanted(key.target_port, key.local);
     if (steer(ctx, ifindex, proto, key.local, key.target_port) == STEERED) {
@@ -106,15 +120,6 @@ SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
 }
 
 /* -- bp_listen: new listeners and connections -- */
-
-static __always_inline void local_address(const struct bpf_sock_ops* ctx, __u8* address)
-{
-    if (READ(ctx, family) == FAMILY_V4) {
-        map_v4(address, READ(ctx, local_ip4));
-        return;
-    }
-    READ_ADDRESS(address, ctx, local_ip6);
-}
 
 struct listener_search {
     struct bpf_sock_ops* ctx;
@@ -199,6 +204,7 @@ static __always_inline void on_established(struct bpf_sock_ops* ctx)
     entry = port_entry(side, BP_TCP, record.listen_port);
     if (!(entry & BP_PORT_LISTEN)) return;
     local_address(ctx, key.local);
+    remote_address(ctx, key.peer);
     id = bp_rule_for(&key, entry, LOOPBACK_INDEX);
     rule = rules_get(side, id); /* 0: a rule of no engine */
     if (!rule || !(rule->flags & BP_RULE_SOCKNAME_LISTEN)) *target |= STEERED_NAME;

@@ -96,7 +96,7 @@ static __always_inline int xdp_in_matched(struct xdp_md* xdp, const struct packe
     if (!for_this_host(xdp_data(xdp), xdp_end(xdp))) return XDP_PASS;
     if (!packet_addresses(p, xdp_data(xdp), xdp_end(xdp), key.peer, key.local)) return XDP_PASS;
     key.peer_port = ports->source;
-    id = rules_find(side, entry, READ(xdp, ingress_ifindex), key.local);
+    id = rules_find(side, entry, READ(xdp, ingress_ifindex), &key);
     rule = id ? rules_get(side, id) : NULL;
     if (!rule) {
         if (l4->proto != BP_UDP || !(entry & BP_PORT_TARGET)) return XDP_PASS;
@@ -112,6 +112,7 @@ static __always_inline int xdp_in_matched(struct xdp_md* xdp, const struct packe
     key.target_port = rule_target(rule, ports->destination);
     flow = flow_lookup(l4->proto, &key);
     if (!flow || flow->listen_port != ports->destination) return XDP_PASS;
+    if (asks_for_client(flow, rule, l4->proto, opens)) return XDP_PASS;
     if (l4->proto == BP_UDP) flow_used(flow);
 
     struct port_change change = {p->transport, DESTINATION_PORT, flow->listen_port,

@@ -123,11 +123,12 @@ static __always_inline bool wrong_vlan(struct __sk_buff* skb, const struct packe
            (p->tagged || (READ(skb, vlan_present) && (READ(skb, vlan_tci) & 0x0fff)));
 }
 
-/* Whether the flow continues as recorded, without a look-up of sockets. */
+/* Whether the flow continues as recorded, without a look-up of sockets or clients. */
 static __always_inline bool is_recorded(const struct bp_flow* flow, const struct pkt_info* pkt,
                                         const struct bp_rule* rule)
 {
     return flow && flow->listen_port == pkt->orig_port &&
+           !asks_for_client(flow, rule, pkt->proto, pkt->opens) &&
            !(pkt->opens && (pkt->known_only || (rule->flags & BP_RULE_RECHECK) ||
                             rule_exempts(rule, pkt->key.local)));
 }
@@ -169,6 +170,24 @@ GLOBAL int bp_end_hint(struct __sk_buff* skb)
     return 0;
 }
 
+/* The rule is for other clients than that of the packet in pkt_info(). Flows that are recorded go on:
+ * they are older than the rule. */
+static __always_inline int other_client(struct __sk_buff* skb, struct pkt_info* pkt,
+                                        const struct bp_rule* rule, struct bp_flow* flow)
+{
+    if (pkt->proto == BP_UDP && !flow && (rule->flags & BP_RULE_FORWARDED))
+        flow = forward_udp_lookup(&pkt->key);
+    if (flow && flow->listen_port == pkt->orig_port &&
+        (pkt->proto == BP_UDP ? in_use(flow) : !pkt->opens)) {
+        if (pkt->proto == BP_UDP) flow_used(flow);
+        pkt->target_port = flow->target_port;
+        return REDIRECT;
+    }
+    if (pkt->opens) return leave(BP_OUTCOME_OTHER_CLIENT);
+    pkt->known_only = true;
+    return bp_admit(skb);
+}
+
 /* What becomes of the packet in pkt_info(), whose destination port has an entry: enum verdict. With
  * REDIRECT pkt_info() has the rule and the target port. As a GLOBAL function it is checked apart
  * from the usual path (tc.bpf.c). */
@@ -196,6 +215,7 @@ GLOBAL int bp_decide(struct __sk_buff* skb, __u64 packed)
         (pkt->proto != BP_UDP || !bp_store_udp_server(skb)))
         return LEAVE;
     flow = flow_lookup(pkt->proto, &pkt->key);
+    if (!rule_is_for(rules_side(), rule, pkt->key.peer)) return other_client(skb, pkt, rule, flow);
     if (!is_recorded(flow, pkt, rule)) return bp_admit(skb);
     pkt->target_port = flow->target_port;
     if (pkt->proto == BP_UDP) flow_used(flow);

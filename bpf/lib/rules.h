@@ -119,9 +119,24 @@ GLOBAL __u32 bp_search_spans(__u32 side, __u32 at, __u32 count, __u64 high, __u6
     return at;
 }
 
-/* The id of the rule of a set that covers an address for packets of a scope; 0: none of that scope
- * does. */
-GLOBAL __u32 bp_search_set(__u32 side, __u32 set, __u32 scope, __u64 high, __u64 low)
+/* A span found, as a number: a GLOBAL function returns no more. */
+#define FOUND_RULE(found) ((__u32)(found))
+#define FOUND_COUNT(found) ((__u32)((found) >> 32))
+
+/* The span that covers the key, of `count` from `at` on. */
+GLOBAL __u64 bp_search_list(__u32 side, __u32 at, __u32 count, __u64 high, __u64 low)
+{
+    __u32 zero = 0;
+    const struct bp_span* spans = bpf_map_lookup_elem(&bp_spans, &zero);
+    const struct bp_span* found;
+
+    if (!spans) return 0;
+    found = span_get(spans, side, bp_search_spans(side, at, count, high, low));
+    return found->rule | (__u64)found->count << 32;
+}
+
+/* The span of a set that covers an address for packets of a scope; 0: none of that scope does. */
+GLOBAL __u64 bp_search_set(__u32 side, __u32 set, __u32 scope, __u64 high, __u64 low)
 {
     __u32 zero = 0;
     const struct bp_span* spans = bpf_map_lookup_elem(&bp_spans, &zero);
@@ -132,8 +147,19 @@ GLOBAL __u32 bp_search_set(__u32 side, __u32 set, __u32 scope, __u64 high, __u64
     at = bp_search_spans(side, set + 1, span_get(spans, side, set)->count, scope, 0);
     found = span_get(spans, side, at);
     if (found->first[0] != scope) return 0;
-    at = bp_search_spans(side, found->rule, found->count, high, low);
-    return span_get(spans, side, at)->rule;
+    return bp_search_list(side, found->rule, found->count, high, low);
+}
+
+/* Whether the clients at `clients` (bp_rule.clients) have one with this address. */
+GLOBAL __u32 bp_has_client(__u32 side, __u32 clients, __u64 high, __u64 low)
+{
+    __u32 zero = 0;
+    const struct bp_span* spans = bpf_map_lookup_elem(&bp_spans, &zero);
+    const struct bp_span* head;
+
+    if (!spans) return 0;
+    head = span_get(spans, side, clients);
+    return FOUND_RULE(bp_search_list(side, clients + 1 + head->rule, head->count, high, low));
 }
 
 static __always_inline __u64 address_half(const __u8* address, int half)
@@ -143,21 +169,28 @@ static __always_inline __u64 address_half(const __u8* address, int half)
     return (__u64)bpf_ntohl(words[0]) << 32 | bpf_ntohl(words[1]);
 }
 
-static __always_inline __u32 search_set(__u32 side, __u32 entry, __u32 scope, const __u8* local)
+/* The rule of a set that covers a packet between the addresses of the key. */
+static __always_inline __u32 search_set(__u32 side, __u32 entry, __u32 scope,
+                                        const struct bp_flow_key* key)
 {
-    return bp_search_set(side, entry & BP_PORT_LISTEN, scope, address_half(local, 0),
-                         address_half(local, 1));
+    __u64 found = bp_search_set(side, entry & BP_PORT_LISTEN, scope, address_half(key->local, 0),
+                                address_half(key->local, 1));
+
+    if (FOUND_RULE(found) & BP_SPAN_CLIENTS)
+        found = bp_search_list(side, FOUND_RULE(found) & ~BP_SPAN_CLIENTS, FOUND_COUNT(found),
+                               address_half(key->peer, 0), address_half(key->peer, 1));
+    return FOUND_RULE(found);
 }
 
-static __always_inline __u32 search_local(__u32 side, __u32 entry, const __u8* local)
+static __always_inline __u32 search_local(__u32 side, __u32 entry, const struct bp_flow_key* key)
 {
-    __u32 ifindex = addr_ifindex(local);
-    __u32 id = search_set(side, entry, LOOPBACK_INDEX, local); /* of lo itself */
+    __u32 ifindex = addr_ifindex(key->local);
+    __u32 id = search_set(side, entry, LOOPBACK_INDEX, key); /* of lo itself */
 
     if (id) return id;
-    if (!ifindex) return search_set(side, entry, BP_SCOPE_LOCAL_ALL, local);
-    id = search_set(side, entry, BP_SCOPE_LOCAL | ifindex, local);
-    return id ? id : search_set(side, entry, BP_SCOPE_LOCAL | BP_SCOPE_ANY, local);
+    if (!ifindex) return search_set(side, entry, BP_SCOPE_LOCAL_ALL, key);
+    id = search_set(side, entry, BP_SCOPE_LOCAL | ifindex, key);
+    return id ? id : search_set(side, entry, BP_SCOPE_LOCAL | BP_SCOPE_ANY, key);
 }
 
 /* Whether the only rule of a port covers a packet of a local client to `local`. */
@@ -172,21 +205,23 @@ static __always_inline bool covers_local(const struct bp_rule* rule, const __u8*
     return !ifindex || rule->ifindex == ifindex;
 }
 
-/* The id of the rule that covers a packet to `local` that arrives on ifindex; 0: none. */
-static __always_inline __u32 rules_find(__u32 side, __u32 entry, __u32 ifindex, const __u8* local)
+/* The id of the rule that covers a packet between the addresses of the key that arrives on ifindex;
+ * 0: none. Of the only rule on a port its clients are left to rule_is_for(). */
+static __always_inline __u32 rules_find(__u32 side, __u32 entry, __u32 ifindex,
+                                        const struct bp_flow_key* key)
 {
     const struct bp_rule* rule;
     __u32 id = entry & BP_PORT_LISTEN;
 
     if (!id) return 0;
     if (entry & BP_PORT_SEARCH) {
-        if (ifindex == LOOPBACK_INDEX) return search_local(side, entry, local);
-        id = search_set(side, entry, ifindex, local);
-        return id ? id : search_set(side, entry, BP_SCOPE_ANY, local);
+        if (ifindex == LOOPBACK_INDEX) return search_local(side, entry, key);
+        id = search_set(side, entry, ifindex, key);
+        return id ? id : search_set(side, entry, BP_SCOPE_ANY, key);
     }
     rule = rules_get(side, id);
     if (!rule) return 0;
-    if (ifindex == LOOPBACK_INDEX) return covers_local(rule, local) ? id : 0;
+    if (ifindex == LOOPBACK_INDEX) return covers_local(rule, key->local) ? id : 0;
     return !rule->ifindex || rule->ifindex == ifindex ? id : 0;
 }
 
@@ -195,7 +230,14 @@ GLOBAL __u32 bp_find_rule(__u32 entry)
 {
     struct pkt_info* pkt = pkt_info();
 
-    return pkt ? rules_find(rules_side(), entry, pkt->ifindex, pkt->key.local) : 0;
+    return pkt ? rules_find(rules_side(), entry, pkt->ifindex, &pkt->key) : 0;
+}
+
+/* Whether the rule is for the client at `peer`. Searched once a flow: what is recorded goes on. */
+static __always_inline bool rule_is_for(__u32 side, const struct bp_rule* rule, const __u8* peer)
+{
+    return !rule->clients ||
+           bp_has_client(side, rule->clients, address_half(peer, 0), address_half(peer, 1));
 }
 
 /* The rule in the usual case: the only one on the port, and the packet is not on lo. NULL:

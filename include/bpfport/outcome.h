@@ -14,6 +14,7 @@
     X(MULTICAST, "multicast", "left alone: broadcast or multicast destination")                    \
     X(OTHER_SCOPE, "other_scope",                                                                  \
       "left alone: rules on this port are for another interface or address")                       \
+    X(OTHER_CLIENT, "other_client", "left alone: the rule on this port is for other clients")      \
     X(TAGGED, "tagged", "left alone: VLAN tag, and the rule has no --vlan")                        \
     X(MALFORMED, "malformed", "left alone: truncated or inconsistent headers")                     \
     X(LISTEN_SOCKET, "listen_socket",                                                              \

@@ -7,7 +7,7 @@
  *   table   an entry for each port, so that a packet to a port without a rule costs two loads. It is a
  *           global variable.
  *   rules   by id
- *   spans   which rule covers an address, for ports that more rules share
+ *   spans   which rule covers an address, for ports that more rules share; which clients a rule is for
  *
  * Each has two sides: the loader writes the side that is not in force and then increments `flips` with
  * one store. Thus any change, of one rule or of thousands, takes effect at once, and a loader that is
@@ -89,7 +89,8 @@ struct bp_rule {
     __u16 flags;          /* enum bp_rule_flags */
     __u8 prefix;          /* bits of `address`, up to 128: IPv4's own length and 96 */
     __u8 engine;          /* enum bp_engine (meta.h) that serves it */
-    __u16 reserved[3];    /* to 8 bytes: elements of a mapped array begin at such addresses */
+    __u16 reserved;
+    __u32 clients; /* index in `spans` of the clients that it is for; 0: all */
 };
 
 /* The index of a rule in map `rules`. */
@@ -100,12 +101,21 @@ struct bp_rule {
  * halves. A set is a span whose `count` says how many scopes it has, followed by a span for each scope:
  * first[0] is the scope, `rule` the index of the list of its addresses and `count` the length of that
  * list. The first span of a list of addresses begins with address 0.
+ *
+ * Where rules for some clients only cover an address, `rule` has BP_SPAN_CLIENTS, and a list of the
+ * addresses of clients, `count` long, tells which of the rules it is.
+ *
+ * The clients of one rule are a span, followed by one for each prefix as it was written (`first` the
+ * address, `count` the length, `rule` 1: taken out), whose number is `rule`, followed by a list of the
+ * addresses of clients, `count` long, whose `rule` is 1 where the rule is for the client.
  */
 struct bp_span {
     __u64 first[2]; /* in host byte order, the more significant half first */
-    __u32 rule;     /* id of the rule that covers the addresses; 0: none */
+    __u32 rule;     /* id of the rule that covers the addresses; 0: none; or BP_SPAN_CLIENTS */
     __u32 count;
 };
+
+#define BP_SPAN_CLIENTS 0x80000000 /* the rest is the index of a list of clients' addresses */
 
 /* The index of a span in its side of map `spans`, whose one value has twice `spans` of them. */
 #define BP_SPAN_INDEX(side, spans, at) ((side) * (spans) + (at))

@@ -60,31 +60,6 @@ TEST_P(Decisions, TheMostSpecialRuleOfAPort) {
     EXPECT_EQ(on_lo("192.0.2.2"), 3002);
 }
 
-// The programs find in a large set what a small one has: the first, the last and what is between.
-TEST_P(Decisions, AnyNumberOfAddressesOnAPort) {
-    std::vector<std::string> texts;
-    for (unsigned i = 0; i < 250; ++i) {
-        texts.push_back(fmt::format("192.0.2.{}:80:{}", i, 3000 + i));
-        texts.push_back(fmt::format("[2001:db8::{:x}]:80:{}", i, 4000 + i));
-    }
-    std::vector<LabRule> rules;
-    for (const auto& text : texts) rules.push_back({text});
-    lab().rules(rules);
-    for (unsigned i = 0; i < 250; ++i)
-        for (const bool ipv6 : {false, true}) {
-            Ends ends = Ends::in(ipv6, false);
-            ends.to =
-                (ipv6 ? fmt::format("2001:db8::{:x}", i) : fmt::format("192.0.2.{}", i)).c_str();
-            lab().own(ends.to, lab().eth0());
-            ASSERT_EQ(port_in(opening(ends)), (ipv6 ? 4000 : 3000) + i);
-        }
-    for (const char* outside : {"192.0.2.250", "192.0.3.0", "192.0.1.255"}) {
-        Ends ends = Ends::in(false, false);
-        ends.to = outside;
-        EXPECT_EQ(port_in(opening(ends)), kListen) << outside;
-    }
-}
-
 TEST_P(Decisions, AnotherInterfacesRule) {
     lab().rules({{.text = "80:3000", .ifindex = lab().eth0() + 100}, {"192.0.2.9:81:3000"}});
     EXPECT_EQ(port_in(opening(Ends::in(false, false))), kListen);

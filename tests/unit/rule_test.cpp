@@ -53,6 +53,13 @@ INSTANTIATE_TEST_SUITE_P(
                     Good{"0.0.0.0/0:80:3000", {"0.0.0.0/0:80:3000"}},
                     Good{"192.0.2.1/32:80:3000", {"192.0.2.1:80:3000"}},
                     Good{"[2001:db8::1/128]:80:3000", {"[2001:db8::1]:80:3000"}},
+                    Good{"80:3000@192.0.2.0/24", {"80:3000@192.0.2.0/24"}},
+                    Good{"80:3000/tcp+udp@2001:db8::/32,10.0.0.1/32,10.0.0.1",
+                         {"80:3000@10.0.0.1,2001:db8::/32", "80:3000/udp@10.0.0.1,2001:db8::/32"}},
+                    Good{"[2001:db8::1]:80-81:=3000@-2001:db8::7,::/0",
+                         {"[2001:db8::1]:80-81:=3000@::/0,-2001:db8::7"}},
+                    Good{"80:3000@-::/0", {"80:3000@-::/0"}},
+                    Good{"80:3000@10.0.0.0/255.0.0.0", {"80:3000@10.0.0.0/8"}},
                     Good{"1-32767:32769-65535", {"1-32767:32769-65535"}}));
 
 struct Bad {
@@ -149,7 +156,17 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"0.0.0.0:80:3000", "does not name one address", "leave it out"},
         Bad{"[::]:80:3000", "does not name one address", "leave it out"},
         Bad{"224.0.0.1:80:3000", "multicast", ""}, Bad{"255.255.255.255:80:3000", "broadcast", ""},
-        Bad{"[ff02::1]:80:3000", "multicast", ""}));
+        Bad{"[ff02::1]:80:3000", "multicast", ""},
+        Bad{"80:3000@", "a prefix is empty", "192.0.2.0/24,2001:db8::/32"},
+        Bad{"80:3000@10.0.0.1,", "a prefix is empty", ""},
+        Bad{"80:3000@-", "a prefix is empty", ""},
+        Bad{"80:3000@10.0.0.1@10.0.0.2", "not an address or prefix", ""},
+        Bad{"80:3000@10.0.0.1/udp", "\"10.0.0.1/udp\" is not an address or prefix", ""},
+        Bad{"80:3000@[2001:db8::1]", "not an address or prefix", "without brackets"},
+        Bad{"80:3000@office", "\"office\" is not an address or prefix", ""},
+        Bad{"80:3000@10.0.0.1/24", "bits set behind its length", "write 10.0.0.0/24"},
+        Bad{"80:3000@10.0.0.0/24,-10.1.0.0/24", "-10.1.0.0/24 takes nothing out", ""},
+        Bad{"80:3000@10.0.0.0/24,-10.0.0.0/8", "10.0.0.0/24 is taken out by -10.0.0.0/8", ""}));
 
 TEST(Rule, RangesMapOneToOne) {
     auto rules = parse_rules("8000-8010:18000-18010");

@@ -20,16 +20,26 @@ constexpr unsigned kLo = 1;
 
 bool covers(const InstalledRule& rule, const ArrivingPacket& packet) {
     return rule.rule.protocol() == packet.protocol && rule.rule.listen().contains(packet.port) &&
-           rule.rule.covers(packet.local);
+           rule.rule.covers(packet.local) && rule.rule.clients().contains(packet.peer);
+}
+
+// The lower the more specific: by the longest of its prefixes that has the client.
+unsigned clients_rank(const ClientSet& clients, const Address& peer) {
+    if (clients.from().empty()) return clients.not_from().empty() ? 130 : 129;
+    unsigned longest = 0;
+    for (const auto& prefix : clients.from())
+        if (prefix.contains(peer)) longest = std::max(longest, prefix.length);
+    return 128 - longest;
 }
 
 // The most specific rule that covers the packet, of those that `takes` says yes to.
 std::optional<std::uint16_t> best(const std::vector<InstalledRule>& rules,
                                   const ArrivingPacket& packet, const auto& takes) {
     const InstalledRule* found = nullptr;
-    const auto rank = [](const InstalledRule& rule) {
+    const auto rank = [&](const InstalledRule& rule) {
         const auto& local = rule.rule.local();
-        return std::tuple(local ? 128 - local->length : 129, rule.rule.listen().size(),
+        return std::tuple(local ? 128 - local->length : 129,
+                          clients_rank(rule.rule.clients(), packet.peer), rule.rule.listen().size(),
                           rule.ifindex != 0);
     };
     for (const auto& rule : rules)
@@ -59,8 +69,8 @@ class RandomRules {
 
     InstalledRule rule(std::uint16_t id) {
         unsigned first = 1 + below(30), span = below(3) ? 0 : below(20);
-        auto text = fmt::format("{}{}-{}:{}-{}{}", local(), first, first + span, 1000 + first,
-                                1000 + first + span, below(3) ? "" : "/udp");
+        auto text = fmt::format("{}{}-{}:{}-{}{}{}", local(), first, first + span, 1000 + first,
+                                1000 + first + span, below(3) ? "" : "/udp", clients());
         return {id,
                 parse_rules(text)->front(),
                 below(4),
@@ -73,9 +83,15 @@ class RandomRules {
         static constexpr const char* kAddresses[] = {"192.0.2.1",   "192.0.2.2",   "192.0.3.255",
                                                      "10.0.0.1",    "127.0.0.1",   "2001:db8::1",
                                                      "2001:db8::2", "2001:db8:1::"};
+        static constexpr const char* kPeers[] = {"198.51.100.1", "198.51.100.7",  "198.51.101.1",
+                                                 "203.0.113.9",  "2001:db8:f::1", "2001:db8:f::7",
+                                                 "fe80::1",      "::fffe:0:0",    "127.0.0.1"};
         return {below(3) ? Protocol::kTcp : Protocol::kUdp,
                 static_cast<std::uint16_t>(1 + below(55)),
-                *parse_address(kAddresses[below(std::size(kAddresses))]), 1 + below(4), below(4)};
+                *parse_address(kAddresses[below(std::size(kAddresses))]),
+                1 + below(4),
+                below(4),
+                *parse_address(kPeers[below(std::size(kPeers))])};
     }
     unsigned below(unsigned end) { return static_cast<unsigned>(random_() % end); }
 
@@ -100,6 +116,24 @@ class RandomRules {
                                                   "[2001:db8:1::/64]:"};
         return kLocals[below(std::size(kLocals))];
     }
+    // None for half of the rules.
+    const char* clients() {
+        static constexpr const char* kClients[] = {"",
+                                                   "",
+                                                   "",
+                                                   "",
+                                                   "",
+                                                   "",
+                                                   "@198.51.100.0/24",
+                                                   "@198.51.100.0/24,-198.51.100.7",
+                                                   "@198.51.100.1,2001:db8:f::/64",
+                                                   "@0.0.0.0/0",
+                                                   "@::/0",
+                                                   "@::/0,-2001:db8::/32",
+                                                   "@-198.51.100.0/23",
+                                                   "@-::/0"};
+        return kClients[below(std::size(kClients))];
+    }
     std::mt19937 random_;
 };
 
@@ -114,12 +148,14 @@ TEST(TableProperty, FindsTheMostSpecificRule) {
         auto table = Table::open(maps, true);
         ASSERT_TRUE(table);
         ASSERT_TRUE(table->replace(rules, no_slot_bits));
+        for (const auto& back : table->rules()) ASSERT_EQ(back.rule, rules.at(back.id - 1U).rule);
         for (int i = 0; i < 500; ++i) {
             const auto packet = random.packet();
             const auto wanted = expected(rules, packet);
             ASSERT_EQ(table->find(packet), wanted)
                 << "seed " << seed << ": port " << packet.port << " of " << packet.local.to_string()
-                << " on " << packet.ifindex << " owner " << packet.owner;
+                << " on " << packet.ifindex << " owner " << packet.owner << " from "
+                << packet.peer.to_string();
             matched += wanted != 0;
         }
     }

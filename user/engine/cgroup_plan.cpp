@@ -103,9 +103,16 @@ std::vector<PlacedRule> placed_rules(const std::vector<PolicyRule>& rules,
     return placed;
 }
 
-// A server binds each of its ports; of many with one target only the first could be bound.
+// A server binds each of its ports, before it has clients; of many with one target only the first could
+// be bound.
 Result<void> check_mapping(const std::vector<Rule>& rules) {
-    for (const auto& rule : rules)
+    for (const auto& rule : rules) {
+        if (!rule.clients().has_all())
+            return failure(fmt::format("{} can't be attached to a cgroup: a server's bind() has no "
+                                       "client yet",
+                                       rule.to_string()),
+                           fmt::format("for some clients only: bpfport attach INTERFACE {}",
+                                       rule.to_string()));
         if (rule.one_target())
             return failure(
                 fmt::format(
@@ -115,6 +122,7 @@ Result<void> check_mapping(const std::vector<Rule>& rules) {
                 fmt::format("{}{}:auto gives each port a target of its own; for clients alone: "
                             "bpfport attach INTERFACE {}",
                             local_text(rule.local()), rule.listen().to_string(), rule.to_string()));
+    }
     return {};
 }
 

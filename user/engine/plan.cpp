@@ -161,7 +161,8 @@ Result<void> check_against_others(const Plan& plan, const std::set<std::size_t>&
 } // namespace
 
 ListenKey listen_key(const InstalledRule& rule) {
-    return {rule.ifindex, rule.rule.protocol(), rule.rule.listen(), rule.rule.local()};
+    return {rule.ifindex, rule.rule.protocol(), rule.rule.listen(), rule.rule.local(),
+            rule.rule.clients()};
 }
 
 PlacedRule placed(const InstalledRule& rule, const std::vector<Interface>& interfaces) {

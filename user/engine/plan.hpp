@@ -31,7 +31,7 @@ struct AttachRequest {
 
 // The listen ports in their place: two rules with the same are one rule with another target or other
 // options.
-using ListenKey = std::tuple<unsigned, Protocol, PortRange, std::optional<Prefix>>;
+using ListenKey = std::tuple<unsigned, Protocol, PortRange, std::optional<Prefix>, ClientSet>;
 ListenKey listen_key(const InstalledRule& rule);
 
 struct Plan {

@@ -51,7 +51,8 @@ std::unexpected<Error> refuse(const PlacedRule& added, const PlacedRule& other,
 
 // Of one interface and one prefix, or of one prefix that has loopback addresses.
 Result<void> check_targets(const PlacedRule& added, const PlacedRule& other) {
-    if (!disagree(added.rule, other.rule) || !same_rank(added.rule.listen(), other.rule.listen()))
+    if (!disagree(added.rule, other.rule) || !same_rank(added.rule.listen(), other.rule.listen()) ||
+        !added.rule.clients().ties_with(other.rule.clients()))
         return {};
     PortRange ports = common(added.rule.listen(), other.rule.listen());
     auto text = ports_text(ports, added.rule.protocol());

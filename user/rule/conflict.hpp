@@ -23,7 +23,7 @@ struct PlacedRule {
 };
 
 // The most specific rule wins: by interface (one before any), then by local prefix (the longest), then
-// by listen ports (the range that lies within the other). Refused, with both rules named, among `added`
+// by clients (ClientSet::ties_with), then by listen ports (the range that lies within the other). Refused, with both rules named, among `added`
 // and between `added` and `existing`:
 //   - two targets for one listen port where none of that tells them apart;
 //   - a target that is the listen port of a rule (its own included) for an overlapping address;

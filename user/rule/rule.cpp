@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "rule/rule.hpp"
 
+#include <utility>
+
 #include <fmt/format.h>
 
 namespace bpfport {
@@ -118,10 +120,17 @@ Result<Rule> Rule::make(std::optional<Prefix> local, PortRange listen, PortRange
     return Rule(local, listen, target, protocol, mapping);
 }
 
+Rule Rule::with_clients(ClientSet clients) const {
+    Rule rule = *this;
+    rule.clients_ = std::move(clients);
+    return rule;
+}
+
 std::string Rule::to_string() const {
-    return fmt::format("{}{}:{}{}{}", local_text(local_), listen_.to_string(),
+    return fmt::format("{}{}:{}{}{}{}{}", local_text(local_), listen_.to_string(),
                        one_target() ? "=" : "", target_.to_string(),
-                       protocol_ == Protocol::kUdp ? "/udp" : "");
+                       protocol_ == Protocol::kUdp ? "/udp" : "", clients_.has_all() ? "" : "@",
+                       clients_.to_string());
 }
 
 } // namespace bpfport

@@ -2,6 +2,7 @@
 // Rule: listen port(s) -> target port(s), written as Docker writes a published port:
 //     [ADDR[/LENGTH]:]PORT[-PORT]:TARGET[-TARGET][/tcp|/udp|/tcp+udp]    tcp by default, IPv6 in brackets
 //     [ADDR[/LENGTH]:]PORT-PORT:=TARGET[/tcp|/udp|/tcp+udp]              every listen port to one target
+// and behind either @CLIENTS (rule/client_set.hpp), for some clients only.
 // A rule is checked once, when it is made: every Rule is a valid one.
 #pragma once
 
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "rule/client_set.hpp"
 #include "rule/port.hpp"
 #include "rule/prefix.hpp"
 
@@ -25,7 +27,7 @@ std::string_view to_string(Protocol protocol); // "tcp", "udp"
 enum class PortMapping : std::uint8_t { kOneToOne, kOneTarget };
 
 inline constexpr std::string_view kRuleForm =
-    "[ADDR[/LENGTH]:]PORT[-PORT]:[=]TARGET[-TARGET][/tcp|/udp|/tcp+udp]";
+    "[ADDR[/LENGTH]:]PORT[-PORT]:[=]TARGET[-TARGET][/tcp|/udp|/tcp+udp][@CLIENTS]";
 
 class Rule {
   public:
@@ -33,6 +35,8 @@ class Rule {
     // one listen port both mappings are the same rule.
     static Result<Rule> make(std::optional<Prefix> local, PortRange listen, PortRange target,
                              Protocol protocol, PortMapping mapping = PortMapping::kOneToOne);
+    // The same rule for these clients.
+    [[nodiscard]] Rule with_clients(ClientSet clients) const;
 
     // The local addresses it is for; nullopt: every address, IPv4 and IPv6.
     [[nodiscard]] const std::optional<Prefix>& local() const { return local_; }
@@ -40,6 +44,8 @@ class Rule {
     [[nodiscard]] bool covers(const Address& address) const {
         return !local_ || local_->contains(address);
     }
+    // The clients it is for.
+    [[nodiscard]] const ClientSet& clients() const { return clients_; }
     [[nodiscard]] PortRange listen() const { return listen_; }
     [[nodiscard]] PortRange target() const { return target_; } // as long as listen(), or one port
     [[nodiscard]] Protocol protocol() const { return protocol_; }
@@ -55,7 +61,8 @@ class Rule {
     }
 
     // The shortest text that parse_rules() reads back as this rule: 80:3000,
-    // [2001:db8::1]:443:8443/udp, 8000-8010:18000-18010, 192.0.2.0/24:8000-8010:=3000.
+    // [2001:db8::1]:443:8443/udp, 8000-8010:18000-18010, 192.0.2.0/24:8000-8010:=3000,
+    // 80:3000@198.51.100.0/24.
     [[nodiscard]] std::string to_string() const;
 
     auto operator<=>(const Rule&) const = default;
@@ -70,6 +77,7 @@ class Rule {
     PortRange target_;
     Protocol protocol_;
     PortMapping mapping_;
+    ClientSet clients_;
 };
 
 // "192.0.2.0/24:" or "[2001:db8::1]:", as a rule begins; empty without an address.

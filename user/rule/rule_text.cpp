@@ -122,6 +122,15 @@ Result<std::vector<Protocol>> take_protocols(std::string_view& text) {
     return parsed;
 }
 
+// Takes "@CLIENTS" off the end.
+Result<ClientSet> take_clients(std::string_view& text) {
+    auto at = text.find('@');
+    if (at == text.npos) return ClientSet();
+    auto clients = parse_clients(text.substr(at + 1));
+    text = text.substr(0, at);
+    return clients;
+}
+
 struct Ports {
     PortRange listen, target;
     PortMapping mapping = PortMapping::kOneToOne;
@@ -149,6 +158,8 @@ Result<Ports> parse_ports(std::string_view text) {
 }
 
 Result<std::vector<Rule>> parse(std::string_view text) {
+    auto clients = take_clients(text);
+    if (!clients) return std::unexpected(clients.error());
     auto protocols = take_protocols(text);
     if (!protocols) return std::unexpected(protocols.error());
     auto local = take_local(text);
@@ -159,7 +170,7 @@ Result<std::vector<Rule>> parse(std::string_view text) {
     for (Protocol protocol : *protocols) {
         auto rule = Rule::make(*local, ports->listen, ports->target, protocol, ports->mapping);
         if (!rule) return std::unexpected(rule.error());
-        rules.push_back(*rule);
+        rules.push_back(rule->with_clients(*clients));
     }
     return rules;
 }

@@ -6,9 +6,13 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <span>
+#include <tuple>
 #include <vector>
 
 #include "bpfport/table.h"
+#include "rule/client_set.hpp"
 
 namespace bpfport {
 
@@ -22,16 +26,17 @@ struct AddressRange {
     WideNumber first = 0, last = 0; // both belong to it
     std::uint64_t rank = 0; // where ranges overlap the least rank wins, then the earlier one
     std::uint16_t id = 0;   // of the rule
+    const ClientSet* clients = nullptr; // that it is for, other than all
 };
-
-// The list for `ranges`: every address is in one span, whose `rule` is that of the winning range; 0: none.
-std::vector<bp_span> spans_of(const std::vector<AddressRange>& ranges);
 
 // The spans of one side of the table: sets, and the lists of addresses they refer to.
 class SpanStore {
   public:
     // Index 0 is the empty set.
     SpanStore();
+
+    // The index of the clients of a rule; 0 for all.
+    std::uint32_t add(const ClientSet& clients);
 
     using Scopes = std::map<std::uint32_t, std::vector<AddressRange>>; // by enum bp_scope
     // The index of the set. Scopes with the same ranges share a list.
@@ -40,11 +45,28 @@ class SpanStore {
     [[nodiscard]] const std::vector<bp_span>& spans() const { return spans_; }
 
   private:
+    using Ranges = std::vector<AddressRange>;
+    // By what decides about the spans.
+    using Key = std::vector<std::tuple<WideNumber, WideNumber, std::uint64_t, std::uint16_t>>;
+    struct List {
+        std::uint32_t index, length;
+    };
+    std::vector<bp_span> list_of(const Ranges& ranges);
+    bp_span winner(const std::vector<const AddressRange*>& open);
+    List append(const Ranges& ranges);
+
     std::vector<bp_span> spans_;
+    std::map<Key, List> lists_; // of one set
+    std::map<ClientSet, std::uint32_t> clients_;
 };
 
-// bp_search_set() of bpf/lib/rules.h, in the spans of one side.
+// search_set() of bpf/lib/rules.h, in the spans of one side.
 std::uint16_t search_set(const bp_span* spans, std::uint32_t set, std::uint32_t scope,
-                         WideNumber address);
+                         WideNumber local, WideNumber peer);
+
+// Whether the clients at that index, other than 0, have one with this address.
+bool has_client(const bp_span* spans, std::uint32_t index, WideNumber peer);
+// Back from the spans of one side; of index 0 all. None: no clients were written there.
+std::optional<ClientSet> clients_at(std::span<const bp_span> spans, std::uint32_t index);
 
 } // namespace bpfport

@@ -72,7 +72,8 @@ std::vector<InstalledRule> Table::rules() const {
     std::vector<InstalledRule> rules;
     const unsigned side = this->side();
     for (std::uint32_t id = 1; id < capacity_.rules; id++)
-        if (auto found = from_raw(static_cast<std::uint16_t>(id), rule(side, id)))
+        if (auto found = from_raw(static_cast<std::uint16_t>(id), rule(side, id),
+                                  {spans(side), capacity_.spans}))
             rules.push_back(*found);
     return rules;
 }
@@ -80,7 +81,8 @@ std::vector<InstalledRule> Table::rules() const {
 std::uint16_t Table::search(unsigned side, std::uint32_t entry,
                             const ArrivingPacket& packet) const {
     const auto in = [&](std::uint32_t scope) {
-        return search_set(spans(side), entry & BP_PORT_LISTEN, scope, wide(packet.local.bytes));
+        return search_set(spans(side), entry & BP_PORT_LISTEN, scope, wide(packet.local.bytes),
+                          wide(packet.peer.bytes));
     };
     if (packet.ifindex != kLoScope) {
         auto id = in(packet.ifindex);
@@ -93,6 +95,16 @@ std::uint16_t Table::search(unsigned side, std::uint32_t entry,
     return id ? id : in(BP_SCOPE_LOCAL | BP_SCOPE_ANY);
 }
 
+bool Table::covers(unsigned side, const bp_rule& only, const ArrivingPacket& packet) const {
+    if (only.clients && !has_client(spans(side), only.clients, wide(packet.peer.bytes)))
+        return false;
+    if (!only.ifindex && packet.ifindex != kLoScope) return true;
+    if (only.ifindex == packet.ifindex) return true;
+    if (packet.ifindex != kLoScope || (only.flags & BP_RULE_NO_LOCAL)) return false;
+    unsigned owner = packet.local.is_loopback() ? 0 : packet.owner;
+    return !only.ifindex || !owner || only.ifindex == owner;
+}
+
 std::uint16_t Table::find(const ArrivingPacket& packet) const {
     const unsigned side = this->side();
     const unsigned proto = packet.protocol == Protocol::kTcp ? BP_TCP : BP_UDP;
@@ -100,12 +112,7 @@ std::uint16_t Table::find(const ArrivingPacket& packet) const {
     const auto id = static_cast<std::uint16_t>(entry & BP_PORT_LISTEN);
     if (!(entry & BP_PORT_LISTEN)) return 0;
     if (entry & BP_PORT_SEARCH) return search(side, entry, packet);
-    const bp_rule& only = rule(side, id);
-    if (!only.ifindex && packet.ifindex != kLoScope) return id;
-    if (only.ifindex == packet.ifindex) return id;
-    if (packet.ifindex != kLoScope || (only.flags & BP_RULE_NO_LOCAL)) return 0;
-    unsigned owner = packet.local.is_loopback() ? 0 : packet.owner;
-    return !only.ifindex || !owner || only.ifindex == owner ? id : 0;
+    return covers(side, rule(side, id), packet) ? id : 0;
 }
 
 Result<TableCapacity> Table::capacity_for(const std::vector<InstalledRule>& rules) const {

@@ -24,6 +24,7 @@ struct ArrivingPacket {
     Address local;
     unsigned ifindex = 0; // by which it arrives
     unsigned owner = 0; // on lo: the interface whose rules clients of `local` take; 0: those of all
+    Address peer{};     // its source
 };
 
 // What the maps of a table have room for: ids from 0 on, and spans of a side. Powers of two.
@@ -60,8 +61,8 @@ class Table {
 
     [[nodiscard]] std::vector<InstalledRule> rules() const;
 
-    // The id of the rule that a packet takes, as the programs find it (rules_find() of
-    // bpf/lib/rules.h); 0: none covers it.
+    // The id of the rule that the first packet of a flow takes, as the programs find it (rules_find()
+    // and rule_is_for() of bpf/lib/rules.h); 0: none covers it.
     [[nodiscard]] std::uint16_t find(const ArrivingPacket& packet) const;
 
     // Gives an id to each rule that has none: the one that has been free longest.
@@ -96,6 +97,9 @@ class Table {
     }
     [[nodiscard]] std::uint16_t search(unsigned side, std::uint32_t entry,
                                        const ArrivingPacket& packet) const;
+    // Of a rule that is the only one of its port and has no local address.
+    [[nodiscard]] bool covers(unsigned side, const bp_rule& only,
+                              const ArrivingPacket& packet) const;
     void write(unsigned side, const TableSide& content);
 
     TableCapacity capacity_;

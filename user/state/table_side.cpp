@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <limits>
 #include <map>
 #include <set>
 
 #include "bpfport/listener.h"
+#include "state/client_spans.hpp"
 #include "state/spans.hpp"
 
 namespace bpfport {
@@ -21,7 +23,7 @@ unsigned protocol_index(const InstalledRule& rule) {
     return rule.rule.protocol() == Protocol::kTcp ? BP_TCP : BP_UDP;
 }
 
-bp_rule to_raw(const InstalledRule& rule) {
+bp_rule to_raw(const InstalledRule& rule, std::uint32_t clients) {
     bp_rule raw{};
     if (const auto& local = rule.rule.local()) {
         std::memcpy(raw.address, local->address.bytes.data(), sizeof(raw.address));
@@ -35,6 +37,7 @@ bp_rule to_raw(const InstalledRule& rule) {
     raw.proto = static_cast<__u8>(protocol_index(rule));
     raw.on_absent = rule.on_absent;
     raw.engine = static_cast<__u8>(rule.engine);
+    raw.clients = clients;
     raw.flags = rule.flags & ~kOfTheRule;
     if (rule.rule.local()) raw.flags |= BP_RULE_ADDRESS;
     if (rule.rule.one_target()) raw.flags |= BP_RULE_ONE_TARGET;
@@ -51,15 +54,20 @@ std::uint32_t target_bits(const InstalledRule& rule, SlotBitsOf bits_of) {
     return bits;
 }
 
-// The longer prefix first, then the narrower range of ports; then, where rules of several interfaces
-// are searched, those of `any`: a local client comes by none of them.
+// Of ports the narrower range first; then, where rules of several interfaces are searched, those of
+// `any`: a local client comes by none of them.
 AddressRange range_of(const InstalledRule& rule) {
     const auto& local = rule.rule.local();
-    std::uint64_t ports = std::uint64_t{rule.rule.listen().size()} << 1 | (rule.ifindex != 0);
-    if (!local) return {0, ~WideNumber{0}, std::uint64_t{Prefix::kBits + 1} << 32 | ports, rule.id};
-    WideNumber first = wide(local->address.bytes);
-    std::uint64_t bits = Prefix::kBits - local->length;
-    return {first, first | ~wide(local->mask().bytes), bits << 32 | ports, rule.id};
+    const ClientSet& clients = rule.rule.clients();
+    std::uint32_t ports = rule.rule.listen().size() << 1 | (rule.ifindex != 0 ? 1U : 0U);
+    AddressRange range{0, ~WideNumber{0}, 0, rule.id, clients.has_all() ? nullptr : &clients};
+    range.rank =
+        rule_rank(local ? Prefix::kBits - local->length : Prefix::kBits + 1, clients, ports);
+    if (local) {
+        range.first = wide(local->address.bytes);
+        range.last = range.first | ~wide(local->mask().bytes);
+    }
+    return range;
 }
 
 // The rules that share a port, by what packets they may cover.
@@ -94,9 +102,10 @@ void add_served_addresses(SpanStore::Scopes& scopes, const std::vector<Installed
     each(true, [&](const InstalledRule& rule, unsigned port) {
         if (serve_all.contains(port)) return;
         auto& ranges = scopes[BP_SCOPE_STEERED | port];
-        if (ranges.empty()) ranges.push_back({0, ~WideNumber{0}, kBehind, BP_STEERED_NOT_SERVED});
+        if (ranges.empty())
+            ranges.push_back({0, ~WideNumber{0}, kBehind, BP_STEERED_NOT_SERVED, nullptr});
         auto served = range_of(rule);
-        ranges.push_back({served.first, served.last, 0, BP_STEERED_SERVED});
+        ranges.push_back({served.first, served.last, 0, BP_STEERED_SERVED, nullptr});
     });
 }
 
@@ -109,7 +118,7 @@ std::uint32_t add_targets(SpanStore& store, const std::vector<InstalledRule>& ru
         if (!rule.has(BP_RULE_EXCLUSIVE)) continue;
         auto [first, last] = rule.rule.target();
         AddressRange range{BP_EXCLUSIVE_KEY(protocol_index(rule), first),
-                           BP_EXCLUSIVE_KEY(protocol_index(rule), last), 0, 1};
+                           BP_EXCLUSIVE_KEY(protocol_index(rule), last), 0, 1, nullptr};
         scopes[rule.ifindex].push_back(range);
         scopes[BP_SCOPE_LOCAL_ALL].push_back(range);
     }
@@ -168,7 +177,8 @@ class Sets {
 
 } // namespace
 
-std::optional<InstalledRule> from_raw(std::uint16_t id, const bp_rule& raw) {
+std::optional<InstalledRule> from_raw(std::uint16_t id, const bp_rule& raw,
+                                      std::span<const bp_span> spans) {
     if (raw.listen_first == 0) return {};
     std::optional<Prefix> local;
     if (raw.flags & BP_RULE_ADDRESS) local = Prefix{Address::from_v6(raw.address), raw.prefix};
@@ -178,14 +188,21 @@ std::optional<InstalledRule> from_raw(std::uint16_t id, const bp_rule& raw) {
                            {raw.target_first, static_cast<std::uint16_t>(raw.target_first + span)},
                            raw.proto == BP_UDP ? Protocol::kUdp : Protocol::kTcp,
                            one ? PortMapping::kOneTarget : PortMapping::kOneToOne);
-    if (!rule) return {}; // can't be: only valid rules are written
+    auto clients = clients_at(spans, raw.clients);
+    if (!rule || !clients) return {}; // can't be: only valid rules are written
     auto flags = static_cast<std::uint16_t>(raw.flags & ~kOfTheRule);
-    return InstalledRule{id,    *rule,         raw.ifindex,         raw.engine,
-                         flags, raw.on_absent, raw.old_target_first};
+    return InstalledRule{id,
+                         rule->with_clients(std::move(*clients)),
+                         raw.ifindex,
+                         raw.engine,
+                         flags,
+                         raw.on_absent,
+                         raw.old_target_first};
 }
 
 TableSide build_side(const std::vector<InstalledRule>& rules, SlotBitsOf bits) {
     TableSide side{std::make_unique<PortEntries>(), {}, {}, 0};
+    Sets sets;
     for (const auto& rule : rules) {
         auto& ports = (*side.ports)[protocol_index(rule)];
         auto [first, last] = rule.rule.target();
@@ -193,9 +210,8 @@ TableSide build_side(const std::vector<InstalledRule>& rules, SlotBitsOf bits) {
         if (rule.old_target_first)
             for (unsigned i = 0; i < rule.rule.target().size(); i++)
                 ports[rule.old_target_first + i] |= BP_PORT_TARGET;
-        side.rules.emplace_back(rule.id, to_raw(rule));
+        side.rules.emplace_back(rule.id, to_raw(rule, sets.store().add(rule.rule.clients())));
     }
-    Sets sets;
     for_each_segment(rules, [&](const Segment& segment) {
         std::uint32_t entry = sets.entry(segment);
         if (segment.proto == BP_TCP && std::ranges::all_of(segment.rules, [&](const auto* rule) {
@@ -216,6 +232,7 @@ std::size_t spans_needed(std::vector<InstalledRule> rules) {
     // Neighbours with one id would be one span.
     for (std::size_t i = 0; i < rules.size(); i++) rules[i].id = static_cast<std::uint16_t>(i + 1);
     Sets sets;
+    for (const auto& rule : rules) sets.store().add(rule.rule.clients());
     for_each_segment(rules, [&](const Segment& segment) { sets.entry(segment); });
     add_targets(sets.store(), rules, [](const InstalledRule&) { return true; });
     return sets.store().spans().size();
@@ -226,6 +243,8 @@ std::size_t most_spans_needed(const std::vector<InstalledRule>& rules) {
     constexpr std::size_t kPerRule = 3 * (1 + 3);
     std::size_t most = SpanStore().spans().size() + 1;
     for (const auto& rule : rules) {
+        // A list for each address that rules for some clients share: no such bound.
+        if (!rule.rule.clients().has_all()) return std::numeric_limits<std::size_t>::max();
         if (rule.has(BP_RULE_EXCLUSIVE)) most += kPerRule;
         if (rule.rule.local()) most += rule.rule.target().size() * kPerRule;
     }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -52,7 +53,8 @@ std::size_t spans_needed(std::vector<InstalledRule> rules);
 // No fewer, found in less time.
 std::size_t most_spans_needed(const std::vector<InstalledRule>& rules);
 
-// Back from the table; none: the entry is free.
-std::optional<InstalledRule> from_raw(std::uint16_t id, const bp_rule& raw);
+// Back from the table, whose side in force has these spans; none: the entry is free.
+std::optional<InstalledRule> from_raw(std::uint16_t id, const bp_rule& raw,
+                                      std::span<const bp_span> spans);
 
 } // namespace bpfport

@@ -143,7 +143,8 @@ class FlowGuard {
 std::optional<InstalledRule> find_rule(const Instance& instance,
                                        const std::vector<InstalledRule>& rules,
                                        const FrameView& view, unsigned ifindex) {
-    ArrivingPacket packet{*view.protocol, view.destination_port, view.destination, ifindex, 0};
+    ArrivingPacket packet{*view.protocol, view.destination_port, view.destination, ifindex, 0,
+                          view.source};
     if (auto addresses = instance.open_pin(pins::kAddresses))
         (void)bpf_map_lookup_elem(addresses->get(), view.destination.bytes.data(), &packet.owner);
     auto found = std::ranges::find(rules, instance.table().find(packet), &InstalledRule::id);

@@ -4,8 +4,6 @@
 // else is as under tc, and that one engine takes over from the other unnoticed.
 #include <netinet/in.h>
 
-#include <algorithm>
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -37,10 +35,11 @@ class Xdp : public NetTest {
 // How many frames with this destination port came in.
 std::size_t arrived(const std::vector<Captured>& frames, std::uint16_t port,
                     std::uint8_t protocol = IPPROTO_UDP) {
-    return static_cast<std::size_t>(std::ranges::count_if(frames, [&](const Captured& frame) {
-        const auto& packet = frame.view.packet;
-        return !frame.outgoing && packet && packet->protocol == protocol && packet->dport == port;
-    }));
+    std::size_t count = 0;
+    for (const Captured& frame : frames)
+        if (const auto& packet = frame.view.packet; packet && !frame.outgoing)
+            count += packet->protocol == protocol && packet->dport == port ? 1 : 0;
+    return count;
 }
 
 std::vector<Captured> all_of(Capture& capture) {
