@@ -10,6 +10,7 @@
 #include "bpfport/meta.h"
 #include "cli/attach_network.hpp"
 #include "cli/cgroup_session.hpp"
+#include "cli/client_options.hpp"
 #include "cli/command.hpp"
 #include "cli/plan_print.hpp"
 #include "config/entry_request.hpp"
@@ -40,6 +41,7 @@ struct AttachOptions {
     EntryOptions rules; // those that a policy's entry has, too
     std::string hook = "auto";
     bool explain = false; // say what would be done and why, and do nothing
+    ClientOptions clients;
     AttachRequest request;
     GuardRequest guard;
     ApplyOptions apply;
@@ -106,6 +108,9 @@ Result<void> attach_cgroups(const Session& session, const AttachOptions& options
     if (!refused.empty())
         return usage_error(fmt::format("{} is for interfaces", refused.front()),
                            "on a cgroup the system call's port is changed, not the packet's");
+    if (options.clients.given())
+        return usage_error("--from and --not-from are for interfaces",
+                           "a server's bind() has no client yet");
     CgroupAttachOptions cgroup{std::move(words.scopes), {}, options.guard, options.explain};
     cgroup.request.rules = std::move(words.rules);
     cgroup.request.autos = std::move(words.autos);
@@ -133,6 +138,7 @@ Result<void> attach(const Session& session, AttachOptions& options) {
     read_options(options);
     options.request.scopes = std::move(words->scopes);
     options.request.rules = std::move(words->rules);
+    if (auto put = put_clients(options.clients, options.request.rules); !put) return put;
     if (auto entered = enter_session_netns(session); !entered) return entered;
     auto firewall = read_firewall(); // runs programs, so before the lock
     auto change = begin_change(session);
@@ -167,6 +173,7 @@ Result<void> attach(const Session& session, AttachOptions& options) {
 }
 
 void add_rule_flags(CommandLine& command, AttachOptions& options) {
+    add_client_options(command, options.clients);
     command.add_flag("--no-local", options.rules.no_local, "Leave clients on this host alone");
     command.add_flag("--forwarded", options.rules.forwarded,
                      "Redirect what this host forwards to others as well");
@@ -221,6 +228,8 @@ Command add_attach(CommandLine& app) {
         "  bpfport attach eth0 wlan0 80:3000 443:8443/tcp+udp\n"
         "  bpfport attach any 192.0.2.1:8000-8010:18000-18010\n"
         "  bpfport attach 'eth*' 192.0.2.0/24:80:3000 8000-8100:=3001\n"
+        "  bpfport attach eth0 80:3000 --from 192.0.2.0/24 --not-from 192.0.2.7\n"
+        "  bpfport attach eth0 80:3000 80:4000@192.0.2.0/24\n"
         "  bpfport attach unit:web 80:auto --owner www-data\n"
         "Engines (--engine; auto takes the first that serves the rule in full):{}",
         kRuleForm, engine_lines()));

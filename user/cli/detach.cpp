@@ -8,6 +8,7 @@
 #include <fmt/ostream.h>
 
 #include "cli/cgroup_session.hpp"
+#include "cli/client_options.hpp"
 #include "cli/command.hpp"
 #include "engine/drain.hpp"
 #include "engine/plan.hpp"
@@ -21,6 +22,7 @@ namespace {
 struct DetachOptions {
     std::vector<std::string> words;
     DetachRequest request;
+    ClientOptions clients;
     bool on_cgroups = false;
     bool all = false;     // of every network namespace
     bool drain = false;   // new connections are left alone; detach when the last has ended
@@ -142,7 +144,10 @@ Result<void> read_words(DetachOptions& options) {
     if (!on_cgroups) return std::unexpected(on_cgroups.error());
     options.on_cgroups = *on_cgroups;
     options.request = {std::move(split->scopes), std::move(split->rules)};
-    return {};
+    if (options.clients.given() && options.request.rules.empty())
+        return usage_error("--from and --not-from go with rules",
+                           "detach eth0 80:3000 --from 192.0.2.0/24");
+    return put_clients(options.clients, options.request.rules);
 }
 
 Result<void> detach(const Session& session, DetachOptions& options) {
@@ -198,6 +203,7 @@ Command add_detach(CommandLine& app) {
                     "  bpfport detach eth0 80:3000 --drain\n  bpfport detach --all");
     command->add_option("WORDS", options->words, "Scopes and rules")
         ->type_name("SCOPE... [RULE...]");
+    add_client_options(*command, options->clients);
     command->add_flag("--all", options->all,
                       "Everything, in every network namespace (with --netns: in that one)");
     command->add_flag("--drain", options->drain,

@@ -101,6 +101,12 @@ std::string notes_text(const RuleView& rule, const OtherListeners& others) {
     return words.empty() ? "-" : fmt::format("{}", fmt::join(words, " "));
 }
 
+Json to_json(const std::vector<Prefix>& prefixes) {
+    auto json = Json::array();
+    for (const auto& prefix : prefixes) json.push_back(prefix.to_string());
+    return json;
+}
+
 Json to_json(const RuleView& rule, const OtherListeners& others) {
     Json json{{"scope", rule.scope},
               {"rule", rule.rule.rule.to_string()},
@@ -110,6 +116,8 @@ Json to_json(const RuleView& rule, const OtherListeners& others) {
               {"engine", engine_name(rule.rule.engine)},
               {"in_force", rule.in_force}};
     if (const auto& local = rule.rule.rule.local()) json["local"] = local->to_string();
+    json["from"] = to_json(rule.rule.rule.clients().from());
+    json["not_from"] = to_json(rule.rule.rule.clients().not_from());
     if (rule.cgroup)
         add_cgroup(json, *rule.cgroup, rule);
     else

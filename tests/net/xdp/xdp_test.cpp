@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// The xdp engine on real traffic: that known flows are redirected in the driver (a capture on the
-// server's device stands behind XDP and before tc, so it sees which of the two did it), that all
-// else is as under tc, and that one engine takes over from the other unnoticed.
+// The xdp engine on real traffic: known flows are redirected in the driver (a capture on the server's
+// device is between XDP and tc), all else is as under tc, and engines take over from each other.
 #include <netinet/in.h>
 
 #include <fmt/format.h>
@@ -20,8 +19,7 @@ constexpr auto kGeneric = "--engine xdp --xdp-mode generic";
 
 // Later kernels' generic XDP breaks tc (docs/xdp.md); there it is refused.
 std::vector<const char*> engines() {
-    if (kernel_at_least(6, 9)) return {kNative};
-    return {kNative, kGeneric};
+    return kernel_at_least(6, 9) ? std::vector{kNative} : std::vector{kNative, kGeneric};
 }
 
 class Xdp : public NetTest {
@@ -128,8 +126,7 @@ TEST_F(Xdp, CountersAreWhatWasSent) {
             for (const Captured& frame : all_of(wire))
                 if (frame.outgoing && frame.view.packet->dport == 80) bytes += frame.frame.size();
             const auto rules = status(net.server).at("rules");
-            const auto& tcp = rules.at(0);
-            const auto& udp = rules.at(1);
+            const auto &tcp = rules.at(0), &udp = rules.at(1);
             EXPECT_EQ(udp.at("packets_in"), kDatagrams);
             EXPECT_EQ(udp.at("bytes_in"), kDatagrams * (14 + 40 + 8 + 20));
             EXPECT_EQ(udp.at("packets_out"), kDatagrams);
