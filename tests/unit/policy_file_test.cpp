@@ -176,7 +176,7 @@ one.toml:6:9: flows is 12
 one.toml:8:1: this interface has no name
     write name = "eth0"
 one.toml:9:21: rule "80": no target port
-    write [ADDR[/LENGTH]:]PORT[-PORT]:[=]TARGET[-TARGET][/tcp|/udp|/tcp+udp], such as 80:3000
+    write [ADDR[/LENGTH]:]PORT[-PORT]:[=]TARGET[-TARGET][/tcp|/udp|/tcp+udp][@CLIENTS], such as 80:3000
 one.toml:9:27: rules is 81
     write a list of rules, such as ["80:3000", "443:8443"]
 one.toml:12:17: cgroup:/x is a cgroup
