@@ -217,7 +217,8 @@ TEST_F(PolicyFile, WhatContradictsInTwoFilesIsReportedWithBothPlaces) {
                                        "[[interface]]\nname = \"eth1\"\nrules = [\"81:3000\"]\n"
                                        "owner = \"daemon\"\n"
                                        "[[cgroup]]\nunit = \"b\"\n"
-                                       "rules = [\"443:8443\", \"20-30:=4000\"]\n");
+                                       "rules = [\"443:8443\", \"20-30:=4000\", "
+                                       "\"84:8084@192.0.2.0/24\"]\n");
     const auto done = check({one, two});
     EXPECT_EQ(done.status, 2);
     EXPECT_THAT(done.err, HasSubstr("two.toml:3:10: 80:3000 on eth0 is there twice\n"
@@ -228,7 +229,9 @@ TEST_F(PolicyFile, WhatContradictsInTwoFilesIsReportedWithBothPlaces) {
     EXPECT_THAT(done.err, HasSubstr("two.toml:10:10: 443:8443 on unit:b.service conflicts with "
                                     "443:8443 on unit:web.service, at one.toml:7:10\n"));
     EXPECT_THAT(done.err, HasSubstr("two.toml:10:22: 20-30:=4000 on unit:b.service can't hold"));
-    EXPECT_THAT(done.err, HasSubstr(": 4 errors in two.toml\n"));
+    EXPECT_THAT(done.err,
+                HasSubstr("two.toml:10:37: 84:8084@192.0.2.0/24 on unit:b.service can't hold"));
+    EXPECT_THAT(done.err, HasSubstr(": 5 errors in two.toml\n"));
     // Two namespaces never meet.
     const auto blue = write("blue.toml", "[defaults]\nnetns = \"blue\"\n[[interface]]\n"
                                          "name = \"eth0\"\nrules = [\"80:4000\"]\n");

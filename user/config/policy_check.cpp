@@ -102,6 +102,11 @@ class Check {
         std::vector<const ScopedRule*> before;
         for (const auto& rule : rules) {
             if (!rule.entry->on_cgroup) continue;
+            if (!rule.rule.clients().has_all())
+                fail(rule.place,
+                     fmt::format("{} can't hold: a server's bind() has no client yet",
+                                 rule.to_string()),
+                     "rules for some clients are for interfaces");
             if (rule.rule.one_target())
                 fail(rule.place,
                      fmt::format("{} can't hold: bind() of a second listen port would find port {} "
