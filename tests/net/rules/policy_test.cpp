@@ -86,6 +86,8 @@ TEST_P(Policy, IsExportedAsItIs) {
     const std::string engine = GetParam();
     ASSERT_TRUE(works(net.server, attach("eth0 80:3000 8000-8009:=3000 192.0.2.0/24:81:3001")));
     ASSERT_TRUE(works(net.server, attach("any [2001:db8::1]:82:3002")));
+    ASSERT_TRUE(works(net.server, attach("eth0 80:3100@198.51.100.0/24,::/0,-198.51.100.7 "
+                                         "80:3101@-198.51.100.0/24")));
     ASSERT_TRUE(works(net.server, "attach eth0 53:5300/udp --on-absent drop --engine tc"));
     const char* more = engine == "sklookup" ? "eth0 83:3003 --sockname listen --on-absent pass"
                        : engine == "tc"     ? "eth0 83:3003 --exclusive --vlan"
