@@ -183,7 +183,9 @@ static __always_inline int other_client(struct __sk_buff* skb, struct pkt_info* 
         pkt->target_port = flow->target_port;
         return REDIRECT;
     }
-    if (pkt->opens) return leave(BP_OUTCOME_OTHER_CLIENT);
+    /* What tc leaves to sk_lookup is counted there. */
+    if (pkt->opens)
+        return rule->engine == BP_ENGINE_SKLOOKUP ? LEAVE : leave(BP_OUTCOME_OTHER_CLIENT);
     pkt->known_only = true;
     return bp_admit(skb);
 }

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -89,17 +90,32 @@ bool leaves_with(const Address& address, const Address& own) {
     return Address::from_v4(&in.sin_addr) == own;
 }
 
-// An address that nobody has: of the documentation's networks (RFC 5737, 3849) when the route to
-// it leaves here, else the last of the interface's own network.
-Address made_up_client(const InterfaceAddress& own) {
-    auto documented = *parse_address(own.address.is_v4() ? "192.0.2.250" : "2001:db8::fffe");
-    if (leaves_with(documented, own.address)) return documented;
-    Address last = own.address;
-    unsigned first_bit = (own.address.is_v4() ? 96 : 0) + own.prefix_length;
-    for (unsigned bit = first_bit; bit < 127; bit++)
+// The last address of a prefix that is no broadcast address.
+Address last_of(const Address& in, unsigned length) {
+    Address last = in;
+    for (unsigned bit = length; bit < Prefix::kBits - 1; bit++)
         last.bytes[bit / 8] |= static_cast<std::uint8_t>(0x80U >> bit % 8);
-    last.bytes[15] &= 0xfe; // all ones would be broadcast
-    return last == own.address ? documented : last;
+    last.bytes[15] &= 0xfe;
+    return last;
+}
+
+// An address that nobody has, of one of the rule's clients: of the documentation's networks (RFC 5737,
+// 3849) when the route to it leaves here, else the last of the interface's own network, else the last
+// of a prefix of the rule's. None: each would be another client's, or comes by another interface.
+std::optional<Address> made_up_client(const InterfaceAddress& own, const ClientSet& clients) {
+    const bool v4 = own.address.is_v4();
+    const auto documented = *parse_address(v4 ? "192.0.2.250" : "2001:db8::fffe");
+    if (leaves_with(documented, own.address) && clients.contains(documented)) return documented;
+    const auto last = last_of(own.address, (v4 ? Prefix::kMappedBits : 0) + own.prefix_length);
+    if (const auto& usual = last == own.address ? documented : last; clients.contains(usual))
+        return usual;
+    for (const auto& prefix : clients.from()) {
+        const auto one = last_of(prefix.address, prefix.length);
+        if (!prefix.is_one_address() && prefix.is_v4() == v4 && clients.contains(one) &&
+            leaves_with(one, own.address))
+            return one;
+    }
+    return std::nullopt;
 }
 
 bool half_open(std::uint16_t port, const Address& client, std::uint16_t client_port) {
@@ -186,6 +202,9 @@ void probe_interface(const RuleView& rule, const Interface& interface, const Int
     };
     if (!interface.has_ethernet_header() || interface.link_address.size() != 6)
         return skip("frames can only be injected into Ethernet devices");
+    const auto client = made_up_client(own, rule.rule.rule.clients());
+    if (!client)
+        return skip("the rule is for none of the addresses that a made-up client may have");
     auto injector = Injector::open(interface.ifindex);
     if (!injector) return skip(injector.error().message);
     auto tap = Tap::open(interface.ifindex);
@@ -195,7 +214,7 @@ void probe_interface(const RuleView& rule, const Interface& interface, const Int
     std::ranges::copy(interface.link_address, mac.begin());
     PacketSpec spec;
     spec.protocol = rule.rule.rule.protocol();
-    spec.source = made_up_client(own);
+    spec.source = *client;
     spec.source_port = static_cast<std::uint16_t>(20000 + getpid() % 10000);
     spec.destination = own.address;
     spec.destination_port = rule.rule.rule.listen().first;
@@ -244,7 +263,9 @@ void probe_rules(const Snapshot& snapshot, const NetworkFacts& facts, Findings& 
             const InterfaceAddress* own = own_address(rule, interface.ifindex, facts);
             if (!own) continue;
             probe_interface(rule, interface, *own, findings);
-            if (!rule.rule.has(BP_RULE_NO_LOCAL)) probe_lo(rule, own->address, findings);
+            // A client of an address of this host has that address.
+            if (!rule.rule.has(BP_RULE_NO_LOCAL) && rule.rule.rule.clients().contains(own->address))
+                probe_lo(rule, own->address, findings);
         }
 }
 

@@ -180,6 +180,34 @@ TEST_F(Doctor, ProbeSaysWhichPathItTested) {
                 testing::IsEmpty());
 }
 
+// Of a rule for some clients the probe is one of them, or says that it can't be.
+TEST_F(Doctor, ProbeIsAClientOfTheRule) {
+    REQUIRE_KERNEL(5, 18);
+    const ClientServer net;
+    const Service service(net.server, 3000);
+    net.server.ip("route add default via 10.1.0.1");
+    ASSERT_EQ(ask(net.server, {"10.1.0.1", 9}, Transport::kTcp),
+              "refused"); // the neighbour is known
+    // The last two are probed from 10.1.0.254, which does not answer for itself.
+    const std::pair<const char*, const char*> cases[] = {
+        {"203.0.113.0/24", "SYN answered with SYN-ACK from port 80"},
+        {"10.1.0.0/24", "the listener on 3000 took the SYN"},
+        {"0.0.0.0/0,-192.0.2.0/24", "the listener on 3000 took the SYN"}};
+    for (const auto& [clients, text] : cases) {
+        ASSERT_TRUE(works(net.server, std::string("attach eth0 80:3000@") + clients));
+        auto found = examine(net.server, {"--probe"});
+        EXPECT_EQ(found.severity_of(text), "ok") << clients << "\n" << found.findings.dump(2);
+        EXPECT_EQ(found.status, 0);
+        ASSERT_TRUE(works(net.server, "detach --all"));
+    }
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000@203.0.113.7,10.1.0.1"));
+    auto found = examine(net.server, {"--probe"});
+    EXPECT_EQ(found.severity_of("probe eth0: not tested: the rule is for none of"), "note")
+        << found.findings.dump(2);
+    EXPECT_EQ(found.severity_of("probe lo"), "") << "10.1.0.2 is no client of it";
+    EXPECT_EQ(found.status, 0);
+}
+
 // The made-up client has no next hop, so its SYN-ACK never leaves; a healthy rule stays one, however
 // often and under whatever engine it is asked.
 TEST_F(Doctor, ProbeOfAHostWithoutADefaultRoute) {
