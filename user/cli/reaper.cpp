@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <sstream>
 
 #include "cli/session.hpp"
@@ -31,10 +32,15 @@ std::string read_to_end(int fd) {
     }
 }
 
-// The kernel wakes a poll of cgroup.events when `populated` changes. The time limit is for the
-// case that it changed just before.
+// The kernel wakes a poll of cgroup.events when `populated` changes. A change within 10 ms of the one
+// before is told later (CGROUP_FILE_NOTIFY_MIN_INTV), and never if another command removes the cgroup
+// before that. So for a program that ends at once the cgroup is looked at soon; the other time limit is
+// for the case that it changed just before.
 void wait_until_empty(const fs::path& cgroup) {
-    constexpr int kLookAnyway = 30'000;
+    using Clock = std::chrono::steady_clock;
+    constexpr std::chrono::seconds kBeginning{1};
+    constexpr int kLookSoon = 100, kLookAnyway = 30'000;
+    const auto beginning = Clock::now() + kBeginning;
     Fd events(open((cgroup / "cgroup.events").c_str(), O_RDONLY | O_CLOEXEC));
     while (is_populated(cgroup)) {
         pollfd wait{events.get(), POLLPRI, 0};
@@ -43,7 +49,7 @@ void wait_until_empty(const fs::path& cgroup) {
             (void)!pread(events.get(), buffer, sizeof(buffer), 0); // poll tells what is newer
             if (!is_populated(cgroup)) return;
         }
-        poll(&wait, 1, kLookAnyway);
+        poll(&wait, 1, Clock::now() < beginning ? kLookSoon : kLookAnyway);
     }
 }
 
