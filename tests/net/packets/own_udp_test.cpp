@@ -83,12 +83,18 @@ TEST_P(OwnUdp, AnswersComeFromTheAddressThatWasAsked) {
     const UdpServer service(net.server, {"::", 3000});
     ASSERT_TRUE(works(net.server, attach("eth0 80:3000/udp")));
     Capture capture(net.link.a);
+    // Client ports of their own: one that was drawn twice would be the older, direct flow's.
+    std::uint16_t port = 20000;
+    const auto opened = [&](bool ipv6) {
+        const Endpoint from{ipv6 ? "::" : "0.0.0.0", port++};
+        return UdpClient::open(net.client, ipv6, {.source = from, .timeout = 1s});
+    };
     for (const bool ipv6 : {false, true})
         for (const Address& address : {kServer(ipv6), Address(ipv6 ? "fd01::20" : "10.1.0.20"),
                                        Address(ipv6 ? "fd09::1" : "10.9.0.1")}) {
             const Endpoint at{address, 80};
             SCOPED_TRACE(address.text());
-            auto client = UdpClient::open(net.client, ipv6, {.timeout = 1s});
+            auto client = opened(ipv6);
             for (int round = 0; round < 3; ++round)
                 EXPECT_EQ(reply_to(*client, at), says("hello", at));
             // In fragments, of which only the first has ports.
@@ -97,7 +103,7 @@ TEST_P(OwnUdp, AnswersComeFromTheAddressThatWasAsked) {
                 EXPECT_EQ(reply_to(*client, at, large.c_str()), says(large.c_str(), at));
             // Another socket goes straight to the target, at the address the kernel answers from.
             const Endpoint direct{ipv6 ? "fd01::20" : "10.1.0.2", 3000};
-            auto straight = UdpClient::open(net.client, ipv6, {.timeout = 1s});
+            auto straight = opened(ipv6);
             EXPECT_EQ(reply_to(*straight, direct), says("hello", direct));
             // Of this one the older port keeps the flow, at the address where it asked.
             EXPECT_EQ(reply_to(*client, direct),
