@@ -199,7 +199,7 @@ GLOBAL int bp_decide(struct __sk_buff* skb, __u64 packed)
     const struct bp_rule* rule;
     struct bp_flow* flow;
     struct packet p;
-    __u32 id;
+    __u32 side, id;
 
     if (!pkt || packet_unpack(&p, packed) != PARSED) return LEAVE;
     id = bp_find_rule(pkt->entry);
@@ -208,7 +208,8 @@ GLOBAL int bp_decide(struct __sk_buff* skb, __u64 packed)
         return LEAVE;
     }
     if (!id) return without_rule(skb, pkt, &p);
-    rule = rules_get(rules_side(), id);
+    side = rules_side();
+    rule = rules_get(side, id);
     if (!rule) return LEAVE;
     if (wrong_vlan(skb, &p, rule)) return leave(BP_OUTCOME_TAGGED);
     pkt->rule = id;
@@ -217,7 +218,7 @@ GLOBAL int bp_decide(struct __sk_buff* skb, __u64 packed)
         (pkt->proto != BP_UDP || !bp_store_udp_server(skb)))
         return LEAVE;
     flow = flow_lookup(pkt->proto, &pkt->key);
-    if (!rule_is_for(rules_side(), rule, pkt->key.peer)) return other_client(skb, pkt, rule, flow);
+    if (!rule_is_for(side, rule, pkt->key.peer)) return other_client(skb, pkt, rule, flow);
     if (!is_recorded(flow, pkt, rule)) return bp_admit(skb);
     pkt->target_port = flow->target_port;
     if (pkt->proto == BP_UDP) flow_used(flow);

@@ -72,7 +72,7 @@ static __always_inline void flow_used(struct bp_flow* flow)
 static __always_inline bool asks_for_client(const struct bp_flow* flow, const struct bp_rule* rule,
                                             __u8 proto, bool opens)
 {
-    return rule->clients && opens && (proto == BP_TCP || !in_use(flow));
+    return opens && rule->clients && (proto == BP_TCP || !in_use(flow));
 }
 
 /* Whether the flow is in use through another port than `listen_port` (0: the target port itself).
