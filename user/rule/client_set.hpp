@@ -17,8 +17,6 @@
 
 namespace bpfport {
 
-inline constexpr std::string_view kClientsForm = "PREFIX[,-PREFIX...]";
-
 class ClientSet {
   public:
     ClientSet() = default; // all clients

@@ -13,27 +13,18 @@ constexpr std::uint64_t kClientsMask = std::uint64_t{0xff} << kClientsShift;
 // Behind the 129 lengths of a prefix.
 constexpr std::uint64_t kAllButSome = 129, kAll = 130;
 
-struct Range {
-    WideNumber first, last;
-};
-
-constexpr Range kEverything{0, ~WideNumber{0}};
-
-Range range_of(const Prefix& prefix) {
-    const WideNumber first = wide(prefix.address.bytes);
-    return {first, first | ~wide(prefix.mask().bytes)};
-}
+constexpr WideRange kEverything{0, ~WideNumber{0}};
 
 // IPv4 addresses are no part of an IPv6 prefix, though they are numbers within ::/0.
-std::vector<Range> parts_of(const Prefix& prefix) {
-    static const Range mapped = range_of(*parse_prefix("0.0.0.0/0"));
-    const Range whole = range_of(prefix);
+std::vector<WideRange> parts_of(const Prefix& prefix) {
+    static const WideRange mapped = wide_range(*parse_prefix("0.0.0.0/0"));
+    const WideRange whole = wide_range(prefix);
     if (prefix.is_v4() || whole.first > mapped.first || whole.last < mapped.last) return {whole};
     return {{whole.first, mapped.first - 1}, {mapped.last + 1, whole.last}};
 }
 
-std::vector<Range> without(const std::vector<Range>& ranges, const Range& hole) {
-    std::vector<Range> left;
+std::vector<WideRange> without(const std::vector<WideRange>& ranges, const WideRange& hole) {
+    std::vector<WideRange> left;
     for (const auto& range : ranges) {
         if (hole.last < range.first || range.last < hole.first) {
             left.push_back(range);
@@ -47,9 +38,9 @@ std::vector<Range> without(const std::vector<Range>& ranges, const Range& hole) 
 
 // Calls add(first, last, order) for each range, `order` the lower the more specific.
 void each_range(const ClientSet& clients, auto&& add) {
-    const auto add_parts = [&](std::vector<Range> parts, std::uint64_t order) {
+    const auto add_parts = [&](std::vector<WideRange> parts, std::uint64_t order) {
         for (const auto& out : clients.not_from())
-            for (const Range& hole : parts_of(out)) parts = without(parts, hole);
+            for (const WideRange& hole : parts_of(out)) parts = without(parts, hole);
         for (const auto& part : parts) add(part.first, part.last, order);
     };
     for (const auto& prefix : clients.from())
@@ -59,6 +50,11 @@ void each_range(const ClientSet& clients, auto&& add) {
 }
 
 } // namespace
+
+WideRange wide_range(const Prefix& prefix) {
+    const WideNumber first = wide(prefix.address.bytes);
+    return {first, first | ~wide(prefix.mask().bytes)};
+}
 
 std::uint64_t rule_rank(unsigned local_bits, const ClientSet& clients, std::uint32_t ports) {
     // A prefix's length is put in by client_ranges(): before that, every set comes before all clients.

@@ -11,6 +11,12 @@
 
 namespace bpfport {
 
+struct WideRange {
+    WideNumber first, last; // both belong to it
+};
+// The addresses of a prefix.
+WideRange wide_range(const Prefix& prefix);
+
 // AddressRange::rank of a rule: by local prefix, then by clients, then by ports, each the more specific
 // first. `ports` is below 2^32.
 std::uint64_t rule_rank(unsigned local_bits, const ClientSet& clients, std::uint32_t ports);

@@ -64,8 +64,9 @@ AddressRange range_of(const InstalledRule& rule) {
     range.rank =
         rule_rank(local ? Prefix::kBits - local->length : Prefix::kBits + 1, clients, ports);
     if (local) {
-        range.first = wide(local->address.bytes);
-        range.last = range.first | ~wide(local->mask().bytes);
+        auto [first, last] = wide_range(*local);
+        range.first = first;
+        range.last = last;
     }
     return range;
 }
