@@ -15,17 +15,10 @@
 #include "bpfport/outcome.h"
 #include "harness/environment.hpp"
 #include "stats/metrics.hpp"
+#include "unit/source_file.hpp"
 
 namespace bpfport::test {
 namespace {
-
-std::string file(const std::string& name) {
-    std::ifstream in(std::string(BPFPORT_SOURCE) + "/" + name);
-    EXPECT_TRUE(in) << name;
-    std::stringstream text;
-    text << in.rdbuf();
-    return text.str();
-}
 
 std::set<std::string> metrics_in(const std::string& text) {
     static const std::regex kMetric("bpfport_[a-z_]+");
@@ -53,12 +46,12 @@ TEST(Packaging, SpeaksOfMetricsThatExist) {
     const auto known = known_metrics();
     for (const char* name : {"packaging/grafana/bpfport.json",
                              "packaging/prometheus/bpfport.rules.yml", "docs/metrics.md"})
-        for (const auto& metric : metrics_in(file(name)))
+        for (const auto& metric : metrics_in(source_file(name)))
             EXPECT_TRUE(known.contains(metric)) << name << " has " << metric;
 }
 
 TEST(Packaging, DocumentsEveryMetricAndOutcome) {
-    const std::string text = file("docs/metrics.md");
+    const std::string text = source_file("docs/metrics.md");
     for (const auto& name : known_metrics())
         EXPECT_NE(text.find("| `" + name + "` |"), std::string::npos) << name;
     for (unsigned i = 0; i < BP_OUTCOME_COUNT; i++)
@@ -69,7 +62,7 @@ TEST(Packaging, DocumentsEveryMetricAndOutcome) {
 TEST(Packaging, DashboardQueriesAreValid) {
     REQUIRE_PROGRAM("promtool");
     std::vector<std::string> queries;
-    collect_queries(nlohmann::json::parse(file("packaging/grafana/bpfport.json")), queries);
+    collect_queries(nlohmann::json::parse(source_file("packaging/grafana/bpfport.json")), queries);
     ASSERT_GT(queries.size(), 10U);
     nlohmann::json rules = nlohmann::json::array();
     for (std::size_t i = 0; i < queries.size(); i++)

@@ -11,19 +11,12 @@
 
 #include "config/policy_keys.hpp"
 #include "engine/choice.hpp"
+#include "unit/source_file.hpp"
 
 namespace bpfport {
 namespace {
 
 using Json = nlohmann::json;
-
-std::string file(const std::string& name) {
-    std::ifstream in(std::string(BPFPORT_SOURCE) + "/" + name);
-    EXPECT_TRUE(in) << name;
-    std::stringstream text;
-    text << in.rdbuf();
-    return text.str();
-}
 
 std::set<std::string> names_of(const Json& properties) {
     std::set<std::string> names;
@@ -59,7 +52,7 @@ void compare(const PolicyKey& key, const Json& property) {
 }
 
 TEST(PolicySchema, HasTheKeysOfTheReader) {
-    const Json schema = Json::parse(file("packaging/policy/policy.schema.json"));
+    const Json schema = Json::parse(test::source_file("packaging/policy/policy.schema.json"));
     std::set<std::string> tables;
     for (const auto& table : policy_tables()) {
         tables.insert(std::string(table.name));
@@ -79,7 +72,7 @@ TEST(PolicySchema, HasTheKeysOfTheReader) {
 }
 
 TEST(PolicySchema, TheDocumentHasEveryKeyAndWord) {
-    const std::string text = file("docs/policy.md");
+    const std::string text = test::source_file("docs/policy.md");
     for (const auto& key : policy_keys()) {
         EXPECT_THAT(text, testing::HasSubstr(fmt::format("`{}`", key.name)));
         for (const auto& word : key.choices)

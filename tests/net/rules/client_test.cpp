@@ -2,6 +2,7 @@
 // Rules for some clients only: who is served, by which rule, and that flows which are there go on when a
 // rule's clients change.
 #include "net/fixture.hpp"
+#include "net/rules/answers.hpp"
 
 namespace bpfport::test {
 namespace {
@@ -23,15 +24,6 @@ struct TwoAddresses : ClientServer {
         return test::ask(client, {kServer(flavour.ipv6), 80}, flavour.transport,
                          {.source = Endpoint{address(flavour.ipv6, second), 0}});
     }
-};
-
-// Answers over TCP and UDP, IPv4 and IPv6.
-struct Answers {
-    TcpServer tcp;
-    UdpServer udp;
-    Answers(const Netns& netns, std::uint16_t port, const std::string& answer)
-        : tcp(netns, {"::", port}, {.answer = answer}),
-          udp(netns, {"::", port}, {.answer = answer}) {}
 };
 
 TEST_P(Clients, OthersAreLeftAlone) {

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "net/fixture.hpp"
+#include "net/rules/answers.hpp"
 
 namespace bpfport::test {
 namespace {
@@ -15,15 +16,6 @@ constexpr auto kServer = ClientServer::server_address;
 using Precedence = EveryEngine;
 INSTANTIATE_TEST_SUITE_P(, Precedence, testing::Values("tc", "xdp", "sklookup", "auto"),
                          engine_param);
-
-// Answers over TCP and UDP, IPv4 and IPv6.
-struct Answers {
-    TcpServer tcp;
-    UdpServer udp;
-    Answers(const Netns& netns, std::uint16_t port, const std::string& answer)
-        : tcp(netns, {"::", port}, {.answer = answer}),
-          udp(netns, {"::", port}, {.answer = answer}) {}
-};
 
 // 192.0.2.0/24 and 2001:db8::/32 are the server's as a whole (AnyIP). A datagram server on the wildcard
 // answers from the address that was asked where the kernel knows but one way back.
