@@ -20,6 +20,7 @@ demo_packages=(iproute2 curl busybox-static util-linux)
 test_packages=(
     nginx-light iperf3 dnsmasq-base socat ethtool nftables iptables tcpdump iputils-ping procps python3 strace libcap2-bin crun
     prometheus tmux apache2-bin openssl proftpd-core shellcheck graphviz
+    mandoc zsh fish
     qemu-system-x86 qemu-system-arm g++-aarch64-linux-gnu debian-archive-keyring debootstrap xz-utils clang-19 libclang-rt-19-dev
 )
 
@@ -141,7 +142,7 @@ command -v apt-get >/dev/null || fail "this script knows Debian's packages only;
 case ${1:-} in
 build)
     install_packages "${build_packages[@]}"
-    build bpfport
+    build bpfport manual
     ;;
 demo)
     install_packages "${build_packages[@]}" "${demo_packages[@]}"

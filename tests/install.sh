@@ -3,17 +3,24 @@
 set -euo pipefail
 build=$(realpath "$1")
 cd "$(dirname "$0")/.."
-[[ -x $build/user/bpfport ]] || {
-    echo "install: $build has no bpfport yet"
+[[ -x $build/user/bpfport && -e $build/manual.stamp ]] || {
+    echo "install: $build has no bpfport or no man pages yet"
     exit 77
 }
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 
 DESTDIR=$root cmake --install "$build" --prefix /usr >/dev/null
+mapfile -t commands < <("$build/user/bpfport" --help | sed -n '/^Subcommands:/,/^$/s/^  \([a-z-]*\) .*/\1/p')
 sort >"$root/expected" <<LIST
 /usr/lib/systemd/system/bpfport-apply.service 644
 /usr/sbin/bpfport 755
+$(printf '/usr/share/man/man8/bpfport-%s.8 644\n' "${commands[@]}")
+/usr/share/man/man7/bpfport.7 644
+/usr/share/man/man8/bpfport.8 644
+/usr/share/bash-completion/completions/bpfport 644
+/usr/share/fish/vendor_completions.d/bpfport.fish 644
+/usr/share/zsh/vendor-completions/_bpfport 644
 /usr/share/bpfport/grafana/bpfport.json 644
 /usr/share/bpfport/oci/README.md 644
 /usr/share/bpfport/oci/bpfport.json 644

@@ -125,7 +125,8 @@ Command add_apply(CommandLine& app) {
         "removes; what is in force as the files have it is not touched. If any part fails, all is\n"
         "as it was before. docs/policy.md has the format.",
         kPolicyDirectory));
-    command->add_option("FILE", options->names, "Policy files, which are applied together");
+    command->add_option("FILE", options->names, "Policy files, which are applied together")
+        ->suggest(Values::kFiles);
     command->add_flag("--dry-run", options->dry_run, "Say what would be done; do nothing");
     command->add_flag("--prune", options->prune, "Remove rules and grants that no file has");
     command

@@ -223,7 +223,7 @@ Command add_attach(CommandLine& app) {
     auto* command = app.add_subcommand("attach", "Redirect listen ports to target ports");
     command->footer(fmt::format(
         "A scope is an interface, a pattern such as 'eth*', `any`, cgroup:PATH, unit:NAME,\n"
-        "container:ID, user:NAME or pid:N; on a cgroup a rule is also PORT:auto;\na rule is {}\n"
+        "container:ID, user:NAME or pid:N; on a cgroup a rule is also PORT:auto.\nA rule is {}.\n"
         "Examples:\n  bpfport attach eth0 80:3000\n"
         "  bpfport attach eth0 wlan0 80:3000 443:8443/tcp+udp\n"
         "  bpfport attach any 192.0.2.1:8000-8010:18000-18010\n"
@@ -233,7 +233,9 @@ Command add_attach(CommandLine& app) {
         "  bpfport attach unit:web 80:auto --owner www-data\n"
         "Engines (--engine; auto takes the first that serves the rule in full):{}",
         kRuleForm, engine_lines()));
-    command->add_option("WORDS", options->words, "Scopes and rules")->type_name("SCOPE... RULE...");
+    command->add_option("WORDS", options->words, "Scopes and rules")
+        ->type_name("SCOPE... RULE...")
+        ->suggest(Values::kScopes);
     add_rule_flags(*command, *options);
     command->add_flag(
         "--force", options->rules.force,
@@ -246,7 +248,8 @@ Command add_attach(CommandLine& app) {
     command
         ->add_option("--owner", options->rules.owner,
                      "Only this user or cgroup (and root) may bind the target ports")
-        ->type_name("USER|cgroup:PATH");
+        ->type_name("USER|cgroup:PATH")
+        ->suggest(Values::kUsers);
     command->add_flag("--reserve", options->rules.reserve, "No program may bind the listen ports");
     add_engine_options(*command, *options);
     return {command, [options](const Session& session) { return attach(session, *options); }};

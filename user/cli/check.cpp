@@ -43,7 +43,8 @@ Command add_check(CommandLine& app) {
         "Exit status: 0 no errors, 1 a file can't be read, 2 errors. docs/policy.md has the "
         "format.",
         kPolicyDirectory));
-    command->add_option("FILE", *names, "Policy files, which are checked together");
+    command->add_option("FILE", *names, "Policy files, which are checked together")
+        ->suggest(Values::kFiles);
     return {command, [names](const Session& session) { return check(session, *names); }};
 }
 

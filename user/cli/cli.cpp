@@ -8,7 +8,7 @@
 #include <fmt/ostream.h>
 
 #include "base/text.hpp"
-#include "cli/command.hpp"
+#include "cli/commands.hpp"
 #include "cli/printable_stream.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/netlink.hpp"
@@ -88,21 +88,10 @@ int run_command_line(int argc, const char* const* argv, std::istream& in, std::o
     silence_libbpf();
     HeldText held;
     PrintableStream out(raw_out, held), err(raw_err, held);
-    CommandLine app(
-        "Lets a program be reached on a privileged port without root, proxy or conntrack",
-        "bpfport");
-    app.set_version_flag("--version", BPFPORT_VERSION);
     Session session{in, out, err, {}, kDefaultRoot};
     std::string root = kDefaultRoot;
-    app.add_option("--netns", session.netns, "Network namespace: a name, a path or a process id")
-        ->type_name("NAME|PATH|PID");
-    app.add_option("--state", root, "Where state is kept, a directory in a bpffs")
-        ->type_name("DIR");
-    const Command commands[] = {
-        add_attach(app),  add_detach(app),   add_status(app), add_stats(app),    add_top(app),
-        add_metrics(app), add_exporter(app), add_ss(app),     add_trace(app),    add_doctor(app),
-        add_grant(app),   add_revoke(app),   add_run(app),    add_oci_hook(app), add_check(app),
-        add_apply(app),   add_confirm(app),  add_export(app)};
+    CommandLine app(kDescription, "bpfport");
+    const auto commands = add_commands(app, {session.netns, root});
 
     const auto* words_end = std::find(argv, argv + argc, std::string_view("--"));
     if (words_end != argv + argc) session.command.assign(words_end + 1, argv + argc);
@@ -112,7 +101,7 @@ int run_command_line(int argc, const char* const* argv, std::istream& in, std::o
     if (auto status = app.parse(static_cast<int>(words_end - argv), argv, out, err, unknown))
         return *status == 0 ? 0 : static_cast<int>(Fault::kUsage);
     session.root = root;
-    const auto* command =
+    const auto command =
         std::ranges::find_if(commands, [](const Command& c) { return c.line->parsed(); });
     Result<void> done;
     if (!session.command.empty() && !command->takes_command)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // A command: its words and options as a CommandLine, and what to run once they are read. Each
-// command has a file of its own; cli.cpp only lists them.
+// command has a file of its own; commands.cpp only lists them.
 #pragma once
 
 #include <functional>
@@ -40,6 +40,7 @@ Command add_check(CommandLine& app);
 Command add_apply(CommandLine& app);
 Command add_confirm(CommandLine& app);
 Command add_export(CommandLine& app);
+Command add_help(CommandLine& app); // after the others, which it explains
 
 // Prints what is wrong with a policy; the error says how much.
 struct PolicyFaults;

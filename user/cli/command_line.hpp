@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "cli/command_text.hpp"
+
 namespace CLI {
 class App;
 class Option;
@@ -20,7 +22,7 @@ namespace bpfport {
 
 class Option {
   public:
-    explicit Option(CLI::Option* option) : option_(option) {}
+    Option(CLI::Option* option, OptionText text) : option_(option), text_(std::move(text)) {}
 
     Option* type_name(std::string name);
     Option* one_of(std::vector<std::string> words);
@@ -29,9 +31,15 @@ class Option {
     Option* needs(Option* other);
     Option* capture_default_str();        // the help shows the value it has now
     Option* allow_extra_args(bool allow); // false: one value each time it is named
+    // What a shell offers for it; nothing is checked.
+    Option* suggest(Values values);
+    Option* suggest(std::vector<std::string> words);
+
+    [[nodiscard]] const OptionText& text() const { return text_; }
 
   private:
     CLI::Option* option_;
+    OptionText text_;
 };
 
 class CommandLine {
@@ -58,13 +66,19 @@ class CommandLine {
                              std::ostream& err, const Unknown& unknown);
     [[nodiscard]] bool parsed() const; // whether this subcommand was named
 
+    // What it accepts, and its subcommands.
+    [[nodiscard]] CommandText text() const;
+    // What --help prints of it, or of its subcommand; empty when there is none of that name.
+    [[nodiscard]] std::string help(const std::string& subcommand = {}) const;
+
   private:
     explicit CommandLine(CLI::App* app);
-    Option* keep(CLI::Option* option);
+    Option* keep(CLI::Option* option, OptionText text);
 
     std::unique_ptr<CLI::App> root_; // of the outermost
     CLI::App* app_;
     std::deque<Option> options_;
+    std::vector<OptionText> given_; // by CLI11: help and version
     std::deque<std::unique_ptr<CommandLine>> commands_;
 };
 

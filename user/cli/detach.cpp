@@ -202,7 +202,8 @@ Command add_detach(CommandLine& app) {
     command->footer("Without rules, all of the scope's. Examples:\n  bpfport detach eth0\n"
                     "  bpfport detach eth0 80:3000 --drain\n  bpfport detach --all");
     command->add_option("WORDS", options->words, "Scopes and rules")
-        ->type_name("SCOPE... [RULE...]");
+        ->type_name("SCOPE... [RULE...]")
+        ->suggest(Values::kScopes);
     add_client_options(*command, options->clients);
     command->add_flag("--all", options->all,
                       "Everything, in every network namespace (with --netns: in that one)");

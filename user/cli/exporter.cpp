@@ -180,6 +180,7 @@ Command add_exporter(CommandLine& app) {
         ->capture_default_str();
     command->add_option("--user", options->user, "User that the server process runs as")
         ->type_name("NAME")
+        ->suggest(Values::kUsers)
         ->capture_default_str();
     add_per_rule_limit(*command, options->per_rule);
     return {command, [options](const Session& session) { return exporter(session, *options); }};

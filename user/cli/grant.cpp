@@ -91,7 +91,8 @@ Command add_grant(CommandLine& app) {
         "  bpfport grant cgroup:/web.slice 53/tcp+udp\n  bpfport grant user:deploy 80 443\n"
         "Holds for sockets made after it.");
     command->add_option("WORDS", *words, "Scopes and ports")
-        ->type_name("SCOPE... PORT[-PORT][/udp]...");
+        ->type_name("SCOPE... PORT[-PORT][/udp]...")
+        ->suggest(Values::kScopes);
     return {command, [words](const Session& session) { return grant(session, *words); }};
 }
 
@@ -101,7 +102,8 @@ Command add_revoke(CommandLine& app) {
     command->footer(
         "Without ports, all of the scope's. Sockets that are bound already stay bound.");
     command->add_option("WORDS", *words, "Scopes and ports")
-        ->type_name("SCOPE... [PORT[-PORT][/udp]...]");
+        ->type_name("SCOPE... [PORT[-PORT][/udp]...]")
+        ->suggest(Values::kScopes);
     return {command, [words](const Session& session) { return revoke(session, *words); }};
 }
 

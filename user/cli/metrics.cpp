@@ -102,7 +102,8 @@ Command add_metrics(CommandLine& app) {
     command->footer("For node_exporter's textfile collector:\n  bpfport metrics --output "
                     "/var/lib/prometheus/node-exporter/bpfport.prom");
     command->add_option("--output", options->output, "Replace this file with them, at once")
-        ->type_name("FILE");
+        ->type_name("FILE")
+        ->suggest(Values::kFiles);
     command->add_flag("--all-netns", options->all_netns,
                       "Of every network namespace, told apart by a label netns (its inode)");
     add_per_rule_limit(*command, options->per_rule);

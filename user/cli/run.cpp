@@ -147,7 +147,8 @@ Command add_run(CommandLine& app) {
                     "last process ends. Examples:\n  bpfport run --grant 80 -- node server.js\n"
                     "  bpfport run --user www-data 80:3000 -- ./server --port 80");
     command->add_option("--user", options->user, "Default: the user that called sudo")
-        ->type_name("USER");
+        ->type_name("USER")
+        ->suggest(Values::kUsers);
     command->add_flag("--keep-setuid", options->keep_setuid,
                       "Let the command gain privileges by set-user-id files, such as sudo");
     command->add_option("--grant", options->grants, "Let it bind this port")

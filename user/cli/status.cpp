@@ -195,7 +195,7 @@ Command add_status(CommandLine& app) {
     auto options = std::make_shared<StatusOptions>();
     auto* command =
         app.add_subcommand("status", "Show rules, grants and counters as the kernel has them");
-    command->add_option("SCOPE", options->words, "Only these scopes");
+    command->add_option("SCOPE", options->words, "Only these scopes")->suggest(Values::kScopes);
     command->add_flag("--json", options->json, "Print JSON");
     return {command, [options](const Session& session) { return status(session, *options); }};
 }

@@ -154,9 +154,12 @@ Command add_trace(CommandLine& app) {
                     "dropped, with the reason. Packets of connections on record make no event.\n"
                     "For cgroups: binds and connects that were changed, granted or denied.\n"
                     "Example: bpfport trace eth0 --packet 'tcp 192.0.2.2:40000 > 192.0.2.1:80 S'");
-    command->add_option("SCOPE", options->words, "Only these interfaces or cgroups");
-    command->add_option("--outcome", options->labels,
-                        "Only these events or outcomes: connection, bind, not_local ...");
+    command->add_option("SCOPE", options->words, "Only these interfaces or cgroups")
+        ->suggest(Values::kScopes);
+    command
+        ->add_option("--outcome", options->labels,
+                     "Only these events or outcomes: connection, bind, not_local ...")
+        ->suggest(trace_labels());
     command->add_option("--port", options->port, "Only events with this port, on either side");
     command->add_option("--peer", options->peer, "Only this client")->type_name("ADDRESS");
     command->add_option("--count", options->count, "End after so many events");
@@ -165,7 +168,8 @@ Command add_trace(CommandLine& app) {
     command
         ->add_option("--packet", options->packet.what,
                      "Run this packet, or those of a capture, through the installed programs")
-        ->type_name("FILE|SPEC");
+        ->type_name("FILE|SPEC")
+        ->suggest(Values::kFiles);
     command->add_flag("--out", options->packet.outgoing, "The packet leaves instead of arriving");
     command->add_flag("--for-host", options->packet.for_host,
                       "Take captured frames for ones that were sent to this interface");

@@ -123,9 +123,14 @@ bool EventFilter::wants(const bp_event& event) const {
                           : std::ranges::find(interfaces, event.ifindex) != interfaces.end();
 }
 
-Result<void> check_labels(const std::vector<std::string>& labels) {
+std::vector<std::string> trace_labels() {
     std::vector<std::string> known(std::begin(kLabels), std::end(kLabels));
     for (unsigned i = 0; i < BP_OUTCOME_COUNT; i++) known.emplace_back(outcome_label(i));
+    return known;
+}
+
+Result<void> check_labels(const std::vector<std::string>& labels) {
+    const auto known = trace_labels();
     for (const auto& label : labels)
         if (std::ranges::find(known, label) == known.end())
             return usage_error(fmt::format("no event or outcome is called {}", label),

@@ -27,6 +27,8 @@ struct EventFilter {
     [[nodiscard]] bool wants(const bp_event& event) const;
 };
 
+// Of all events and outcomes.
+std::vector<std::string> trace_labels();
 // Refuses a label that no event has, and lists those there are.
 Result<void> check_labels(const std::vector<std::string>& labels);
 

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// Completions of the command line, for three shells. What can be known of the machine without
+// privileges is offered too: interfaces, network namespaces, units, cgroups, users.
+#pragma once
+
+#include <string>
+
+#include "cli/command_text.hpp"
+
+namespace bpfport {
+
+std::string bash_completion(const CommandText& app);
+std::string zsh_completion(const CommandText& app);
+std::string fish_completion(const CommandText& app);
+
+} // namespace bpfport
