@@ -53,12 +53,17 @@ void wait_until_empty(const fs::path& cgroup) {
     }
 }
 
-void detach_from_caller(int pipe) {
+// A unit that is stopped, a terminal that closes, Ctrl-C: those end the program, and the reaper outlives
+// it. Done before the reaper is forked, so that it holds from its first moment, and by the time the caller
+// goes on: the signals are inherited, and so is the session, which no signal to the caller's group reaches.
+void leave_the_callers_group() {
     setsid();
+    for (int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE}) signal(number, SIG_IGN);
+}
+
+void detach_from_caller(int pipe) {
     (void)!chdir("/");
     prctl(PR_SET_NAME, "bpfport-reaper");
-    // A unit that is stopped, a terminal that closes: those end the program, and we outlive it.
-    for (int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE}) signal(number, SIG_IGN);
     int null = open("/dev/null", O_RDWR);
     for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
         null < 0 ? close(fd) : dup2(null, fd);
@@ -92,6 +97,7 @@ Result<Reaper> Reaper::start(const fs::path& root) {
     if (between < 0) return system_error("fork the reaper");
     if (between == 0) {
         writer = Fd();
+        leave_the_callers_group();
         pid_t reaper = fork();
         if (reaper == 0) reap(root, reader.get());
         _exit(reaper < 0 ? 1 : 0); // so the reaper is nobody's child that the program might meet
