@@ -38,7 +38,8 @@ awaited() {
 
 boot=300
 
-# guest NAME IMAGE CGROUP NUMBER LOGS: boots it, shows what it prints, leaves console.log and output.log in LOGS.
+# guest NAME IMAGE CGROUP NUMBER LOGS: boots it, shows what it prints unless $quiet, leaves console.log and output.log in
+# LOGS.
 guest() {
     local name=$1 own=$work/$4 logs=$5 said try status
     mkdir -p "$logs" && : >"$logs/console.log"
@@ -51,7 +52,8 @@ guest() {
     for try in once twice; do
         status=0
         virtual_machine "$architecture" "$accel" $((limit + boot)) "$2" "$own.initrd" "$logs/console.log" "$own.qemu" |
-            awaited "$own.qemu" | tee "$logs/output.log" | sed -uE "$said" || status=$?
+            awaited "$own.qemu" | tee "$logs/output.log" | if [[ -z $quiet ]]; then sed -uE "$said"; else cat >/dev/null; fi ||
+            status=$?
         [[ ! -s $logs/output.log ]] || break
         say "$name: switched on $try without a word from it"
     done
@@ -70,6 +72,7 @@ complaints() {
 # judge NAME LOGS: adds to $passed, $failed and $skipped what a guest's programs said, and says what went wrong.
 judge() {
     local result counts problem
+    [[ -z $quiet ]] || awk -v token="$token" -f "$vmtests/report.awk" "$2/output.log"
     mapfile -t result < <(awk -v token="$token" -f "$vmtests/results.awk" "$2/output.log")
     read -r -a counts <<<"${result[0]}"
     passed=$((passed + counts[0])) failed=$((failed + counts[1])) skipped=$((skipped + counts[2]))

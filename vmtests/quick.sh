@@ -40,6 +40,7 @@ tests=(
 )
 # The oldest verifier and the newest must take what every compiler makes.
 [[ $kernel == 5.10 || $kernel == newest ]] && tests+=('Compiler/*')
+# What a run of all tests prints is cut where it is kept: a failure must not be lost among what passed.
 # Two guests side by side: tests wait more than they compute, and most of what computes is one thread.
-exec "$vmtests/run.sh" --limit 600 --guests 2 --test prog_tests --test net_tests "$@" -- \
+exec "$vmtests/run.sh" --quiet --limit 600 --guests 2 --test prog_tests --test net_tests "$@" -- \
     --gtest_filter="$(IFS=:; echo "${tests[*]}"):-*Random*:XdpProgram.EveryChecksum"

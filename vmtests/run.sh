@@ -14,6 +14,7 @@
 #     --accel kvm|tcg   instead of what works (KVM is tried once)
 #     --guests N        so many guests of a kernel side by side, each with its part of the tests (1)
 #     --shard I/N       only the I-th of N parts of the tests, for several machines
+#     --quiet           of tests, show only what failed and why others were skipped
 #     --limit SECONDS   for each guest (5400); a program may take what is left of it but a tenth for each that follows
 #
 # The environment's BPFPORT_* are the guest's too. Under TCG, where a random frame takes 0.1 ms and more, BPFPORT_FRAMES
@@ -28,7 +29,7 @@ set -euo pipefail
 . "$vmtests/guard.bash"
 . "$vmtests/guest.bash"
 
-build='' kernel='' modules='' command='' cgroup='' accel='' limit=5400 guests=1 shard=1/1
+build='' kernel='' modules='' command='' cgroup='' accel='' limit=5400 guests=1 shard=1/1 quiet=''
 tests=() with=() names=() arguments=()
 while (($#)); do
     case $1 in
@@ -46,6 +47,7 @@ while (($#)); do
         --limit) limit=$2 && shift 2 ;;
         --guests) guests=$2 && shift 2 ;;
         --shard) shard=$2 && shift 2 ;;
+        --quiet) quiet=1 && shift ;;
         --) arguments=("${@:2}") && break ;;
         -*) die 2 "unknown option $1" "see the head of vmtests/run.sh" ;;
         *) names+=("$1") && shift ;;

@@ -23,7 +23,8 @@ void CgroupTest::SetUp() {
 
 void CgroupTest::TearDown() {
     if (!guardian) return;
-    EXPECT_EQ(bpfport({"detach", "--all"}).status, 0);
+    const auto detached = bpfport({"detach", "--all"});
+    EXPECT_EQ(detached.status, 0) << detached.err;
     EXPECT_TRUE(expect_kernel_empty({*netns}, {*cgroup}));
     cgroup.reset();
     netns.reset();

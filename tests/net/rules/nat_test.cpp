@@ -130,7 +130,7 @@ TEST_P(Nat, APublishedTargetIsRefusedWhereItCannotBeServed) {
     EXPECT_NE(ask(net.client, {kServer(ipv6()), 80}, Transport::kTcp, kSilence), "hello");
     const auto found = tool(net.server, "doctor");
     EXPECT_EQ(found.status, 1);
-    EXPECT_THAT(found.out, HasSubstr("target port 3000 is published by NAT"));
+    EXPECT_THAT(found.out, HasSubstr("target port 3000 is published by NAT")) << found.err;
     ASSERT_TRUE(works(net.server, "detach eth0"));
 }
 
