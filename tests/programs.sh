@@ -15,6 +15,8 @@
 #   serve                   runs the server in the foreground, on the target port of all addresses
 #   ask HOST PORT           asks it once; HOST is an address, $url_host the same for a URL; prints what it got
 #   expected='…'            a regular expression for that
+#   options=(…)             of attach, besides the rule
+#   up HOST PORT            whether it listens on the target port; by default whether ask gets the right answer there
 #
 # or takes some of these from tests/programs/common/.
 #
@@ -29,6 +31,7 @@ v4=192.0.2.1 v6=2001:db8::1
 if [[ ${1:-} == --inside ]]; then # in the mount namespace of one program
     name=$2
     read -ra engines <<<"$4"
+    options=()
     # shellcheck source=/dev/null
     . "tests/programs/$name.bash"
     root=$(mktemp -d) server=bpfport-programs-$3-server client=bpfport-programs-$3-client
@@ -81,9 +84,12 @@ if [[ ${1:-} == --inside ]]; then # in the mount namespace of one program
         got=$(within "$1" ask "$2" "$3" 2>>"$log" </dev/null) || true
         [[ $got =~ $expected ]] || { printf '%s port %s: %q\n' "$2" "$3" "$got" >>"$log" && false; }
     }
+    is_up() { # HOST
+        if declare -F up >/dev/null; then within "$client" up "$1" "$target" >>"$log" 2>&1 </dev/null; else right "$client" "$1" "$target"; fi
+    }
     put_rule() { # ENGINE
         if [[ $1 != redirect ]]; then
-            "$bpfport" --netns "$server" attach eth0 "$rule" --engine "$1"
+            "$bpfport" --netns "$server" attach eth0 "$rule" --engine "$1" "${options[@]}"
             return
         fi
         local protocols=tcp
@@ -103,7 +109,7 @@ if [[ ${1:-} == --inside ]]; then # in the mount namespace of one program
     }
     within "$server" serve "" >>"$log" 2>&1 </dev/null &
     SECONDS=0
-    until right "$client" "$v4" "$target" && right "$client" "$v6" "$target"; do
+    until is_up "$v4" && is_up "$v6"; do
         ((SECONDS < 60)) || { echo "$name $version doesn't-answer-itself" && exit 1; }
         sleep 0.5
     done

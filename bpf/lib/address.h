@@ -45,6 +45,28 @@ static __always_inline void map_v4(__u8* to, __be32 address)
     words[3] = address;
 }
 
+/* -- of a full socket -- */
+
+static __always_inline void bound_address(const struct bpf_sock* sk, __u8* address)
+{
+    if (READ(sk, family) == FAMILY_V4) {
+        map_v4(address, READ(sk, src_ip4));
+        return;
+    }
+    READ_ADDRESS(address, sk, src_ip6);
+}
+
+static __always_inline void connected_address(const struct bpf_sock* sk, __u8* address)
+{
+    if (READ(sk, family) == FAMILY_V4) {
+        map_v4(address, READ(sk, dst_ip4));
+        return;
+    }
+    READ_ADDRESS(address, sk, dst_ip6);
+}
+
+/* -- comparisons -- */
+
 static __always_inline bool address_equal(const __u8* left, const __u8* right)
 {
     const __u32* a = (const __u32*)left;

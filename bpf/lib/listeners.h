@@ -59,15 +59,6 @@ static __always_inline void group_join(const struct bp_listener_key* member, boo
     if (end <= member->member) ATOMIC_ADD(value, member->member + 1 - end);
 }
 
-static __always_inline void bound_address(const struct bpf_sock* sk, __u8* address)
-{
-    if (READ(sk, family) == FAMILY_V4) {
-        map_v4(address, READ(sk, src_ip4));
-        return;
-    }
-    READ_ADDRESS(address, sk, src_ip6);
-}
-
 struct member_search {
     struct bpf_sock* sk; /* to be stored */
     struct bp_listener_key* key;

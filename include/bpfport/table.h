@@ -65,8 +65,9 @@ enum bp_rule_flags {
     BP_RULE_RECHECK = 1 << 6,   /* a SYN or datagram is admitted anew even if its flow is known */
     BP_RULE_FALLBACK = 1 << 7,  /* sklookup: tc is attached too, and serves what sk_lookup can't */
     BP_RULE_TC_FLOWS = 1 << 8,  /* sklookup: connections that tc has redirected before continue */
-    BP_RULE_XDP_GENERIC = 1 << 9, /* xdp: generic XDP is accepted */
-    BP_RULE_ONE_TARGET = 1 << 11, /* all listen ports go to target_first */
+    BP_RULE_XDP_GENERIC = 1 << 9,   /* xdp: generic XDP is accepted */
+    BP_RULE_ONE_TARGET = 1 << 11,   /* all listen ports go to target_first */
+    BP_RULE_ORIGINAL_DST = 1 << 12, /* getsockopt(SO_ORIGINAL_DST) says the listen port */
 };
 
 /* Which connections to a target port tc serves as the fallback of sklookup. */

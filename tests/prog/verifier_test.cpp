@@ -104,6 +104,7 @@ const Shipped kShipped[] = {
     {"exclusive",
      {5, 10},
      [](bpf_object* object, bool) { set(object, "bp_has_ifindex", kernel_at_least(5, 17)); }},
+    {"original_dst", {5, 15}, nothing},
     {"cgroup",
      {5, 10},
      [](bpf_object* object, bool mptcp) {

@@ -180,6 +180,10 @@ void add_rule_flags(CommandLine& command, AttachOptions& options) {
     command.add_flag("--vlan", options.rules.vlan, "Redirect frames with a VLAN tag too");
     command.add_flag("--exclusive", options.rules.exclusive,
                      "Refuse new clients that go straight to the target port");
+    command.add_flag(
+        "--original-dst", options.rules.original_dst,
+        "Let getsockopt(SO_ORIGINAL_DST) of tcp connections return the listen port, as behind "
+        "an iptables redirect");
     command
         .add_option("--on-absent", options.rules.on_absent,
                     "What clients get while no program listens on the target")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "cli/status_rule.hpp"
 
+#include <algorithm>
 #include <set>
 #include <string_view>
 
@@ -49,6 +50,8 @@ void add_interface(Json& json, const RuleView& rule, const OtherListeners& other
     if (!rule.why.empty()) json["why"] = rule.why;
     if (rule.rule.rule.protocol() == Protocol::kTcp)
         json["sockname"] = rule.says_target ? "target" : "listen";
+    json["original_dst"] = rule.rule.has(BP_RULE_ORIGINAL_DST) &&
+                           std::ranges::find(rule.gone, &original_dst_program()) == rule.gone.end();
     if (engine_of(rule.rule).takes(kOptionSockname)) json["served_by_tc"] = rule.by_tc;
     const RuleCounts counts = counts_of(rule);
     add_counts(json, counts);
@@ -56,6 +59,15 @@ void add_interface(Json& json, const RuleView& rule, const OtherListeners& other
     json["keep_their_address"] = to_json(others.keepers);
     json["hidden"] = to_json(others.hidden);
     json["nat"] = others.nat;
+}
+
+// "exclusive", or "EXCLUSIVE-GONE" when its program does not run.
+std::string option_word(const OptionProgram& program, const RuleView& rule) {
+    std::string word(std::string_view(program.option).substr(2));
+    if (std::ranges::find(rule.gone, &program) == rule.gone.end()) return word;
+    for (char& c : word)
+        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+    return word + "-GONE";
 }
 
 } // namespace
@@ -91,7 +103,8 @@ std::string notes_text(const RuleView& rule, const OtherListeners& others) {
     note(!rule.says_target, wants_sockname(rule.rule) ? "SOCKNAME-LISTEN" : "sockname:listen");
     note(rule.rule.old_target_first != 0, fmt::format("old-target:{}", rule.rule.old_target_first));
     note(!others.keepers.empty(), fmt::format("kept:{}", address_list(others.keepers)));
-    note(rule.rule.has(BP_RULE_EXCLUSIVE), rule.admits_direct ? "EXCLUSIVE-GONE" : "exclusive");
+    for (const OptionProgram* program : option_programs())
+        note(rule.rule.has(program->flag), option_word(*program, rule));
     note(rule.rule.has(BP_RULE_NO_LOCAL), "no-local");
     note(rule.rule.has(BP_RULE_FORWARDED), "forwarded");
     note(rule.rule.has(BP_RULE_VLAN), "vlan");

@@ -17,6 +17,7 @@ AttachRequest attach_request(const EntryOptions& options) {
     if (options.forwarded) request.flags |= BP_RULE_FORWARDED;
     if (options.vlan) request.flags |= BP_RULE_VLAN;
     if (options.exclusive) request.flags |= BP_RULE_EXCLUSIVE;
+    if (options.original_dst) request.flags |= BP_RULE_ORIGINAL_DST;
     if (options.sockname == "listen") request.flags |= BP_RULE_SOCKNAME_LISTEN;
     request.force = options.force;
     return request;
@@ -34,6 +35,7 @@ EntryOptions entry_options(const InstalledRule& rule) {
     options.forwarded = rule.has(BP_RULE_FORWARDED);
     options.vlan = rule.has(BP_RULE_VLAN);
     options.exclusive = rule.has(BP_RULE_EXCLUSIVE);
+    options.original_dst = rule.has(BP_RULE_ORIGINAL_DST);
     return options;
 }
 
@@ -43,6 +45,7 @@ unsigned given_options(const EntryOptions& options) {
                                     {options.vlan, kOptionVlan},
                                     {options.no_local, kOptionNoLocal},
                                     {options.exclusive, kOptionExclusive},
+                                    {options.original_dst, kOptionOriginalDst},
                                     {options.on_absent == "drop", kOptionOnAbsentDrop},
                                     {options.on_absent == "pass", kOptionOnAbsentPass},
                                     {options.xdp_mode != "native", kOptionXdpMode},

@@ -32,6 +32,7 @@ struct EntryOptions {
     bool forwarded = false;
     bool vlan = false;
     bool exclusive = false;
+    bool original_dst = false;
     bool force = false;
     bool reserve = false;
     bool required = false; // without its scope the policy is not applied at all

@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 
 #include "engine/engines.hpp"
+#include "engine/option_program.hpp"
 #include "engine/registry.hpp"
 #include "kernel/capabilities.hpp"
 
@@ -45,7 +46,7 @@ void check_objects(Findings& findings) {
     const std::size_t of_tc = refused.size();
     for (const Engine* engine : engines())
         if (engine != &tc_engine()) engine->try_objects(trial);
-    try_exclusive_object(trial);
+    for (const OptionProgram* program : option_programs()) program->try_object(trial);
     if (!fine.empty())
         findings.push_back({Severity::kOk,
                             "programs",

@@ -131,10 +131,9 @@ void check_place(const RuleView& rule, const NetworkFacts& facts, Findings& find
     if (!rule.in_force)
         add(findings, Severity::kBroken, rule, engine_of(rule.rule).info().not_in_force,
             "run the attach command again");
-    if (rule.admits_direct)
+    for (const OptionProgram* program : rule.gone)
         add(findings, Severity::kBroken, rule,
-            "--exclusive, but its sk_lookup program does not run: direct clients may reach the "
-            "target",
+            fmt::format("{}, but its program does not run: {}", program->option, program->if_gone),
             "run the attach command again");
     if (rule.xdp_gone)
         add(findings, Severity::kNote, rule, "no XDP program of ours runs for it: tc serves it",

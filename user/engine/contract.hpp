@@ -41,6 +41,7 @@ enum EngineOption : unsigned {
     kOptionHook = 1 << 6,
     kOptionXdpMode = 1 << 7,
     kOptionSockname = 1 << 8,
+    kOptionOriginalDst = 1 << 9,
 };
 struct OptionName {
     EngineOption option;
@@ -56,6 +57,7 @@ inline constexpr OptionName kOptionNames[] = {
     {kOptionHook, "--hook"},
     {kOptionXdpMode, "--xdp-mode"},
     {kOptionSockname, "--sockname"},
+    {kOptionOriginalDst, "--original-dst"},
 };
 
 // What an engine counts. The rest is absent from status, stats and metrics, not 0.

@@ -2,6 +2,8 @@
 // The maps that the objects of a network namespace share: which pin of the instance each one is.
 #pragma once
 
+#include <fcntl.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <span>
@@ -50,6 +52,16 @@ Result<void> use_instance(Skeleton& skeleton, const std::filesystem::path& insta
     skeleton.rodata->bp_span_mask = static_cast<std::uint32_t>(
         bpf_map__value_size(skeleton.maps.bp_spans) / 2 / sizeof(bp_span) - 1);
     return {};
+}
+
+// Loads it over the instance's maps. The result is a descriptor of `program`, which is one of its programs.
+template <typename Object>
+Result<Fd> load_over(Object& object, const Instance& instance, const bpf_program* program) {
+    BP_TRY(use_instance(*object, instance.path()), "load its program");
+    if (auto loaded = object.load(); !loaded) return std::unexpected(loaded.error().error());
+    Fd fd(fcntl(bpf_program__fd(program), F_DUPFD_CLOEXEC, 0));
+    if (!fd) return system_error("copy a descriptor");
+    return fd;
 }
 
 // Larger maps of the rule table in the place of the instance's, with the same content. The programs

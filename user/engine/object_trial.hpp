@@ -15,7 +15,6 @@ using ObjectTrial = std::function<void(const std::string& name, const Loaded& lo
 void try_tc_objects(const ObjectTrial& trial); // both: the direct one and the one with helpers
 void try_xdp_object(const ObjectTrial& trial);
 void try_sklookup_object(const ObjectTrial& trial);
-void try_exclusive_object(const ObjectTrial& trial);
 void try_cgroup_objects(const ObjectTrial& trial); // cgroup, neighbours, guard
 
 template <typename Skeleton>

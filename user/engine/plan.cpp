@@ -76,8 +76,9 @@ Result<std::vector<InstalledRule>> with_engines(const std::vector<WantedRule>& a
     std::vector<InstalledRule> rules;
     for (const auto& [rule, ifindex, options] : all) {
         InstalledRule wanted{0, rule, ifindex, 0, options->flags, options->on_absent, 0};
-        // A datagram socket's name is what it is bound to, with every engine.
-        if (rule.protocol() == Protocol::kUdp) wanted.flags &= ~BP_RULE_SOCKNAME_LISTEN;
+        // A datagram socket's name is what it is bound to, with every engine, and it has no one peer.
+        if (rule.protocol() == Protocol::kUdp)
+            wanted.flags &= ~(unsigned{BP_RULE_SOCKNAME_LISTEN} | BP_RULE_ORIGINAL_DST);
         auto engine = choose_engine(options->engine, wanted, facts);
         if (!engine) return std::unexpected(engine.error());
         note_reason(*engine, reasons);

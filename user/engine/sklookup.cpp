@@ -26,7 +26,7 @@ constexpr EngineInfo kSklookupInfo{
     .effect = "hands connections to the listening socket and touches no packet; firewalls, ss and "
               "tcpdump see the listen port, getsockname the target port unless --sockname listen",
     .scope = EngineScope::kInterface,
-    .options = kOptionOnAbsentPass | kOptionHook | kOptionSockname,
+    .options = kOptionOnAbsentPass | kOptionHook | kOptionSockname | kOptionOriginalDst,
     .counts = kCountConnections,
     .changes_requests = false,
     .not_in_force = "not in force: our sk_lookup programs, or its interface, are gone",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // tc by the contract. Its programs are those of the instance, which every interface and lo run.
 #include "engine/engines.hpp"
-#include "engine/exclusive.hpp"
+#include "engine/option_program.hpp"
 #include "engine/registry.hpp"
 #include "engine/tc_hooks.hpp"
 #include "engine/tc_object.hpp"
@@ -19,7 +19,7 @@ constexpr EngineInfo kTcInfo{
         "and getsockname see the target port, peers and tcpdump the listen port",
     .scope = EngineScope::kInterface,
     .options = kOptionForwarded | kOptionVlan | kOptionNoLocal | kOptionExclusive |
-               kOptionOnAbsentDrop | kOptionOnAbsentPass | kOptionHook,
+               kOptionOnAbsentDrop | kOptionOnAbsentPass | kOptionHook | kOptionOriginalDst,
     .counts = kCountPackets | kCountConnections,
     .changes_requests = true,
     .not_in_force = "not in force: its interface has no hooks of ours",
@@ -36,20 +36,20 @@ class Tc final : public Engine {
                WantedHooks& wanted) const override {
         add_tc_hooks(rule, interfaces, wanted);
     }
-    // Of the rules of all engines that want tc hooks: they share them, and what --exclusive takes.
+    // Of the rules of all engines that want tc hooks: they share them, and the programs of options.
     Result<void> prepare(EngineContext& context,
                          const std::vector<InstalledRule>& rules) const override {
         auto made = hooks(context).make(context.instance, rules, context.hook);
-        return made ? attach_exclusive(context.instance, rules) : made;
+        return made ? attach_option_programs(context.instance, rules) : made;
     }
     Result<void> release(EngineContext& context,
                          const std::vector<InstalledRule>& rules) const override {
         auto removed = hooks(context).remove_unneeded(rules);
-        return removed ? remove_exclusive(context.instance, rules) : removed;
+        return removed ? remove_option_programs(context.instance, rules) : removed;
     }
     Result<void> upgrade(EngineContext& context) const override {
         auto upgraded = hooks(context).upgrade(context.instance);
-        return upgraded ? upgrade_exclusive(context.instance) : upgraded;
+        return upgraded ? upgrade_option_programs(context.instance) : upgraded;
     }
     [[nodiscard]] RuleState status(const InstalledRule& rule,
                                    const EngineLook& look) const override {

@@ -8,8 +8,8 @@
 #include <bpf/libbpf.h>
 
 #include "bpfport/table.h"
-#include "engine/exclusive.hpp"
 #include "engine/object_trial.hpp"
+#include "engine/option_program.hpp"
 #include "engine/xdp_object.hpp"
 #include "kernel/netns.hpp"
 #include "kernel/object.hpp"
@@ -86,8 +86,11 @@ void try_tc_objects(const ObjectTrial& trial) {
 }
 
 std::uint64_t tc_object_build() {
-    static const std::uint64_t build = exclusive_object_digest(
-        xdp_object_digest(object_digest<maps_bpf, tc_direct_bpf, tc_helper_bpf>()));
+    static const std::uint64_t build = [] {
+        auto all = xdp_object_digest(object_digest<maps_bpf, tc_direct_bpf, tc_helper_bpf>());
+        for (const OptionProgram* program : option_programs()) all = program->digest(all);
+        return all;
+    }();
     return build;
 }
 

@@ -18,7 +18,8 @@ constexpr EngineInfo kXdpInfo{
         "the listen port out",
     .scope = EngineScope::kInterface,
     .options = kOptionForwarded | kOptionVlan | kOptionNoLocal | kOptionExclusive |
-               kOptionOnAbsentDrop | kOptionOnAbsentPass | kOptionHook | kOptionXdpMode,
+               kOptionOnAbsentDrop | kOptionOnAbsentPass | kOptionHook | kOptionXdpMode |
+               kOptionOriginalDst,
     .counts = kCountPackets | kCountConnections,
     .changes_requests = true,
     .not_in_force = "not in force: its interface has no hooks of ours",

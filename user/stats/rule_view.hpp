@@ -12,6 +12,7 @@
 #include "bpfport/policy.h"
 #include "engine/engines.hpp"
 #include "engine/local_clients.hpp"
+#include "engine/option_program.hpp"
 #include "engine/plan.hpp"
 #include "state/table.hpp"
 
@@ -36,10 +37,10 @@ struct RuleView {
     std::optional<std::uint64_t> denied{};      // binds of ports that are guarded; absent: none is
     std::vector<Listener> listeners{};          // of the target
     bool in_force = true;                       // the hooks that it needs run our programs
-    bool admits_direct = false; // --exclusive, but its sk_lookup program does not run
-    bool xdp_gone = false;      // engine xdp, but no XDP program runs: tc does its work
-    bool says_target = true;    // getsockname(2) of its tcp connections, else the listen port
-    bool by_tc = false;         // RuleState::by_tc
+    std::vector<const OptionProgram*> gone{};   // of its options; they do not run
+    bool xdp_gone = false;   // engine xdp, but no XDP program runs: tc does its work
+    bool says_target = true; // getsockname(2) of its tcp connections, else the listen port
+    bool by_tc = false;      // RuleState::by_tc
     std::string why{}; // of sklookup and of what keeps a tcp rule from it; empty: nothing to say
     std::optional<CgroupUse> cgroup{}; // engine cgroup
 };

@@ -11,7 +11,7 @@
 #include "base/directory.hpp"
 #include "bpfport/meta.h"
 #include "engine/drain.hpp"
-#include "engine/exclusive.hpp"
+#include "engine/option_program.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/map.hpp"
 #include "kernel/netns.hpp"
@@ -113,6 +113,19 @@ EngineLook look_at(const Store& store, const Instance& instance, const HostFacts
     return look;
 }
 
+std::vector<const OptionProgram*> programs_gone(const Instance& instance) {
+    std::vector<const OptionProgram*> gone;
+    for (const OptionProgram* program : option_programs())
+        if (!program->alive(instance)) gone.push_back(program);
+    return gone;
+}
+
+std::vector<const OptionProgram*> of_rule(std::vector<const OptionProgram*> gone,
+                                          const InstalledRule& rule) {
+    std::erase_if(gone, [&](const OptionProgram* program) { return !rule.has(program->flag); });
+    return gone;
+}
+
 Result<std::optional<Snapshot>> read_snapshot(const Store& store, std::uint64_t netns,
                                               const HostFacts& facts) {
     if (!store.has(instance_name(netns))) return std::nullopt;
@@ -126,7 +139,7 @@ Result<std::optional<Snapshot>> read_snapshot(const Store& store, std::uint64_t 
     read_hooks(store, snapshot);
     const EngineLook look = look_at(store, *instance, facts, snapshot);
     auto open = open_connections(*instance);
-    const bool exclusive = exclusive_alive(*instance);
+    const auto gone = programs_gone(*instance);
     auto rules = instance->table().rules();
     const ListenerIndex listeners(facts.listeners);
     for (const auto& rule : rules) {
@@ -134,7 +147,7 @@ Result<std::optional<Snapshot>> read_snapshot(const Store& store, std::uint64_t 
         RuleView status{.rule = rule,
                         .scope = scope_name(rule.ifindex, facts.interfaces),
                         .in_force = state.in_force,
-                        .admits_direct = rule.has(BP_RULE_EXCLUSIVE) && !exclusive,
+                        .gone = of_rule(gone, rule),
                         .xdp_gone = state.reduced,
                         .says_target = state.says_target,
                         .by_tc = state.by_tc,
