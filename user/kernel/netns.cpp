@@ -153,6 +153,8 @@ Result<Fd> open_netns(const NetnsRef& ref) {
 Result<Fd> open_current_netns() { return open_path(kCurrent); }
 
 Result<void> enter_netns(const Fd& netns) {
+    const auto wanted = netns_inode(netns), current = current_netns_inode();
+    if (wanted && current && *wanted == *current) return {};
     if (::setns(netns.get(), CLONE_NEWNET) < 0)
         return system_error("enter the network namespace", errno,
                             errno == EPERM ? "needs CAP_SYS_ADMIN; try sudo" : "");
@@ -205,7 +207,7 @@ Result<ScopedNetns> ScopedNetns::enter(const Fd& netns) {
 }
 
 ScopedNetns::~ScopedNetns() {
-    if (!previous_ || ::setns(previous_.get(), CLONE_NEWNET) == 0) return;
+    if (!previous_ || enter_netns(previous_)) return;
     std::perror("bpfport: return to the previous network namespace");
     std::abort();
 }

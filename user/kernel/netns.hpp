@@ -28,7 +28,7 @@ Result<NetnsRef> parse_netns(std::string_view text);
 Result<Fd> open_netns(const NetnsRef& ref);
 Result<Fd> open_current_netns();
 
-// The calling thread moves; a process with one thread moves as a whole.
+// The calling thread moves; a process with one thread moves as a whole. No privilege is needed to stay.
 Result<void> enter_netns(const Fd& netns);
 
 Result<std::uint64_t> netns_inode(const Fd& netns);
