@@ -106,9 +106,26 @@ void kill_processes_in_cgroup(const std::string& path) {
         if (pid > 1 && pid != ::getpid()) ::kill(pid, SIGKILL);
 }
 
+// What a test starts has this in its environment.
+constexpr const char* kOwner = "BPFPORT_TEST_PID";
+
+// Whether a test that lives, other than this one, started the process: `bpfport metrics --all-netns` and the
+// exporter visit all namespaces.
+bool is_another_tests(const fs::path& process) {
+    std::ifstream file(process / "environ");
+    const std::string prefix = std::string(kOwner) + "=";
+    for (std::string variable; std::getline(file, variable, '\0');)
+        if (variable.starts_with(prefix)) {
+            const pid_t test = std::atoi(variable.c_str() + prefix.size());
+            return test != ::getpid() && !is_dead(test);
+        }
+    return false;
+}
+
 void begin_once() {
     static const bool begun = [] {
         hold_own_lock();
+        ::setenv(kOwner, std::to_string(::getpid()).c_str(), 1);
         sweep();
         return true;
     }();
@@ -141,7 +158,9 @@ std::string unique_name() {
 void kill_processes_in_netns(unsigned long number) {
     for (const auto& path : entries("/proc")) {
         const pid_t pid = std::atoi(path.filename().c_str());
-        if (pid > 1 && pid != ::getpid() && inode(path / "ns/net") == number) ::kill(pid, SIGKILL);
+        if (pid > 1 && pid != ::getpid() && inode(path / "ns/net") == number &&
+            !is_another_tests(path))
+            ::kill(pid, SIGKILL);
     }
 }
 

@@ -121,7 +121,8 @@ TEST_F(NetTest, ExclusiveIsLoadedOnce) {
     EXPECT_EQ(notes(), "exclusive");
     std::filesystem::remove(instance_directory(net.server) / "exclusive_link");
     EXPECT_EQ(notes(), "EXCLUSIVE-GONE");
-    EXPECT_THAT(tool(net.server, "doctor").out, HasSubstr("--exclusive, but its program does not run"));
+    EXPECT_THAT(tool(net.server, "doctor").out,
+                HasSubstr("--exclusive, but its program does not run"));
     ASSERT_TRUE(works(net.server, "attach eth0 83:3003"));
     EXPECT_NE(program(), 0U);
     EXPECT_EQ(notes(), "exclusive");
