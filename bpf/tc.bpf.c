@@ -80,7 +80,7 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
     struct pkt_info pkt = {};
     __u8* header = transport(skb, p, l4->header);
     __u32 header_length;
-    __u32 id;
+    __u32 id = 0;
 
     if (ethernet && READ(skb, pkt_type) != PACKET_FOR_HOST) {
         count_outcome(BP_OUTCOME_OTHER_HOST);
@@ -106,12 +106,11 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
     const struct bp_rule* rule;
     struct bp_flow* flow = NULL;
 
-    id = entry & BP_PORT_LISTEN;
-    if (!id && !pkt.opens) { /* straight to a target port */
+    if (!(entry & BP_PORT_LISTEN) && !pkt.opens) { /* straight to a target port */
         if (cookies_in_use() && pkt_info_store(&pkt)) bp_end_hint(skb);
         return TC_NEXT;
     }
-    rule = rules_usual(rules_side(), entry, pkt.ifindex);
+    rule = rules_usual(rules_side(), entry, &pkt, &id);
     if (rule) {
         if (!wrong_vlan(skb, p, rule)) {
             pkt.key.target_port = rule_target(rule, pkt.orig_port);

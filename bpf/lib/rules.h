@@ -240,16 +240,42 @@ static __always_inline bool rule_is_for(__u32 side, const struct bp_rule* rule, 
            bp_has_client(side, rule->clients, address_half(peer, 0), address_half(peer, 1));
 }
 
-/* The rule in the usual case: the only one on the port, and the packet is not on lo. NULL:
- * bp_find_rule() tells. */
-static __always_inline const struct bp_rule* rules_usual(__u32 side, __u32 entry, __u32 ifindex)
+/* The id of the rule of a set that covers a packet to a local address; 0: none, or the client decides. */
+GLOBAL __u32 bp_find_shared(__u32 side, __u32 set, __u32 ifindex, __u64 high, __u64 low)
+{
+    __u32 zero = 0;
+    const struct bp_span* spans = bpf_map_lookup_elem(&bp_spans, &zero);
+    const struct bp_span* scope;
+    __u32 found = 0;
+
+    if (!spans) return 0;
+    scope = span_get(spans, side,
+                     bp_search_spans(side, set + 1, span_get(spans, side, set)->count, ifindex, 0));
+    if (scope->first[0] == ifindex)
+        found = bp_search_list(side, scope->rule, scope->count, high, low);
+    if (!found) {
+        scope = span_get(spans, side, set + 1); /* scopes are sorted */
+        if (scope->first[0] == BP_SCOPE_ANY)
+            found = bp_search_list(side, scope->rule, scope->count, high, low);
+    }
+    return found & BP_SPAN_CLIENTS ? 0 : found;
+}
+
+/* The rule in the usual cases: the packet is not on lo, and the rule is the only one on the port or the
+ * local address decides. NULL: bp_find_rule() tells. */
+static __always_inline const struct bp_rule* rules_usual(__u32 side, __u32 entry,
+                                                         const struct pkt_info* pkt, __u32* id)
 {
     const struct bp_rule* rule;
 
-    if (!(entry & BP_PORT_LISTEN) || (entry & BP_PORT_SEARCH) || ifindex == LOOPBACK_INDEX)
-        return NULL;
-    rule = rules_get(side, entry & BP_PORT_LISTEN);
-    if (!rule || (rule->ifindex && rule->ifindex != ifindex)) return NULL;
+    *id = entry & BP_PORT_LISTEN;
+    if (pkt->ifindex == LOOPBACK_INDEX) return NULL;
+    if (entry & BP_PORT_SEARCH)
+        *id = bp_find_shared(side, *id, pkt->ifindex, address_half(pkt->key.local, 0),
+                             address_half(pkt->key.local, 1));
+    if (!*id) return NULL;
+    rule = rules_get(side, *id);
+    if (!rule || (rule->ifindex && rule->ifindex != pkt->ifindex)) return NULL;
     return rule;
 }
 
