@@ -101,7 +101,13 @@ std::string in_words(const Captured& frame) {
     if (h.fragment) out += fmt::format(" fragment at {}", h.fragment_offset);
     if (h.l4_checksum == Verdict::kBad || h.header_checksum == Verdict::kBad)
         out += " BAD CHECKSUM";
-    return out + fmt::format(" {} bytes", data_size(frame));
+    out += fmt::format(" {} bytes", data_size(frame));
+    if (is_tcp(frame)) {
+        const std::size_t at = h.l4_offset;
+        out += fmt::format(", flags {:#04x}, window {}", frame.frame[at + 13],
+                           frame.frame[at + 14] << 8 | frame.frame[at + 15]);
+    }
+    return out;
 }
 
 } // namespace bpfport::test
