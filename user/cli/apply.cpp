@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // bpfport apply [FILE...]
 #include <chrono>
-#include <deque>
 #include <optional>
 #include <ostream>
 
 #include <fmt/ostream.h>
 
-#include "cli/apply_cgroup.hpp"
 #include "cli/apply_confirm.hpp"
-#include "cli/apply_guard.hpp"
-#include "cli/apply_line.hpp"
-#include "cli/apply_netns.hpp"
-#include "cli/apply_stage.hpp"
+#include "cli/apply_policy.hpp"
 #include "cli/command.hpp"
-#include "config/entry_request.hpp"
 #include "config/policy_files.hpp"
 
 namespace bpfport {
@@ -28,52 +22,19 @@ struct ApplyCommand {
     std::string confirm; // a time; empty: without
 };
 
-ApplyOptions apply_options(const HostOptions& host) {
-    ApplyOptions options;
-    options.hook = hook_choice(host.hook);
-    if (host.flows) options.sizes.udp_flows = host.flows;
-    if (host.hints) options.sizes.hints = host.hints;
-    return options;
-}
-
-// Everything is planned and checked before anything is changed. What was in force before, of what was
-// changed; nullopt: nothing was.
+// What was in force before, of what was changed; nullopt: nothing was.
 Result<std::optional<BeforeApply>> apply_now(const Session& session, const ApplyCommand& command,
                                              const HostOptions& host, ApplyStage& stage) {
     auto change = begin_change(session);
     if (!change) return std::unexpected(change.error());
-    const Prune prune = command.prune ? Prune::kYes : Prune::kNo;
-    std::deque<ApplyNetns> netns;
-    for (const auto& one : stage.netns) {
-        auto planned = ApplyNetns::plan(change->store(), *one, prune, stage);
-        if (!planned) return std::unexpected(planned.error());
-        netns.push_back(std::move(*planned));
-    }
-    auto cgroups = ApplyCgroups::plan(change->store(), netns, prune);
-    if (!cgroups) return std::unexpected(cgroups.error());
-    auto guards = ApplyGuards::plan(change->store(), netns, *cgroups);
-    if (!guards) return std::unexpected(guards.error());
-
-    ApplyLines lines;
-    for (const auto& one : netns) one.add_lines(lines);
-    cgroups->add_lines(lines);
-    guards->add_lines(lines);
-    std::optional<BeforeApply> before;
-    if (has_changes(lines) && !command.dry_run) {
-        before.emplace();
-        for (const auto& one : netns) one.add_before(*before);
-        cgroups->add_before(*before);
-        guards->add_before(*before);
-        guards->put(*change);
-        for (auto& one : netns) one.put(*change, apply_options(host));
-        cgroups->put(*change);
-        if (auto done = change->commit(); !done) return std::unexpected(done.error());
-    }
-    print_lines(session.out, lines, {command.dry_run, stage.skipped});
+    auto applied = apply_policy(*change, stage, host, command.prune ? Prune::all() : Prune::none(),
+                                command.dry_run ? ApplyMode::kPlan : ApplyMode::kPut);
+    if (!applied) return std::unexpected(applied.error());
+    print_lines(session.out, applied->lines, {command.dry_run, stage.skipped});
     print_warnings(session, stage.warnings);
-    for (const auto& one : netns) one.print_notes(session);
-    print_warnings(session, cgroups->warnings());
-    return before;
+    print_warnings(session, applied->warnings);
+    for (const auto& note : applied->notes) print_note(session, note);
+    return std::move(applied->before);
 }
 
 Result<void> wait_for_confirmation(const Session& session, const ApplyConfirm& confirm,

@@ -54,7 +54,7 @@ bool names(const PolicyEntry& entry, const Rule& rule) {
 } // namespace
 
 Result<ApplyCgroups> ApplyCgroups::plan(Store& store, const std::deque<ApplyNetns>& netns,
-                                        Prune prune) {
+                                        const Prune& prune) {
     ApplyCgroups made;
     for (const auto& one : netns) made.netns_[one.stage().cookie] = &one.stage();
     if (auto found = made.find_all(store, netns); !found) return std::unexpected(found.error());
@@ -82,46 +82,62 @@ Result<void> ApplyCgroups::find_all(Store& store, const std::deque<ApplyNetns>& 
     for (const auto& one : netns)
         for (const auto& staged : one.stage().entries) {
             if (!staged.entry->on_cgroup) continue;
-            if (staged.skipped) {
+            if (!staged.cgroup) {
                 skipped.insert(staged.entry->scopes.front().value.to_string());
                 continue;
             }
             auto planned = find(store, staged.cgroup->cgroup, staged.cgroup->name);
             if (!planned) return std::unexpected(planned.error());
-            (*planned)->entries.emplace_back(&one, &staged);
+            (staged.skipped ? (*planned)->skipped : (*planned)->entries)
+                .emplace_back(&one, &staged);
         }
     for (const auto& attachment : cgroup_attachments(store, Store::Access::kRead)) {
         const auto scope = attachment.scope();
         if (attachment.is_run() || scope.starts_with("container:") || skipped.contains(scope))
             continue;
+        if (is_former(scope, attachment.meta().cgroup)) continue;
         if (auto planned = find(store, attachment.cgroup(), scope); !planned)
             return std::unexpected(planned.error());
     }
     return {};
 }
 
+// One that is made again: the kernel takes the programs off the removed one a little later.
+bool ApplyCgroups::is_former(const std::string& scope, std::uint64_t cgroup) const {
+    return std::ranges::any_of(planned_, [&](const Planned& planned) {
+        return planned.scope == scope && planned.engine.cgroup().id != cgroup;
+    });
+}
+
 // What no file has: taken out of what will be, or left. Rules of namespaces that no file names are
 // not looked at.
-void ApplyCgroups::sort_out(Planned& planned, Prune prune) const {
+void ApplyCgroups::sort_out(Planned& planned, const Prune& prune) const {
     std::erase_if(planned.after.rules, [&](const PolicyRule& rule) {
         if (!netns_.contains(rule.netns_cookie)) return false;
-        for (const auto& [where, staged] : planned.entries)
-            if (where->stage().cookie == rule.netns_cookie && names(*staged->entry, rule.rule))
-                return false;
-        if (prune == Prune::kNo) planned.left.push_back(rule);
-        return prune == Prune::kYes;
+        for (const auto* entries : {&planned.entries, &planned.skipped})
+            for (const auto& [where, staged] : *entries)
+                if (where->stage().cookie == rule.netns_cookie && names(*staged->entry, rule.rule))
+                    return false;
+        const bool goes = prune.takes(planned.engine.cgroup().id, rule);
+        if (!goes) planned.left.push_back(rule);
+        return goes;
     });
     std::erase_if(planned.after.grants, [&](const Grant& grant) {
-        for (const auto& [where, staged] : planned.entries)
-            for (const auto& wanted : staged->entry->grants)
-                if (wanted.value.same(grant)) return false;
-        if (prune == Prune::kNo) planned.left_grants.push_back(grant);
-        return prune == Prune::kYes;
+        for (const auto* entries : {&planned.entries, &planned.skipped})
+            for (const auto& [where, staged] : *entries)
+                for (const auto& wanted : staged->entry->grants)
+                    if (wanted.value.same(grant)) return false;
+        const bool goes = prune.takes(planned.engine.cgroup().id, grant);
+        if (!goes) planned.left_grants.push_back(grant);
+        return goes;
     });
 }
 
 std::vector<NamedPolicy> ApplyCgroups::others(const Store& store, const Planned& own) const {
     auto policies = other_policies(store, own.engine.cgroup().id);
+    std::erase_if(policies, [&](const NamedPolicy& policy) {
+        return is_former(policy.scope, policy.cgroup);
+    });
     for (const auto& planned : planned_) {
         const auto id = planned.engine.cgroup().id;
         if (id == own.engine.cgroup().id) continue;
@@ -219,6 +235,19 @@ void ApplyCgroups::add_lines(ApplyLines& lines) const {
                 lines.push_back({What::kRemoved, granted(grant, planned)});
         for (const auto& grant : planned.left_grants)
             lines.push_back({What::kLeft, granted(grant, planned)});
+    }
+}
+
+void ApplyCgroups::add_owned(OwnedKeys& keys) const {
+    for (const auto& planned : planned_) {
+        const auto id = planned.engine.cgroup().id;
+        for (const auto& rule : planned.after.rules)
+            if (netns_.contains(rule.netns_cookie) &&
+                std::ranges::none_of(planned.left,
+                                     [&](const auto& left) { return same(left, rule); }))
+                keys.insert(owned_key(id, rule));
+        for (const auto& grant : planned.after.grants)
+            if (!has(planned.left_grants, grant)) keys.insert(owned_key(id, grant));
     }
 }
 

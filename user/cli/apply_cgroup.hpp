@@ -23,7 +23,7 @@ class ApplyCgroups {
   public:
     // With the store locked. `netns`: all of the policy, planned; they outlive this.
     static Result<ApplyCgroups> plan(Store& store, const std::deque<ApplyNetns>& netns,
-                                     Prune prune);
+                                     const Prune& prune);
 
     void add_lines(ApplyLines& lines) const;
     // Notes the steps and their undoing. This outlives commit().
@@ -35,6 +35,8 @@ class ApplyCgroups {
     // Those of a network namespace that no file has and that stay.
     [[nodiscard]] std::vector<Rule> left_in(std::uint64_t netns_cookie) const;
     [[nodiscard]] const std::vector<Warning>& warnings() const { return warnings_; }
+    // Those that the policy has and that will be in force.
+    void add_owned(OwnedKeys& keys) const;
 
   private:
     struct Planned {
@@ -42,12 +44,14 @@ class ApplyCgroups {
         std::string scope;
         PolicyContent before, after;
         std::vector<std::pair<const ApplyNetns*, const StagedEntry*>> entries{};
+        std::vector<std::pair<const ApplyNetns*, const StagedEntry*>> skipped{};
         std::vector<PolicyRule> wanted{}, left{};
         std::vector<Grant> left_grants{};
     };
     Result<Planned*> find(Store& store, const CgroupRef& cgroup, const std::string& scope);
     Result<void> find_all(Store& store, const std::deque<ApplyNetns>& netns);
-    void sort_out(Planned& planned, Prune prune) const;
+    [[nodiscard]] bool is_former(const std::string& scope, std::uint64_t cgroup) const;
+    void sort_out(Planned& planned, const Prune& prune) const;
     Result<void> want(const Store& store, Planned& planned, const ApplyNetns& netns,
                       const StagedEntry& staged);
     [[nodiscard]] std::vector<NamedPolicy> others(const Store& store, const Planned& own) const;

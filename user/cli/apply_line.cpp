@@ -53,6 +53,10 @@ void print_lines(std::ostream& out, const ApplyLines& lines, const ApplyWords& w
     if (words.dry_run) fmt::print(out, "nothing was changed (--dry-run)\n");
 }
 
+std::string apply_word(What what) {
+    return std::ranges::find(kWordings, what, &Wording::what)->done;
+}
+
 bool has_changes(const ApplyLines& lines) {
     return std::ranges::any_of(lines, [](const ApplyLine& line) {
         return line.what != What::kSame && line.what != What::kLeft;

@@ -29,6 +29,8 @@ struct ApplyWords {
 // Of those that are the same the first; then how many there are of each.
 void print_lines(std::ostream& out, const ApplyLines& lines, const ApplyWords& words);
 
+std::string apply_word(ApplyLine::What what); // "added"
+
 // Whether there is anything to do.
 bool has_changes(const ApplyLines& lines);
 

@@ -18,7 +18,7 @@
 
 namespace bpfport {
 
-Result<ApplyNetns> ApplyNetns::plan(Store& store, StagedNetns& stage, Prune prune,
+Result<ApplyNetns> ApplyNetns::plan(Store& store, StagedNetns& stage, const Prune& prune,
                                     ApplyStage& all) {
     auto inside = ScopedNetns::enter(stage.handle);
     if (!inside) return std::unexpected(inside.error());
@@ -81,10 +81,10 @@ Result<void> ApplyNetns::claim(const StagedEntry& staged, unsigned ifindex,
 }
 
 // Rules that drain end by themselves.
-void ApplyNetns::sort_out(Prune prune) {
+void ApplyNetns::sort_out(const Prune& prune) {
     for (const auto& rule : before_)
         if (!claims_.contains(listen_key(rule)))
-            (prune == Prune::kYes && !rule.has(BP_RULE_DRAINING) ? removed_ : left_)
+            (!rule.has(BP_RULE_DRAINING) && prune.takes(stage_->inode, rule) ? removed_ : left_)
                 .push_back(rule);
 }
 
@@ -193,11 +193,19 @@ void ApplyNetns::add_before(BeforeApply& before) const {
     before.netns.push_back({&stage_->handle, stage_->cookie, changes(), before_});
 }
 
-void ApplyNetns::print_notes(const Session& session) const {
-    if (!network_) return;
-    print_network(session, plan_, facts_, *network_);
-    print_warnings(session, plan_.warnings);
-    print_warnings(session, rules_.warnings());
+std::vector<Warning> ApplyNetns::warnings() const {
+    if (!network_) return {};
+    auto warnings = network_warnings(plan_, facts_, *network_);
+    std::ranges::copy(plan_.warnings, std::back_inserter(warnings));
+    std::ranges::copy(rules_.warnings(), std::back_inserter(warnings));
+    return warnings;
+}
+
+std::string ApplyNetns::note() const { return network_ ? network_note(plan_, *network_) : ""; }
+
+void ApplyNetns::add_owned(OwnedKeys& keys) const {
+    for (const auto& rule : plan_.rules)
+        if (claims_.contains(listen_key(rule))) keys.insert(owned_key(stage_->inode, rule));
 }
 
 } // namespace bpfport

@@ -10,20 +10,19 @@
 #include "base/error.hpp"
 #include "cli/apply_confirm.hpp"
 #include "cli/apply_line.hpp"
+#include "cli/apply_prune.hpp"
 #include "cli/apply_stage.hpp"
-#include "cli/session.hpp"
 #include "engine/netns_rules.hpp"
 #include "engine/plan.hpp"
 #include "facts/network_view.hpp"
 
 namespace bpfport {
 
-enum class Prune { kNo, kYes };
-
 class ApplyNetns {
   public:
     // With the store locked, in any namespace. `stage` outlives it; what is skipped is noted in `all`.
-    static Result<ApplyNetns> plan(Store& store, StagedNetns& stage, Prune prune, ApplyStage& all);
+    static Result<ApplyNetns> plan(Store& store, StagedNetns& stage, const Prune& prune,
+                                   ApplyStage& all);
 
     [[nodiscard]] const StagedNetns& stage() const { return *stage_; }
     [[nodiscard]] const HostFacts& facts() const { return facts_; }
@@ -39,15 +38,18 @@ class ApplyNetns {
     void put(Change& change, const ApplyOptions& options);
     // What put() changes.
     void add_before(BeforeApply& before) const;
-    // What is to be said of new rules, as attach says it.
-    void print_notes(const Session& session) const;
+    // What is to be said of new rules, as attach says it. After commit().
+    [[nodiscard]] std::vector<Warning> warnings() const;
+    [[nodiscard]] std::string note() const; // empty: nothing
+    // Those that the policy has and that will be in force.
+    void add_owned(OwnedKeys& keys) const;
 
   private:
     ApplyNetns(StagedNetns& stage, NetnsRules rules) : stage_(&stage), rules_(std::move(rules)) {}
     Result<std::vector<WantedRule>> wanted(ApplyStage& all);
     Result<void> claim(const StagedEntry& staged, unsigned ifindex,
                        std::vector<WantedRule>& wanted);
-    void sort_out(Prune prune);
+    void sort_out(const Prune& prune);
     Result<void> make_plan(const Store& store, const std::vector<WantedRule>& wanted);
     Result<void> check_places();
     [[nodiscard]] Result<bool> needs_repair(const Store& store) const;

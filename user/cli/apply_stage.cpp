@@ -67,6 +67,7 @@ std::string StagedNetns::suffix() const {
 Result<void> ApplyStage::skip(const PolicyEntry& entry, const SourcePlace& place,
                               const Error& missing) {
     if (entry.options.required) {
+        lacks_required = true;
         auto error = missing;
         error.fault = Fault::kSystem;
         return context(fmt::format("{}: required", place.to_string()), std::move(error));
@@ -77,7 +78,7 @@ Result<void> ApplyStage::skip(const PolicyEntry& entry, const SourcePlace& place
     return {};
 }
 
-Result<ApplyStage> stage_policy(const HostPolicy& policy) {
+Result<ApplyStage> stage_policy(const HostPolicy& policy, const std::set<std::string>& more) {
     ApplyStage stage;
     auto own = netns_of(stage, {});
     if (!own) return std::unexpected(own.error());
@@ -100,6 +101,7 @@ Result<ApplyStage> stage_policy(const HostPolicy& policy) {
                 return std::unexpected(skipped.error());
         netns->entries.push_back(staged ? std::move(*staged) : StagedEntry{&entry, {}, {}, true});
     }
+    for (const auto& name : more) (void)netns_of(stage, name);
     for (const auto& netns : stage.netns) {
         if (std::ranges::all_of(netns->entries,
                                 [](const StagedEntry& staged) { return staged.entry->on_cgroup; }))

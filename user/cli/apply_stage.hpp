@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -42,12 +43,14 @@ struct ApplyStage {
     std::vector<std::unique_ptr<StagedNetns>> netns; // the command's own first
     std::vector<Warning> warnings;
     std::size_t skipped = 0;
+    bool lacks_required = false; // that is why it failed
 
     // An entry goes without what is missing; an error if that is required.
     Result<void> skip(const PolicyEntry& entry, const SourcePlace& place, const Error& missing);
 };
 
-// `policy` outlives it. In the session's network namespace.
-Result<ApplyStage> stage_policy(const HostPolicy& policy);
+// `policy` outlives it. In the session's network namespace. `more`: names of other namespaces to look at, if they
+// are there.
+Result<ApplyStage> stage_policy(const HostPolicy& policy, const std::set<std::string>& more = {});
 
 } // namespace bpfport

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "cli/attach_network.hpp"
 
-#include <ostream>
-
-#include <fmt/ostream.h>
+#include <algorithm>
+#include <iterator>
 
 #include "engine/nat_claims.hpp"
 #include "engine/place.hpp"
@@ -21,7 +20,8 @@ std::vector<InstalledRule> new_rules(const Plan& plan) {
 
 } // namespace
 
-Result<NetworkView> look_around(const HostFacts& facts, FirewallReading& reading, Plan& plan) {
+Result<NetworkView> look_around(const HostFacts& facts, const FirewallReading& reading,
+                                Plan& plan) {
     auto addresses = interface_addresses();
     if (!addresses) return std::unexpected(addresses.error());
     auto local = local_prefixes();
@@ -30,8 +30,8 @@ Result<NetworkView> look_around(const HostFacts& facts, FirewallReading& reading
         plan.warnings.push_back(
             {"can't tell whether NAT gives a listen port away: " + reading.unreadable,
              "install nftables, or run as root"});
-    return NetworkView{facts.interfaces, std::move(*addresses), std::move(*local),
-                       std::move(reading.firewall), ipsec_policies()};
+    return NetworkView{facts.interfaces, std::move(*addresses), std::move(*local), reading.firewall,
+                       ipsec_policies()};
 }
 
 Result<void> check_network(const AttachRequest& request, const Plan& plan, const HostFacts& facts,
@@ -44,13 +44,22 @@ Result<void> check_network(const AttachRequest& request, const Plan& plan, const
                    : claimed;
 }
 
+std::vector<Warning> network_warnings(const Plan& plan, const HostFacts& facts,
+                                      const NetworkView& network) {
+    const auto rules = new_rules(plan);
+    auto warnings = nat_warnings(rules, ListenerIndex(facts.listeners), network);
+    std::ranges::move(place_warnings(rules, network), std::back_inserter(warnings));
+    return warnings;
+}
+
+std::string network_note(const Plan& plan, const NetworkView& network) {
+    return unserved_note(new_rules(plan), plan.rules, network);
+}
+
 void print_network(const Session& session, const Plan& plan, const HostFacts& facts,
                    const NetworkView& network) {
-    auto rules = new_rules(plan);
-    print_warnings(session, nat_warnings(rules, ListenerIndex(facts.listeners), network));
-    print_warnings(session, place_warnings(rules, network));
-    auto note = unserved_note(rules, plan.rules, network);
-    if (!note.empty()) fmt::print(session.out, "note: {}\n", note);
+    print_warnings(session, network_warnings(plan, facts, network));
+    print_note(session, network_note(plan, network));
 }
 
 } // namespace bpfport

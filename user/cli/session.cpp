@@ -42,4 +42,8 @@ void print_warnings(const Session& session, const std::vector<Warning>& warnings
         fmt::print(session.err, "warning: {} more like these\n", warnings.size() - shown);
 }
 
+void print_note(const Session& session, const std::string& note) {
+    if (!note.empty()) fmt::print(session.out, "note: {}\n", note);
+}
+
 } // namespace bpfport

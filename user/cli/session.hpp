@@ -34,5 +34,7 @@ Result<Store> open_for_reading(const Session& session);
 
 // The first of them, and how many more there are.
 void print_warnings(const Session& session, const std::vector<Warning>& warnings);
+// Unless it is empty.
+void print_note(const Session& session, const std::string& note);
 
 } // namespace bpfport

@@ -55,6 +55,18 @@ bool waits(const InstalledRule& rule) {
     return rule.has(BP_RULE_DRAINING | BP_RULE_TC_FLOWS) || rule.old_target_first;
 }
 
+std::vector<std::uint64_t> waiting_netns(const Store& store) {
+    std::vector<std::uint64_t> found;
+    for (const auto& entry : store.entries()) {
+        std::uint64_t netns = 0;
+        if (!parse_instance_name(entry, netns)) continue;
+        auto instance = Instance::open(store, netns, Store::Access::kRead);
+        if (instance && std::ranges::any_of(instance->table().rules(), waits))
+            found.push_back(netns);
+    }
+    return found;
+}
+
 // In its own network namespace. Nothing is done when that is gone: the sweep takes it away.
 Result<void> finish_in(Store& store, std::uint64_t netns) {
     auto here = current_netns_inode();
@@ -93,11 +105,7 @@ Result<void> finish_drains(NetnsRules& engine) {
 
 std::vector<Warning> finish_all_drains(Store& store) {
     std::vector<Warning> warnings;
-    for (const auto& entry : store.entries()) {
-        std::uint64_t netns = 0;
-        if (!parse_instance_name(entry, netns)) continue;
-        auto instance = Instance::open(store, netns, Store::Access::kRead);
-        if (!instance || std::ranges::none_of(instance->table().rules(), waits)) continue;
+    for (const std::uint64_t netns : waiting_netns(store)) {
         if (auto finished = finish_in(store, netns); !finished)
             warnings.push_back({fmt::format("a drain in network namespace {} can't be finished: {}",
                                             netns, finished.error().message),
@@ -105,5 +113,7 @@ std::vector<Warning> finish_all_drains(Store& store) {
     }
     return warnings;
 }
+
+bool has_drains(const Store& store) { return !waiting_netns(store).empty(); }
 
 } // namespace bpfport

@@ -30,5 +30,7 @@ Result<void> finish_drains(NetnsRules& engine);
 // In every network namespace, so that a killed `detach --drain` is finished by the next command that
 // changes things, whatever that is about. What can't be finished is a warning.
 std::vector<Warning> finish_all_drains(Store& store);
+// Whether some rule, of whatever network namespace, waits for its connections to end.
+bool has_drains(const Store& store);
 
 } // namespace bpfport
