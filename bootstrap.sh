@@ -14,7 +14,7 @@ cd "$(dirname "$0")"
 build_packages=(
     g++ cmake ninja-build pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libmnl-dev libcap-dev
     libfmt-dev libcli11-dev nlohmann-json3-dev libgtest-dev libgmock-dev libncurses-dev libpcap-dev prometheus-cpp-dev
-    libtomlplusplus-dev
+    libtomlplusplus-dev libsystemd-dev
 )
 demo_packages=(iproute2 curl busybox-static util-linux)
 test_packages=(

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
     exit 77
 }
 # Units, and what systemd-analyze may find in each, in tenths.
-declare -A most_exposed=([bpfport-apply]=27 [bpfport-exporter]=19)
+declare -A most_exposed=([bpfport-apply]=27 [bpfport]=27 [bpfport-exporter]=19)
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 

@@ -39,6 +39,7 @@ Command add_oci_hook(CommandLine& app);
 Command add_check(CommandLine& app);
 Command add_apply(CommandLine& app);
 Command add_confirm(CommandLine& app);
+Command add_serve(CommandLine& app);
 Command add_export(CommandLine& app);
 Command add_help(CommandLine& app); // after the others, which it explains
 

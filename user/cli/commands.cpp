@@ -18,7 +18,7 @@ std::vector<Command> add_commands(CommandLine& app, GlobalOptions options) {
         add_attach(app),  add_detach(app),   add_status(app), add_stats(app),    add_top(app),
         add_metrics(app), add_exporter(app), add_ss(app),     add_trace(app),    add_doctor(app),
         add_grant(app),   add_revoke(app),   add_run(app),    add_oci_hook(app), add_check(app),
-        add_apply(app),   add_confirm(app),  add_export(app)};
+        add_apply(app),   add_confirm(app),  add_serve(app),  add_export(app)};
     commands.push_back(add_help(app));
     return commands;
 }

@@ -131,6 +131,8 @@ TOML:
   bpfport apply                the kernel has what the files have, or
                                nothing has changed
   bpfport apply --confirm 30s  taken back unless `bpfport confirm` follows
+  bpfport serve                stays, and applies what differs whenever files,
+                               interfaces, addresses or cgroups change
   bpfport export               what is in force, as such a file
 
 What the kernel has already is not touched. Rules that were attached by hand

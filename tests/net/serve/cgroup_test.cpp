@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// What serve does when cgroups that a policy names come and go.
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "net/cgroup_fixture.hpp"
+#include "net/serve/serving.hpp"
+
+namespace bpfport::test {
+namespace {
+
+class ServedCgroup : public CgroupTest {
+  protected:
+    void SetUp() override {
+        CgroupTest::SetUp();
+        if (!IsSkipped()) REQUIRE_GRANTS();
+    }
+    void make_again() const {
+        ASSERT_EQ(::rmdir(cgroup->path().c_str()), 0);
+        ASSERT_EQ(::mkdir(cgroup->path().c_str(), 0755), 0);
+    }
+    [[nodiscard]] bool may_bind(std::uint16_t port) const {
+        return bind_errno(*netns, {.cgroup = cgroup.get(), .at = {"127.0.0.1", port}}) == 0;
+    }
+};
+
+TEST_F(ServedCgroup, IsMadeAgain) {
+    Served serve(*netns, fmt::format("[[cgroup]]\npath = \"{}\"\ngrants = [80]\n"
+                                     "rules = [\"81:3000\"]\n",
+                                     cgroup->name()));
+    ASSERT_TRUE(may_bind(80)) << serve.said();
+    std::vector<long> times;
+    const int most = rounds(20);
+    for (int round = 0; round < most && !HasFailure(); round++) {
+        make_again();
+        const auto time = time_until([&] { return may_bind(80); });
+        ASSERT_TRUE(time) << serve.said();
+        EXPECT_LE(*time, 1s);
+        times.push_back(time->count());
+    }
+    std::ranges::sort(times);
+    fmt::print("cgroup made again, {} times: median {} ms, most {} ms\n", times.size(),
+               times[times.size() / 2], times.back());
+    EXPECT_THAT(bp({"status"}).out, HasSubstr("81:3000"));
+    // Gone, it is waited for.
+    serve.notify.clear();
+    ASSERT_EQ(::rmdir(cgroup->path().c_str()), 0);
+    EXPECT_TRUE(serve.notify.has("STATUS=0 in force, 1 waiting"));
+    ASSERT_EQ(::mkdir(cgroup->path().c_str(), 0755), 0);
+    EXPECT_TRUE(serve.notify.has("STATUS=2 in force"));
+    EXPECT_EQ(serve.stop().status, 0);
+}
+
+// A unit's cgroup lies in a slice that comes with it; what else comes and goes is no reason to work.
+TEST_F(ServedCgroup, IsOfAUnitInASliceThatComesLater) {
+    const auto slice = cgroup->path() + ".slice";
+    const auto unit = cgroup->name().substr(1) + ".service";
+    Served serve(*netns, fmt::format("[[cgroup]]\nunit = \"{}\"\ngrants = [80]\n", unit));
+    EXPECT_TRUE(serve.notify.has("STATUS=0 in force, 1 waiting"));
+    for (int round = 0; round < 3; round++) {
+        serve.notify.clear();
+        ASSERT_EQ(::mkdir(slice.c_str(), 0755), 0);
+        ASSERT_EQ(::mkdir((slice + "/" + unit).c_str(), 0755), 0);
+        EXPECT_TRUE(serve.notify.has("STATUS=1 in force", 2s)) << serve.said();
+        serve.notify.clear();
+        ASSERT_EQ(::rmdir((slice + "/" + unit).c_str()), 0);
+        ASSERT_EQ(::rmdir(slice.c_str()), 0);
+        EXPECT_TRUE(serve.notify.has("STATUS=0 in force, 1 waiting", 2s)) << serve.said();
+    }
+    EXPECT_EQ(serve.stop().status, 0);
+}
+
+// The owner of a port is a cgroup, and is made again: its guard follows.
+TEST_F(ServedCgroup, OwnsAPort) {
+    Served serve(
+        *netns, entry("lo", "\"80:3000\"", fmt::format("owner = \"cgroup:{}\"\n", cgroup->name())));
+    const auto others = [&] { return bind_errno(*netns, {.at = {"127.0.0.1", 3000}}) == 0; };
+    EXPECT_TRUE(may_bind(3000));
+    EXPECT_FALSE(others());
+    for (int round = 0; round < 3; round++) {
+        make_again();
+        EXPECT_TRUE(time_until([&] { return may_bind(3000); })) << serve.said();
+        EXPECT_FALSE(others());
+    }
+    serve.write(entry("lo", "\"80:3000\""));
+    EXPECT_TRUE(time_until(others)) << serve.said();
+    serve.write("");
+    EXPECT_TRUE(time_until([&] { return rules(*netns).empty(); })) << serve.said();
+    EXPECT_EQ(serve.stop().status, 0);
+}
+
+} // namespace
+} // namespace bpfport::test

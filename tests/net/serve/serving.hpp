@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// `bpfport serve` in a namespace, with a policy file in a directory of its own, and what it tells systemd.
+#pragma once
+
+#include <signal.h>
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "harness/sweep.hpp"
+#include "net/rules/policy.hpp"
+
+namespace bpfport::test {
+
+// Asks until it holds; the time that took, or nullopt.
+std::optional<std::chrono::milliseconds> time_until(const std::function<bool()>& holds,
+                                                    std::chrono::milliseconds patience = 5s);
+
+// Where systemd would listen: NOTIFY_SOCKET.
+class NotifySocket {
+  public:
+    NotifySocket();
+    NotifySocket(const NotifySocket&) = delete;
+    NotifySocket& operator=(const NotifySocket&) = delete;
+    ~NotifySocket();
+    [[nodiscard]] const std::string& path() const { return path_; }
+    // Whether a message with this text has come since clear(), or comes in time.
+    bool has(const std::string& text, std::chrono::milliseconds patience = 10s);
+    void clear();
+
+  private:
+    void receive(); // all that comes, as systemd does: the sender would wait for room
+    std::string path_;
+    Fd socket_;
+    std::mutex mutex_;
+    std::vector<std::string> messages_;
+    std::jthread thread_;
+};
+
+class Served {
+  public:
+    // Returns once it is ready. `environment`: such as WATCHDOG_USEC=1000000.
+    Served(const Netns& netns, const std::string& policy,
+           const std::vector<std::string>& environment = {});
+    ~Served();
+
+    // As an editor writes: a new file under another name, which is renamed.
+    void write(const std::string& policy) const;
+    void start(); // again
+    ProcessResult stop(int signal = SIGTERM);
+
+    [[nodiscard]] Process& process() { return *process_; }
+    [[nodiscard]] std::string said() const; // on standard error, so far
+    [[nodiscard]] const std::filesystem::path& directory() const { return directory_; }
+    [[nodiscard]] std::vector<std::string> command() const;
+    NotifySocket notify;
+
+  private:
+    const Netns& netns_;
+    std::filesystem::path directory_;
+    std::vector<std::string> environment_;
+    std::optional<Process> process_;
+};
+
+// How often an interface or a cgroup is made again: as the environment's BPFPORT_SERVE_ROUNDS says.
+int rounds(int otherwise);
+
+} // namespace bpfport::test
