@@ -7,10 +7,25 @@
 
 namespace bpfport::test {
 
-const OracleRule* Oracle::rule_for(bool udp, const Address& to, unsigned port) const {
+bool OraclePrefix::has(const Address& other) const {
+    const ByteView left = address.bytes(), right = other.bytes();
+    if (left.size() != right.size()) return false;
+    for (unsigned bit = 0; bit < bits && bit / 8 < left.size(); bit++)
+        if (((left[bit / 8] ^ right[bit / 8]) >> (7 - bit % 8) & 1) != 0) return false;
+    return true;
+}
+
+bool OracleRule::is_for(const Address& client) const {
+    const auto has = [&](const OraclePrefix& prefix) { return prefix.has(client); };
+    return (clients.empty() || std::ranges::any_of(clients, has)) &&
+           std::ranges::none_of(not_clients, has);
+}
+
+const OracleRule* Oracle::rule_for(bool udp, const Address& to, const Address& peer,
+                                   unsigned port) const {
     const auto covers = [&](const OracleRule& rule) {
         return rule.udp == udp && rule.listen_first <= port && port <= rule.listen_last &&
-               (!rule.address || *rule.address == to);
+               (!rule.local || rule.local->has(to)) && (rule.only || rule.is_for(peer));
     };
     const auto found = std::ranges::find_if(rules_, covers);
     return found == rules_.end() ? nullptr : &*found;
@@ -18,8 +33,8 @@ const OracleRule* Oracle::rule_for(bool udp, const Address& to, unsigned port) c
 
 bool Oracle::is_target(bool udp, unsigned port) const {
     return std::ranges::any_of(rules_, [&](const OracleRule& rule) {
-        return rule.udp == udp && rule.target_first <= port &&
-               port - rule.target_first <= unsigned{rule.listen_last} - rule.listen_first;
+        return rule.udp == udp && rule.target(rule.listen_first) <= port &&
+               port <= rule.target(rule.listen_last);
     });
 }
 
@@ -34,7 +49,7 @@ Answer Oracle::in(const Bytes& frame) {
     const unsigned sport = read16(frame, ip.l4), dport = read16(frame, ip.l4 + 2);
     if (contradicts(frame, ip)) return {frame, "contradicts itself"};
 
-    const OracleRule* rule = rule_for(ip.udp(), ip.dst, dport);
+    const OracleRule* rule = rule_for(ip.udp(), ip.dst, ip.src, dport);
     const bool opens = ip.udp() || (frame[ip.l4 + 13] & 0x16U) == 0x02;
     if (!rule) {
         if (!is_target(ip.udp(), dport) || !opens) return {frame, "no rule"};
@@ -44,7 +59,8 @@ Answer Oracle::in(const Bytes& frame) {
         return {frame, "a direct client"};
     }
     if (tagged && !rule->vlan) return {frame, "tagged"};
-    const unsigned target = rule->target_first + dport - rule->listen_first;
+    if (!rule->is_for(ip.src)) return {frame, "another client's"};
+    const unsigned target = rule->target(dport);
     const Flow flow{ip.udp(), ip.src.text(), ip.dst.text(), sport, target};
     const auto known = flows_.find(flow);
     if (known == flows_.end() || known->second.listen != dport) {
@@ -91,9 +107,9 @@ Answer Oracle::out(const Bytes& frame, Offload offload) {
 
 // A query of this host's: the answer is for the program that sent it, unless the peer is a client.
 void Oracle::note_own(const Reading& ip, unsigned sport, unsigned dport) {
-    const OracleRule* rule = rule_for(true, ip.src, sport);
+    const OracleRule* rule = rule_for(true, ip.src, ip.dst, sport);
     if (!rule) return;
-    const unsigned target = rule->target_first + sport - rule->listen_first;
+    const unsigned target = rule->target(sport);
     const auto known =
         flows_.try_emplace({true, ip.dst.text(), ip.src.text(), dport, target}).first;
     if (known->second.listen != sport) known->second = {0, sport};
@@ -146,7 +162,7 @@ Answer Oracle::in_error(const Bytes& frame, const Reading& error) const {
     for (const OracleRule& rule : rules_) {
         if (rule.udp != quote->udp() || sport < rule.listen_first || sport > rule.listen_last)
             continue;
-        const unsigned target = rule.target_first + sport - rule.listen_first;
+        const unsigned target = rule.target(sport);
         const auto flow =
             flows_.find({rule.udp, quote->dst.text(), quote->src.text(), dport, target});
         if (flow == flows_.end() || flow->second.listen != sport) continue;

@@ -15,13 +15,32 @@
 
 namespace bpfport::test {
 
+// Addresses whose leading bits are the same.
+struct OraclePrefix {
+    Address address{};
+    unsigned bits = 128;
+
+    [[nodiscard]] bool has(const Address& other) const;
+};
+
 struct OracleRule {
     bool udp = false;
     std::uint16_t listen_first = 0;
     std::uint16_t listen_last = 0;
     std::uint16_t target_first = 0;
     bool vlan = false;
-    std::optional<Address> address{};
+    std::optional<OraclePrefix> local{};
+    bool one_target = false; // all listen ports go to target_first
+    // Where rules share a port the client decides about each packet; of the only one on a port it decides
+    // about what begins.
+    std::vector<OraclePrefix> clients{}; // none: all
+    std::vector<OraclePrefix> not_clients{};
+    bool only = false;
+
+    [[nodiscard]] unsigned target(unsigned listen) const {
+        return one_target ? target_first : target_first + listen - listen_first;
+    }
+    [[nodiscard]] bool is_for(const Address& client) const;
 };
 
 // What a frame comes out as, and why, for messages.
@@ -66,7 +85,8 @@ class Oracle {
         auto operator<=>(const Datagram&) const = default;
     };
 
-    [[nodiscard]] const OracleRule* rule_for(bool udp, const Address& to, unsigned port) const;
+    [[nodiscard]] const OracleRule* rule_for(bool udp, const Address& to, const Address& peer,
+                                             unsigned port) const;
     [[nodiscard]] bool is_target(bool udp, unsigned port) const;
     Answer in_direct(const Bytes& frame, const Reading& ip, const Flow& flow);
     [[nodiscard]] Answer out_as_asked(const Bytes& frame, const Reading& ip, Offload offload);

@@ -7,9 +7,9 @@ namespace bpfport::test {
 
 // Listen ports, targets, and others, of the rules that the property tests set.
 std::uint16_t RandomFrames::port() {
-    static constexpr std::uint16_t kPorts[] = {80,    80,    80,    3000,  3000, 3000, 443,
-                                               8443,  8005,  18005, 53,    5353, 9000, 8000,
-                                               18000, 40000, 40000, 40000, 40001};
+    static constexpr std::uint16_t kPorts[] = {80,   80,    80,   3000,  3000,  3000,  443,   8443,
+                                               8005, 18005, 53,   5353,  9000,  8000,  18000, 3001,
+                                               3002, 3003,  3004, 40000, 40000, 40000, 40001};
     return below(50) == 0 ? static_cast<std::uint16_t>(random_()) : one_of(kPorts);
 }
 
