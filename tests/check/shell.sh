@@ -8,5 +8,5 @@ if ! command -v shellcheck >/dev/null; then
     exit 77
 fi
 
-mapfile -t scripts < <(grep -lsE '^#!.*\b(ba)?sh\b' bootstrap.sh .ci/* bench/* tests/* tests/*/* vmtests/* | sort)
+mapfile -t scripts < <(grep -lsE '^#!.*\b(ba)?sh\b' bootstrap.sh .ci/* bench/* tests/* tests/*/* vmtests/* packaging/debian/* | sort)
 shellcheck --external-sources --source-path=SCRIPTDIR --severity=warning "${scripts[@]}"

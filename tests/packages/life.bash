@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+#!/usr/bin/env bash
 # Run by tests/packages.sh in a root and a network namespace of its own: steps of the life of a package.
 set -euo pipefail
 trap 'echo "packages: line $LINENO failed: $BASH_COMMAND" >&2' ERR
