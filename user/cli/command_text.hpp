@@ -19,6 +19,8 @@ struct OptionText {
     std::string range;    // "1024 to 16777216"; empty: any
     std::vector<std::string> choices;
     Values values = Values::kNone;
+
+    [[nodiscard]] bool is_word() const { return names.empty(); }
 };
 
 struct CommandText {

@@ -15,14 +15,14 @@ namespace bpfport {
 
 namespace {
 
-constexpr std::size_t kColumns = 80;
+constexpr std::size_t kTopicColumns = 80;
 
 // "  word  text", whose text begins in a column and goes on there on further lines.
 std::string item(std::string_view word, std::string_view text, std::size_t column) {
     std::string out, line = fmt::format("{:<{}}", fmt::format("  {} ", word), column - 1);
     while (!text.empty()) {
         const auto next = text.substr(0, text.find(' '));
-        if (line.size() + 1 + next.size() > kColumns) {
+        if (line.size() + 1 + next.size() > kTopicColumns) {
             out += line + "\n";
             line.assign(column - 1, ' ');
         }

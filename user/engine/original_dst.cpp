@@ -13,7 +13,7 @@ namespace bpfport {
 
 namespace {
 
-Result<Object<original_dst_bpf>> open() {
+Result<Object<original_dst_bpf>> open_original_dst() {
     auto object = Object<original_dst_bpf>::open();
     if (!object) return object;
     (*object)->rodata->bp_netns_cookie = current_netns_cookie();
@@ -26,12 +26,12 @@ bool kernel_tells_netns() {
                                    nullptr) == 1;
 }
 
-Result<Fd> load(const Instance& instance) {
+Result<Fd> load_original_dst(const Instance& instance) {
     if (!kernel_tells_netns())
         return failure("this kernel does not tell getsockopt hooks the network namespace of a "
                        "socket (5.15)",
                        "leave --original-dst out: the rule itself works");
-    auto object = open();
+    auto object = open_original_dst();
     if (!object) return std::unexpected(object.error());
     return load_over(*object, instance, (*object)->progs.bp_original_dst);
 }
@@ -44,12 +44,12 @@ const OptionProgram& original_dst_program() {
         .flag = BP_RULE_ORIGINAL_DST,
         .link = "original_dst_link",
         .type = BPF_CGROUP_GETSOCKOPT,
-        .load = load,
+        .load = load_original_dst,
         .target = open_root_cgroup,
         .if_gone = "getsockopt(SO_ORIGINAL_DST) does not say the listen port",
         .digest = object_digest<original_dst_bpf>,
         .try_object = [](const ObjectTrial& trial) {
-            if (kernel_tells_netns()) bpfport::try_object(trial, open());
+            if (kernel_tells_netns()) bpfport::try_object(trial, open_original_dst());
         }};
     return program;
 }

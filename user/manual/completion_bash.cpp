@@ -13,7 +13,7 @@ namespace bpfport {
 
 namespace {
 
-constexpr const char* kFunctions =
+constexpr const char* kBashFunctions =
     R"(# bash completion for bpfport. Written from the table of commands.
 # shellcheck shell=bash
 
@@ -71,7 +71,7 @@ _bpfport_directories() {
 
 )";
 
-constexpr const char* kBegin = R"(_bpfport() {
+constexpr const char* kBashBegin = R"(_bpfport() {
     local line=${COMP_LINE:0:COMP_POINT} words command='' previous cur kept='' i
     read -ra words <<<"$line"
     [[ $line != *[[:blank:]] ]] || words+=('')
@@ -86,7 +86,7 @@ constexpr const char* kBegin = R"(_bpfport() {
             ;;
         )";
 
-constexpr const char* kBetween = R"() ((i++)) ;;
+constexpr const char* kBashBetween = R"() ((i++)) ;;
         -*) ;;
         *) [[ $command ]] || command=${words[i]} ;;
         esac
@@ -103,15 +103,13 @@ constexpr const char* kBetween = R"() ((i++)) ;;
     case $command:$previous in
 )";
 
-constexpr const char* kEnd = R"(    esac
+constexpr const char* kBashEnd = R"(    esac
     [[ -z $kept ]] || COMPREPLY=("${COMPREPLY[@]#"$kept"}")
 }
 complete -F _bpfport bpfport
 )";
 
-bool is_word(const OptionText& option) { return option.names.empty(); }
-
-std::string answer(const CommandText& app, const OptionText& option) {
+std::string bash_answer(const CommandText& app, const OptionText& option) {
     std::string words = fmt::format("{}", fmt::join(option.choices, " "));
     switch (option.values) {
     case Values::kFiles:
@@ -134,19 +132,19 @@ std::string answer(const CommandText& app, const OptionText& option) {
 }
 
 // "attach:--owner | attach:--user", of options that have a value.
-std::string values(const CommandText& app, const std::string& command,
-                   const std::vector<OptionText>& options) {
+std::string bash_values(const CommandText& app, const std::string& command,
+                        const std::vector<OptionText>& options) {
     std::string out;
     for (const auto& option : options) {
-        if (is_word(option) || option.value.empty()) continue;
+        if (option.is_word() || option.value.empty()) continue;
         out += fmt::format("    {0}:{1}) {2} ;;\n", command,
                            fmt::join(option.names, fmt::format(" | {}:", command)),
-                           answer(app, option));
+                           bash_answer(app, option));
     }
     return out;
 }
 
-std::vector<std::string> names_of(const std::vector<OptionText>& options) {
+std::vector<std::string> option_names_of(const std::vector<OptionText>& options) {
     std::vector<std::string> names;
     for (const auto& option : options)
         names.insert(names.end(), option.names.begin(), option.names.end());
@@ -162,15 +160,15 @@ void add_names_with_value(const std::vector<OptionText>& options, std::vector<st
 // What comes when the word before is no option with a value.
 std::string otherwise(const CommandText& app, const CommandText& command,
                       const std::string& pattern) {
-    auto names = names_of(command.options);
+    auto names = option_names_of(command.options);
     if (&command != &app) {
-        const auto global = names_of(app.options);
+        const auto global = option_names_of(app.options);
         for (const auto& name : global)
             if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
     }
     std::string words = ":";
     for (const auto& option : command.options)
-        if (is_word(option)) words = answer(app, option);
+        if (option.is_word()) words = bash_answer(app, option);
     std::vector<std::string> commands;
     for (const auto& each : command.commands) commands.push_back(each.name);
     if (!commands.empty()) words = fmt::format("_bpfport_words {}", fmt::join(commands, " "));
@@ -190,12 +188,12 @@ std::string bash_completion(const CommandText& app) {
     const auto repeated = std::ranges::unique(with_value);
     with_value.erase(repeated.begin(), repeated.end());
 
-    std::string out = kFunctions;
-    out += kBegin + fmt::format("{}", fmt::join(with_value, " | ")) + kBetween;
-    out += values(app, "*", app.options);
-    for (const auto& command : app.commands) out += values(app, command.name, command.options);
+    std::string out = kBashFunctions;
+    out += kBashBegin + fmt::format("{}", fmt::join(with_value, " | ")) + kBashBetween;
+    out += bash_values(app, "*", app.options);
+    for (const auto& command : app.commands) out += bash_values(app, command.name, command.options);
     for (const auto& command : app.commands) out += otherwise(app, command, command.name);
-    return out + otherwise(app, app, "") + kEnd;
+    return out + otherwise(app, app, "") + kBashEnd;
 }
 
 } // namespace bpfport

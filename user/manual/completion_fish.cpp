@@ -8,7 +8,7 @@ namespace bpfport {
 
 namespace {
 
-constexpr const char* kFunctions =
+constexpr const char* kFishFunctions =
     R"(# fish completion for bpfport. Written from the table of commands.
 
 function __bpfport_scopes
@@ -37,7 +37,7 @@ complete -c bpfport -f
 )";
 
 // In single quotes.
-std::string quoted(const std::string& text) {
+std::string fish_quoted(const std::string& text) {
     std::string out = "'";
     for (char c : text) {
         if (c == '\'' || c == '\\') out += '\\';
@@ -46,7 +46,7 @@ std::string quoted(const std::string& text) {
     return out + "'";
 }
 
-std::string arguments(const CommandText& app, const OptionText& option) {
+std::string fish_arguments(const CommandText& app, const OptionText& option) {
     std::string words = fmt::format("{}", fmt::join(option.choices, " "));
     switch (option.values) {
     case Values::kFiles:
@@ -65,7 +65,7 @@ std::string arguments(const CommandText& app, const OptionText& option) {
     case Values::kNone:
         break;
     }
-    return words.empty() ? "" : " -a " + quoted(words);
+    return words.empty() ? "" : " -a " + fish_quoted(words);
 }
 
 std::string completions(const CommandText& app, const std::vector<OptionText>& options,
@@ -77,8 +77,8 @@ std::string completions(const CommandText& app, const std::vector<OptionText>& o
             out += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
         if (!option.names.empty() && !option.value.empty())
             out += option.values == Values::kFiles ? " -r" : " -x";
-        if (!option.names.empty()) out += " -d " + quoted(option.help);
-        out += arguments(app, option) + "\n";
+        if (!option.names.empty()) out += " -d " + fish_quoted(option.help);
+        out += fish_arguments(app, option) + "\n";
     }
     return out;
 }
@@ -86,10 +86,10 @@ std::string completions(const CommandText& app, const std::vector<OptionText>& o
 } // namespace
 
 std::string fish_completion(const CommandText& app) {
-    std::string out = kFunctions + completions(app, app.options, {});
+    std::string out = kFishFunctions + completions(app, app.options, {});
     for (const auto& command : app.commands)
         out += fmt::format("complete -c bpfport -n __fish_use_subcommand -a {} -d {}\n",
-                           command.name, quoted(command.description));
+                           command.name, fish_quoted(command.description));
     for (const auto& command : app.commands)
         out += completions(app, command.options,
                            fmt::format(" -n '__fish_seen_subcommand_from {}'", command.name));

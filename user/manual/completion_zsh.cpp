@@ -8,7 +8,7 @@ namespace bpfport {
 
 namespace {
 
-constexpr const char* kFunctions = R"(#compdef bpfport
+constexpr const char* kZshFunctions = R"(#compdef bpfport
 # zsh completion for bpfport. Written from the table of commands.
 
 _bpfport_scopes() {
@@ -92,7 +92,7 @@ std::string specifications(const CommandText& app, const std::vector<OptionText>
 } // namespace
 
 std::string zsh_completion(const CommandText& app) {
-    std::string out = kFunctions;
+    std::string out = kZshFunctions;
     out += specifications(app, app.options, "        ");
     out += "        '1:command:->command' \\\n        '*::word:->word'\n"
            "    case $state in\n        command)\n            local -a commands=(\n";

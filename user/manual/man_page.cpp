@@ -30,8 +30,6 @@ std::string page(const std::string& name, int section, const std::string& what,
 std::string bold(const std::string& text) { return "\\fB" + roff(text) + "\\fR"; }
 std::string italic(const std::string& text) { return "\\fI" + roff(text) + "\\fR"; }
 
-bool is_word(const OptionText& option) { return option.names.empty(); }
-
 // "reset|drop|pass": words to type; else a name for a value.
 std::string value_of(const OptionText& option) {
     if (option.choices.empty() || option.value.find('|') == std::string::npos)
@@ -45,7 +43,7 @@ std::string options_list(const std::vector<OptionText>& options) {
         std::vector<std::string> names;
         for (const auto& name : option.names) names.push_back(bold(name));
         out += fmt::format(".TP\n{}", fmt::join(names, ", "));
-        if (is_word(option))
+        if (option.is_word())
             out += value_of(option);
         else if (!option.value.empty())
             out += " " + value_of(option);
@@ -62,7 +60,7 @@ std::string options_list(const std::vector<OptionText>& options) {
 std::string words_of(const CommandText& command) {
     std::string out;
     for (const auto& option : command.options)
-        if (is_word(option)) out += " " + italic(option.value);
+        if (option.is_word()) out += " " + italic(option.value);
     return out;
 }
 
