@@ -178,7 +178,7 @@ TEST_F(NetTest, ServeIsIdle) {
     EXPECT_TRUE(time_until(idle, 8s));
     fmt::print("serve: {} kB resident\n", number_of(pid, "VmRSS"));
 #ifndef __SANITIZE_ADDRESS__
-    EXPECT_LT(number_of(pid, "VmRSS"), 10'000) << "kB";
+    EXPECT_LT(number_of(pid, "VmRSS"), 10 * 1024) << "kB";
 #endif
     EXPECT_EQ(serve.stop().status, 0);
     ASSERT_TRUE(works(net.server, "detach --all"));

@@ -132,12 +132,17 @@ TEST_F(NetTest, ServeIsNotKeptFromTheRest) {
     EXPECT_THAT(serve.said(), HasSubstr("port 83 is taken"));
     EXPECT_TRUE(serve.notify.has("STATUS=2 in force; "));
     EXPECT_TRUE(serve.notify.has("policy.toml:"));
+    // Said once, however often it is tried.
+    for (const char* address : {"10.1.0.11", "10.1.0.12", "10.1.0.13"}) {
+        net.link.b.add_address(std::string(address) + "/24");
+        EXPECT_TRUE(time_until([&] { return answers(net.client, {address, 84}); }));
+    }
+    const auto said = serve.said();
+    EXPECT_EQ(said.find("port 83 is taken"), said.rfind("port 83 is taken")) << said;
     for (int round = 0; round < 3; round++) {
         make_again(net);
         EXPECT_TRUE(time_until([&] { return answers(net.client, {kServer(false), 84}); }));
     }
-    const auto said = serve.said();
-    EXPECT_EQ(said.find("port 83 is taken"), said.rfind("port 83 is taken"));
     taken.reset();
     net.link.b.add_address("10.1.0.7/24"); // any event
     EXPECT_TRUE(time_until([&] { return answers(net.client, {kServer(false), 83}); }));
