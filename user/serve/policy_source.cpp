@@ -15,7 +15,7 @@ namespace {
 
 using Level = LogEntry::Level;
 
-std::vector<LogEntry> entries_of(const PolicyFaults& faults) {
+std::vector<LogEntry> log_entries(const PolicyFaults& faults) {
     std::vector<LogEntry> entries;
     for (const auto& error : faults.errors)
         entries.push_back({Level::kError, "policy",
@@ -57,7 +57,7 @@ void PolicySource::load(ServeLog& log) {
     stamps_ = stamps(); // before: what is written meanwhile is a change
     auto loaded = load_policy(names_, Trust::kOwn);
     if (!loaded) {
-        auto entries = entries_of(loaded.error());
+        auto entries = log_entries(loaded.error());
         fault_ = loaded.error().error.message;
         entries.push_back({Level::kWarning, "policy",
                            policy_
