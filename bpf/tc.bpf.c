@@ -80,7 +80,6 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
     struct pkt_info pkt = {};
     __u8* header = transport(skb, p, l4->header);
     __u32 header_length;
-    __u32 id = 0;
 
     if (ethernet && READ(skb, pkt_type) != PACKET_FOR_HOST) {
         count_outcome(BP_OUTCOME_OTHER_HOST);
@@ -110,7 +109,7 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
         if (cookies_in_use() && pkt_info_store(&pkt)) bp_end_hint(skb);
         return TC_NEXT;
     }
-    rule = rules_usual(rules_side(), entry, &pkt, &id);
+    rule = rules_usual(rules_side(), entry, &pkt);
     if (rule) {
         if (!wrong_vlan(skb, p, rule)) {
             pkt.key.target_port = rule_target(rule, pkt.orig_port);
@@ -130,15 +129,15 @@ static __always_inline int tc_in_matched(struct __sk_buff* skb, struct packet* p
 
         if (!stored || verdict != REDIRECT) return apply_verdict(skb, p, verdict);
         pkt.target_port = stored->target_port;
-        id = stored->rule;
+        pkt.rule = stored->rule;
     }
-    pkt.rule = id;
 
     struct port_change change = {p->transport, DESTINATION_PORT, pkt.orig_port, pkt.target_port};
 
     if (rewrite_port(skb, l4, &change)) {
         set_seen_tag(skb);
-        count_in(id, weigh(READ(skb, len), READ(skb, gso_segs), p->transport + header_length));
+        count_in(pkt.rule,
+                 weigh(READ(skb, len), READ(skb, gso_segs), p->transport + header_length));
     } else {
         report_packet(&pkt, BP_OUTCOME_WRITE_FAILED);
     }

@@ -202,6 +202,7 @@ GLOBAL int bp_decide(struct __sk_buff* skb, __u64 packed)
     __u32 side, id;
 
     if (!pkt || packet_unpack(&p, packed) != PARSED) return LEAVE;
+    pkt->rule = 0;
     id = bp_find_rule(pkt->entry);
     if (!id && !pkt->opens && (pkt->entry & BP_PORT_TARGET)) {
         if (cookies_in_use()) bp_end_hint(skb);

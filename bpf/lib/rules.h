@@ -171,19 +171,20 @@ GLOBAL __u32 bp_find_shared(__u32 side, __u32 set, __u32 ifindex, __u64 high, __
 }
 
 /* The rule in the usual cases: the packet is not on lo, and the rule is the only one on the port or the
- * local address decides. NULL: bp_find_rule() tells. */
+ * local address decides. Its id is in pkt->rule then. NULL: bp_find_rule() tells. */
 static __always_inline const struct bp_rule* rules_usual(__u32 side, __u32 entry,
-                                                         const struct pkt_info* pkt, __u32* id)
+                                                         struct pkt_info* pkt)
 {
     const struct bp_rule* rule;
+    __u32 id = entry & BP_PORT_LISTEN;
 
-    *id = entry & BP_PORT_LISTEN;
     if (pkt->ifindex == LOOPBACK_INDEX) return NULL;
     if (entry & BP_PORT_SEARCH)
-        *id = bp_find_shared(side, *id, pkt->ifindex, address_half(pkt->key.local, 0),
-                             address_half(pkt->key.local, 1));
-    if (!*id) return NULL;
-    rule = rules_get(side, *id);
+        id = bp_find_shared(side, id, pkt->ifindex, address_half(pkt->key.local, 0),
+                            address_half(pkt->key.local, 1));
+    pkt->rule = id;
+    if (!id) return NULL;
+    rule = rules_get(side, id);
     if (!rule || (rule->ifindex && rule->ifindex != pkt->ifindex)) return NULL;
     return rule;
 }
