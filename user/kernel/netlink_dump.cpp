@@ -19,7 +19,7 @@ namespace {
 struct Closer {
     void operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
 };
-using Socket = std::unique_ptr<mnl_socket, Closer>;
+using NetlinkSocket = std::unique_ptr<mnl_socket, Closer>;
 
 // Ends of an answer: 0 when a further message follows, kDone, kInterrupted, or a negative errno.
 constexpr int kDone = 1;
@@ -61,7 +61,7 @@ int receive(mnl_socket* socket, std::uint32_t sequence, std::vector<std::byte>& 
 // kDone or kInterrupted.
 Result<int> ask(int bus, nlmsghdr* request, std::string_view what, Check check,
                 std::vector<std::byte>& messages) {
-    Socket socket(mnl_socket_open2(bus, SOCK_CLOEXEC));
+    NetlinkSocket socket(mnl_socket_open2(bus, SOCK_CLOEXEC));
     if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0)
         return system_error(fmt::format("{}: open a netlink socket", what));
     int on = 1;
