@@ -19,7 +19,7 @@ build_packages=(
 demo_packages=(iproute2 curl busybox-static util-linux)
 test_packages=(
     nginx-light iperf3 dnsmasq-base socat ethtool nftables iptables tcpdump iputils-ping procps python3 strace libcap2-bin crun
-    prometheus tmux apache2-bin openssl proftpd-core shellcheck graphviz
+    prometheus tmux wrk gnuplot-nox apache2-bin openssl proftpd-core shellcheck graphviz
     mandoc zsh fish rpm patchelf python3-yaml
     qemu-system-x86 qemu-system-arm g++-aarch64-linux-gnu debian-archive-keyring debootstrap xz-utils clang-19 libclang-rt-19-dev
 )
