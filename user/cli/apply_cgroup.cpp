@@ -95,18 +95,10 @@ Result<void> ApplyCgroups::find_all(Store& store, const std::deque<ApplyNetns>& 
         const auto scope = attachment.scope();
         if (attachment.is_run() || scope.starts_with("container:") || skipped.contains(scope))
             continue;
-        if (is_former(scope, attachment.meta().cgroup)) continue;
         if (auto planned = find(store, attachment.cgroup(), scope); !planned)
             return std::unexpected(planned.error());
     }
     return {};
-}
-
-// One that is made again: the kernel takes the programs off the removed one a little later.
-bool ApplyCgroups::is_former(const std::string& scope, std::uint64_t cgroup) const {
-    return std::ranges::any_of(planned_, [&](const Planned& planned) {
-        return planned.scope == scope && planned.engine.cgroup().id != cgroup;
-    });
 }
 
 // What no file has: taken out of what will be, or left. Rules of namespaces that no file names are
@@ -135,9 +127,6 @@ void ApplyCgroups::sort_out(Planned& planned, const Prune& prune) const {
 
 std::vector<NamedPolicy> ApplyCgroups::others(const Store& store, const Planned& own) const {
     auto policies = other_policies(store, own.engine.cgroup().id);
-    std::erase_if(policies, [&](const NamedPolicy& policy) {
-        return is_former(policy.scope, policy.cgroup);
-    });
     for (const auto& planned : planned_) {
         const auto id = planned.engine.cgroup().id;
         if (id == own.engine.cgroup().id) continue;

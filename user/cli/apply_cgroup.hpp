@@ -50,7 +50,6 @@ class ApplyCgroups {
     };
     Result<Planned*> find(Store& store, const CgroupRef& cgroup, const std::string& scope);
     Result<void> find_all(Store& store, const std::deque<ApplyNetns>& netns);
-    [[nodiscard]] bool is_former(const std::string& scope, std::uint64_t cgroup) const;
     void sort_out(Planned& planned, const Prune& prune) const;
     Result<void> want(const Store& store, Planned& planned, const ApplyNetns& netns,
                       const StagedEntry& staged);

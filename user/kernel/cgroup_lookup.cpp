@@ -153,6 +153,19 @@ std::optional<std::string> path_of_cgroup(std::uint64_t id) {
     return found;
 }
 
+bool is_removed(const CgroupRef& cgroup) {
+    constexpr ino_t kHierarchyRoot = 1;
+    const auto id_at = [](const fs::path& path) {
+        struct stat status {};
+        return ::stat(path.c_str(), &status) == 0 ? status.st_ino : 0;
+    };
+    if (id_at(cgroup.directory) == cgroup.id) return false;
+    auto mount = cgroup_mount();
+    if (!mount || id_at(*mount) != kHierarchyRoot) return false;
+    // A process in a cgroup namespace may have named it, by a path from there on.
+    return cgroup.id != kHierarchyRoot && !path_of_cgroup(cgroup.id);
+}
+
 bool is_systems(const fs::path& cgroups, std::string_view path) {
     struct stat root {};
     if (::stat(cgroups.c_str(), &root) != 0) return false;

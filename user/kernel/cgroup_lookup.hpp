@@ -25,6 +25,10 @@ Result<CgroupRef> find_cgroup(const Scope& scope);
 // Below the mount, by what programs call it; nullopt: it is gone.
 std::optional<std::string> path_of_cgroup(std::uint64_t id);
 
+// Its directory is gone; one of the same path that was made since is another. No where this process sees only a part
+// of the hierarchy, as in a cgroup namespace, and it is not in that part.
+bool is_removed(const CgroupRef& cgroup);
+
 // Whether the owner of `cgroups` (root) owns every cgroup on the way to `path` and alone may move
 // processes into it.
 bool is_systems(const std::filesystem::path& cgroups, std::string_view path);

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "bpfport/meta.h"
+#include "kernel/cgroup_lookup.hpp"
 #include "state/run_cgroup.hpp"
 
 namespace bpfport {
@@ -45,7 +46,9 @@ bool CgroupAttachment::alive() const {
                                [&](const Hook& hook) { return linked_program(path(), hook); });
 }
 
-std::vector<CgroupAttachment> cgroup_attachments(const Store& store, Store::Access access) {
+namespace {
+
+std::vector<CgroupAttachment> all_attachments(const Store& store, Store::Access access) {
     std::vector<CgroupAttachment> found;
     for (const auto& entry : store.entries()) {
         std::uint64_t cgroup = 0;
@@ -56,12 +59,21 @@ std::vector<CgroupAttachment> cgroup_attachments(const Store& store, Store::Acce
     return found;
 }
 
+} // namespace
+
+std::vector<CgroupAttachment> cgroup_attachments(const Store& store, Store::Access access) {
+    auto found = all_attachments(store, access);
+    std::erase_if(found, [](const auto& attachment) { return is_removed(attachment.cgroup()); });
+    return found;
+}
+
 Result<void> sweep_cgroups(Store& store) {
-    for (const auto& attachment : cgroup_attachments(store, Store::Access::kChange)) {
-        auto directory = attachment.cgroup().directory;
-        bool ended = attachment.is_run() && !is_populated(directory);
-        if (attachment.alive() && !ended) continue;
-        if (ended && !remove_cgroup(directory)) continue; // a process has just joined it
+    for (const auto& attachment : all_attachments(store, Store::Access::kChange)) {
+        const auto cgroup = attachment.cgroup();
+        const bool removed = is_removed(cgroup);
+        const bool ended = !removed && attachment.is_run() && !is_populated(cgroup.directory);
+        if (attachment.alive() && !removed && !ended) continue;
+        if (ended && !remove_cgroup(cgroup.directory)) continue; // a process has just joined it
         BP_TRY(store.remove(attachment.name()), "sweep");
     }
     remove_abandoned_run_cgroups();

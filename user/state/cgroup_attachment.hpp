@@ -57,7 +57,7 @@ class CgroupAttachment {
 
     // Every hook that the policy needs is in place.
     [[nodiscard]] bool complete() const;
-    // The cgroup is still there, asked of a link.
+    // A hook runs its program. They do for a while after the cgroup is removed: as long as a socket of it lives.
     [[nodiscard]] bool alive() const;
 
   private:
@@ -68,7 +68,7 @@ class CgroupAttachment {
     Policy policy_;
 };
 
-// All of the store; what can't be opened is left out.
+// All of the store; what can't be opened is left out, and whose cgroup is removed.
 std::vector<CgroupAttachment> cgroup_attachments(const Store& store, Store::Access access);
 
 // Removes attachments whose cgroup is gone, and the cgroups of `bpfport run` that are empty, with

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <ctime>
 #include <filesystem>
@@ -185,6 +186,31 @@ TEST_F(CgroupGrant, NothingIsLeftAfterTheCgroupIsRemoved) {
     grant({"81"});
     must({"revoke", "cgroup:" + cgroup->name()});
     EXPECT_EQ(entries(), "");
+}
+
+// The kernel runs a removed cgroup's programs as long as a socket of it lives.
+TEST_F(CgroupGrant, ACgroupThatIsMadeAgainIsAnotherOne) {
+    const std::string scope = "cgroup:" + cgroup->name();
+    must({"attach", scope, "80:3000"});
+    grant({"81"});
+    const auto before = entries();
+    Fd socket;
+    {
+        const InCgroup inside(*cgroup);
+        socket = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    }
+    ASSERT_TRUE(socket);
+    ASSERT_EQ(::rmdir(cgroup->path().c_str()), 0);
+    EXPECT_THAT(status(), Not(HasSubstr(scope)));
+    ASSERT_EQ(::mkdir(cgroup->path().c_str(), 0755), 0);
+    EXPECT_THAT(status(), Not(HasSubstr(scope)));
+    EXPECT_EQ(in("127.0.0.1", 81), EACCES);
+    must({"attach", scope, "80:3001"}); // no conflict with what was
+    grant({"81"});
+    EXPECT_EQ(in("127.0.0.1", 81), 0);
+    EXPECT_THAT(status(), AllOf(HasSubstr("3001"), Not(HasSubstr("3000"))));
+    EXPECT_NE(entries(), before);
+    EXPECT_EQ(std::ranges::count(entries(), ' '), std::ranges::count(before, ' '));
 }
 
 TEST_F(CgroupGrant, WrongWordsAreExplained) {
