@@ -6,7 +6,6 @@
 #include "base/directory.hpp"
 #include "kernel/cgroup.hpp"
 #include "kernel/cgroup_lookup.hpp"
-#include "serve/inotify.hpp"
 
 namespace bpfport {
 
@@ -15,6 +14,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr unsigned kLooks = 20;
+constexpr std::uint32_t kComingAndGoing = IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM;
 
 bool is_path(const Scope& scope) { return scope.kind() == Scope::Kind::kCgroup; }
 
@@ -27,7 +27,7 @@ bool may_hold_units(const fs::path& directory) {
 } // namespace
 
 Result<CgroupWatch> CgroupWatch::open() {
-    auto inotify = open_inotify();
+    auto inotify = Inotify::open();
     if (!inotify) return std::unexpected(inotify.error());
     return CgroupWatch(std::move(*inotify));
 }
@@ -41,16 +41,10 @@ void CgroupWatch::follow(std::vector<Scope> scopes) {
 
 // Watches are added before anything is looked for: what comes in between is seen by one of the two.
 void CgroupWatch::refresh() {
-    std::map<int, fs::path> now;
-    const auto watch = [&](const fs::path& path) {
-        const int id =
-            ::inotify_add_watch(inotify_.get(), path.c_str(),
-                                IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_ONLYDIR);
-        if (id >= 0) now[id] = path;
-        return id >= 0;
-    };
-    auto mount = cgroup_mount();
-    if (mount && !scopes_.empty()) {
+    inotify_.renew([&](const Inotify::Watch& watch_for) {
+        const auto watch = [&](const fs::path& path) { return watch_for(path, kComingAndGoing); };
+        auto mount = cgroup_mount();
+        if (!mount || scopes_.empty()) return;
         watch(*mount);
         for (const auto& scope : scopes_) {
             if (!is_path(scope)) continue;
@@ -62,10 +56,7 @@ void CgroupWatch::refresh() {
         if (!std::ranges::all_of(scopes_, is_path))
             walk_directories(
                 *mount, [&](const fs::path& path) { return may_hold_units(path) && watch(path); });
-    }
-    for (const auto& [id, _] : watched_)
-        if (!now.contains(id)) ::inotify_rm_watch(inotify_.get(), id);
-    watched_ = std::move(now);
+    });
 }
 
 bool CgroupWatch::find_all() {
@@ -79,7 +70,7 @@ bool CgroupWatch::find_all() {
 
 bool CgroupWatch::take() {
     bool any = false;
-    read_inotify(inotify_, [&](const inotify_event& event, std::string_view) {
+    inotify_.take([&](const Inotify::Event& event) {
         any |= (event.mask & (IN_ISDIR | IN_Q_OVERFLOW)) != 0;
     });
     if (!any || scopes_.empty()) return false;

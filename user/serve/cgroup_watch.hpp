@@ -4,14 +4,12 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
-#include <map>
 #include <utility>
 #include <vector>
 
 #include "base/error.hpp"
-#include "base/fd.hpp"
 #include "rule/scope.hpp"
+#include "serve/inotify.hpp"
 
 namespace bpfport {
 
@@ -21,7 +19,7 @@ class CgroupWatch {
 
     // From now on these; none: no directory is watched.
     void follow(std::vector<Scope> scopes);
-    [[nodiscard]] int fd() const { return inotify_.get(); }
+    [[nodiscard]] int fd() const { return inotify_.fd(); }
     // Whether one of them is another cgroup now. Doesn't wait.
     bool take();
     // A container was not found although cgroups came: its runtime writes its name down a little later, in a place of
@@ -30,14 +28,13 @@ class CgroupWatch {
     bool look_again();
 
   private:
-    explicit CgroupWatch(Fd inotify) : inotify_(std::move(inotify)) {}
+    explicit CgroupWatch(Inotify inotify) : inotify_(std::move(inotify)) {}
     void refresh();
     [[nodiscard]] bool find_all(); // whether they differ
 
-    Fd inotify_;
+    Inotify inotify_;
     std::vector<Scope> scopes_;
     std::vector<std::uint64_t> found_; // ids; 0: not there
-    std::map<int, std::filesystem::path> watched_;
     unsigned looks_left_ = 0;
 };
 

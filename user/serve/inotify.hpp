@@ -1,35 +1,44 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// Reading events of inotify(7).
+// Inotify: directories that are watched by inotify(7).
 #pragma once
 
 #include <sys/inotify.h>
-#include <unistd.h>
 
-#include <cstring>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
 #include <string_view>
+#include <utility>
 
 #include "base/error.hpp"
 #include "base/fd.hpp"
 
 namespace bpfport {
 
-inline Result<Fd> open_inotify() {
-    Fd fd(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
-    if (!fd) return system_error("inotify", errno, "see /proc/sys/fs/inotify/max_user_instances");
-    return fd;
-}
+class Inotify {
+  public:
+    static Result<Inotify> open();
+    [[nodiscard]] int fd() const { return fd_.get(); }
 
-// Calls visit(event, name) for each event that is there; doesn't wait.
-template <typename Visit> void read_inotify(const Fd& inotify, const Visit& visit) {
-    alignas(inotify_event) char buffer[8192];
-    for (ssize_t got = 0; (got = ::read(inotify.get(), buffer, sizeof buffer)) > 0;)
-        for (ssize_t at = 0; at < got;) {
-            inotify_event event{};
-            std::memcpy(&event, buffer + at, sizeof event);
-            const char* name = buffer + at + sizeof event;
-            visit(event, std::string_view(name, event.len ? ::strnlen(name, event.len) : 0));
-            at += static_cast<ssize_t>(sizeof event + event.len);
-        }
-}
+    // Watches a directory for these events; false: there is none. The mask of its last call counts.
+    using Watch = std::function<bool(const std::filesystem::path& directory, std::uint32_t mask)>;
+    // Calls name(watch). Directories that it does not watch are watched no longer.
+    void renew(const std::function<void(const Watch&)>& name);
+
+    struct Event {
+        std::uint32_t mask;
+        const std::filesystem::path*
+            directory;         // nullptr: it is watched no longer, or events were lost
+        std::string_view name; // of what is in it; may be empty
+    };
+    // Calls visit for each event that is there. Doesn't wait.
+    void take(const std::function<void(const Event&)>& visit) const;
+
+  private:
+    explicit Inotify(Fd fd) : fd_(std::move(fd)) {}
+    Fd fd_;
+    std::map<int, std::filesystem::path> watched_;
+};
 
 } // namespace bpfport

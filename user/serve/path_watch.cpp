@@ -5,8 +5,6 @@
 
 #include <algorithm>
 
-#include "serve/inotify.hpp"
-
 namespace bpfport {
 
 namespace fs = std::filesystem;
@@ -27,7 +25,7 @@ bool is_new_file(const fs::path& path) {
 } // namespace
 
 Result<PathWatch> PathWatch::open(What what) {
-    auto inotify = open_inotify();
+    auto inotify = Inotify::open();
     if (!inotify) return std::unexpected(inotify.error());
     return PathWatch(std::move(*inotify), what);
 }
@@ -38,25 +36,18 @@ void PathWatch::follow(std::set<fs::path> directories) {
 }
 
 void PathWatch::refresh() {
-    std::map<int, fs::path> now;
-    const auto watch = [&](const fs::path& path, std::uint32_t mask) {
-        const int id = ::inotify_add_watch(inotify_.get(), path.c_str(), mask | IN_ONLYDIR);
-        if (id >= 0) now[id] = path;
-        return id >= 0;
-    };
-    // The ways first: a directory that is wanted itself has the larger mask.
-    for (const auto& path : wanted_) {
-        struct stat status {};
-        if (::stat(path.c_str(), &status) == 0) continue;
-        for (auto above = path.parent_path();
-             !watch(above, kArrivals) && above != above.root_path();)
-            above = above.parent_path();
-    }
-    for (const auto& path : wanted_)
-        watch(path, what_ == What::kTimes ? kChanges | IN_MODIFY : kChanges);
-    for (const auto& [id, _] : watched_)
-        if (!now.contains(id)) ::inotify_rm_watch(inotify_.get(), id);
-    watched_ = std::move(now);
+    inotify_.renew([&](const Inotify::Watch& watch) {
+        // The ways first: a directory that is wanted itself has the larger mask.
+        for (const auto& path : wanted_) {
+            struct stat status {};
+            if (::stat(path.c_str(), &status) == 0) continue;
+            for (auto above = path.parent_path();
+                 !watch(above, kArrivals) && above != above.root_path();)
+                above = above.parent_path();
+        }
+        for (const auto& path : wanted_)
+            watch(path, what_ == What::kTimes ? kChanges | IN_MODIFY : kChanges);
+    });
 }
 
 bool PathWatch::is_on_the_way(const fs::path& path) const {
@@ -66,20 +57,17 @@ bool PathWatch::is_on_the_way(const fs::path& path) const {
     });
 }
 
-bool PathWatch::matters(int watch, std::uint32_t mask, std::string_view name) const {
-    auto directory = watched_.find(watch);
-    if (mask & IN_Q_OVERFLOW) return true;
-    if (directory == watched_.end() || (mask & IN_IGNORED)) return false;
-    if (!wanted_.contains(directory->second))
-        return (mask & kEnd) || is_on_the_way(directory->second / name);
-    return !((mask & IN_CREATE) && is_new_file(directory->second / name));
+bool PathWatch::matters(const Inotify::Event& event) const {
+    if (event.mask & IN_Q_OVERFLOW) return true;
+    if (!event.directory || (event.mask & IN_IGNORED)) return false;
+    if (!wanted_.contains(*event.directory))
+        return (event.mask & kEnd) || is_on_the_way(*event.directory / event.name);
+    return !((event.mask & IN_CREATE) && is_new_file(*event.directory / event.name));
 }
 
 bool PathWatch::take() {
     bool changed = false;
-    read_inotify(inotify_, [&](const inotify_event& event, std::string_view name) {
-        changed |= matters(event.wd, event.mask, name);
-    });
+    inotify_.take([&](const Inotify::Event& event) { changed |= matters(event); });
     if (changed) refresh();
     return changed;
 }

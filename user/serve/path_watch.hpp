@@ -6,13 +6,11 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <set>
-#include <string_view>
 #include <utility>
 
 #include "base/error.hpp"
-#include "base/fd.hpp"
+#include "serve/inotify.hpp"
 
 namespace bpfport {
 
@@ -24,20 +22,19 @@ class PathWatch {
 
     // From now on these directories; of one that is not there the nearest above it that is.
     void follow(std::set<std::filesystem::path> directories);
-    [[nodiscard]] int fd() const { return inotify_.get(); }
+    [[nodiscard]] int fd() const { return inotify_.fd(); }
     // Whether something has changed. Doesn't wait.
     bool take();
 
   private:
-    PathWatch(Fd inotify, What what) : inotify_(std::move(inotify)), what_(what) {}
+    PathWatch(Inotify inotify, What what) : inotify_(std::move(inotify)), what_(what) {}
     void refresh();
-    [[nodiscard]] bool matters(int watch, std::uint32_t mask, std::string_view name) const;
+    [[nodiscard]] bool matters(const Inotify::Event& event) const;
     [[nodiscard]] bool is_on_the_way(const std::filesystem::path& path) const;
 
-    Fd inotify_;
+    Inotify inotify_;
     What what_;
     std::set<std::filesystem::path> wanted_;
-    std::map<int, std::filesystem::path> watched_;
 };
 
 } // namespace bpfport
