@@ -31,6 +31,7 @@ const OptionProgram& exclusive_program() {
         .option = "--exclusive",
         .flag = BP_RULE_EXCLUSIVE,
         .link = "exclusive_link",
+        .hook = "sk_lookup",
         .type = BPF_SK_LOOKUP,
         .load = load,
         .target = open_current_netns,

@@ -15,7 +15,7 @@ Result<void> attach(const OptionProgram& what, const Instance& instance) {
     if (!program) return std::unexpected(program.error());
     auto target = what.target();
     if (!target) return std::unexpected(target.error());
-    auto link = Link::create(*program, target->get(), what.type, "its program");
+    auto link = Link::create(*program, target->get(), what.type, what.hook);
     if (!link) return std::unexpected(link.error());
     return link->pin(instance.path() / what.link);
 }

@@ -19,6 +19,7 @@ struct OptionProgram {
     const char* option; // as typed
     std::uint16_t flag; // enum bp_rule_flags, of the rules that want it
     const char* link;   // its pin
+    const char* hook;   // for errors: where it is attached
     bpf_attach_type type;
     Result<Fd> (*load)(const Instance& instance); // this version's
     Result<Fd> (*target)();                       // what it is attached to

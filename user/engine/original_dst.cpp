@@ -43,6 +43,7 @@ const OptionProgram& original_dst_program() {
         .option = "--original-dst",
         .flag = BP_RULE_ORIGINAL_DST,
         .link = "original_dst_link",
+        .hook = "getsockopt of the root cgroup",
         .type = BPF_CGROUP_GETSOCKOPT,
         .load = load_original_dst,
         .target = open_root_cgroup,
