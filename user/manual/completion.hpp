@@ -9,6 +9,18 @@
 
 namespace bpfport {
 
+// How a shell completes a value of each kind; `words`: those given, which may be none.
+struct ShellValues {
+    const char* files;
+    const char* directories;
+    const char* users;
+    const char* netns;
+    const char* scopes;
+    std::string (*words)(const std::string& words);
+};
+std::string value_completion(const ShellValues& shell, const CommandText& app,
+                             const OptionText& option);
+
 std::string bash_completion(const CommandText& app);
 std::string zsh_completion(const CommandText& app);
 std::string fish_completion(const CommandText& app);

@@ -109,27 +109,17 @@ constexpr const char* kBashEnd = R"(    esac
 complete -F _bpfport bpfport
 )";
 
-std::string bash_answer(const CommandText& app, const OptionText& option) {
-    std::string words = fmt::format("{}", fmt::join(option.choices, " "));
-    switch (option.values) {
-    case Values::kFiles:
-        return "_bpfport_files";
-    case Values::kDirectories:
-        return "_bpfport_directories";
-    case Values::kUsers:
-        return "_bpfport_users";
-    case Values::kNetns:
-        return "_bpfport_netns";
-    case Values::kScopes:
-        return "_bpfport_scopes";
-    case Values::kCommands:
-        for (const auto& command : app.commands) words += " " + command.name;
-        break;
-    case Values::kNone:
-        break;
-    }
-    return words.empty() ? ":" : fmt::format("_bpfport_words {}", words);
-}
+constexpr ShellValues kBashValues{
+    .files = "_bpfport_files",
+    .directories = "_bpfport_directories",
+    .users = "_bpfport_users",
+    .netns = "_bpfport_netns",
+    .scopes = "_bpfport_scopes",
+    .words =
+        [](const std::string& words) {
+            return words.empty() ? ":" : fmt::format("_bpfport_words {}", words);
+        },
+};
 
 // "attach:--owner | attach:--user", of options that have a value.
 std::string bash_values(const CommandText& app, const std::string& command,
@@ -139,7 +129,7 @@ std::string bash_values(const CommandText& app, const std::string& command,
         if (option.is_word() || option.value.empty()) continue;
         out += fmt::format("    {0}:{1}) {2} ;;\n", command,
                            fmt::join(option.names, fmt::format(" | {}:", command)),
-                           bash_answer(app, option));
+                           value_completion(kBashValues, app, option));
     }
     return out;
 }
@@ -168,7 +158,7 @@ std::string otherwise(const CommandText& app, const CommandText& command,
     }
     std::string words = ":";
     for (const auto& option : command.options)
-        if (option.is_word()) words = bash_answer(app, option);
+        if (option.is_word()) words = value_completion(kBashValues, app, option);
     std::vector<std::string> commands;
     for (const auto& each : command.commands) commands.push_back(each.name);
     if (!commands.empty()) words = fmt::format("_bpfport_words {}", fmt::join(commands, " "));

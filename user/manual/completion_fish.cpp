@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "manual/completion.hpp"
 
@@ -46,27 +45,15 @@ std::string fish_quoted(const std::string& text) {
     return out + "'";
 }
 
-std::string fish_arguments(const CommandText& app, const OptionText& option) {
-    std::string words = fmt::format("{}", fmt::join(option.choices, " "));
-    switch (option.values) {
-    case Values::kFiles:
-        return " -F";
-    case Values::kDirectories:
-        return " -a '(__fish_complete_directories)'";
-    case Values::kUsers:
-        return " -a '(__fish_complete_users)'";
-    case Values::kNetns:
-        return " -a '(__bpfport_netns)'";
-    case Values::kScopes:
-        return " -a '(__bpfport_scopes)'";
-    case Values::kCommands:
-        for (const auto& command : app.commands) words += " " + command.name;
-        break;
-    case Values::kNone:
-        break;
-    }
-    return words.empty() ? "" : " -a " + fish_quoted(words);
-}
+constexpr ShellValues kFishValues{
+    .files = " -F",
+    .directories = " -a '(__fish_complete_directories)'",
+    .users = " -a '(__fish_complete_users)'",
+    .netns = " -a '(__bpfport_netns)'",
+    .scopes = " -a '(__bpfport_scopes)'",
+    .words =
+        [](const std::string& words) { return words.empty() ? "" : " -a " + fish_quoted(words); },
+};
 
 std::string completions(const CommandText& app, const std::vector<OptionText>& options,
                         const std::string& condition) {
@@ -78,7 +65,7 @@ std::string completions(const CommandText& app, const std::vector<OptionText>& o
         if (!option.names.empty() && !option.value.empty())
             out += option.values == Values::kFiles ? " -r" : " -x";
         if (!option.names.empty()) out += " -d " + fish_quoted(option.help);
-        out += fish_arguments(app, option) + "\n";
+        out += value_completion(kFishValues, app, option) + "\n";
     }
     return out;
 }

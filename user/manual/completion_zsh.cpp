@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "manual/completion.hpp"
 
@@ -52,36 +51,24 @@ std::string specified(const std::string& text) {
     return out;
 }
 
-std::string action(const CommandText& app, const OptionText& option) {
-    std::string words = fmt::format("{}", fmt::join(option.choices, " "));
-    switch (option.values) {
-    case Values::kFiles:
-        return "_files";
-    case Values::kDirectories:
-        return "_directories";
-    case Values::kUsers:
-        return "_users";
-    case Values::kNetns:
-        return "_bpfport_netns";
-    case Values::kScopes:
-        return "_bpfport_scopes";
-    case Values::kCommands:
-        for (const auto& command : app.commands) words += " " + command.name;
-        break;
-    case Values::kNone:
-        break;
-    }
-    return words.empty() ? " " : fmt::format("({})", words);
-}
+constexpr ShellValues kZshValues{
+    .files = "_files",
+    .directories = "_directories",
+    .users = "_users",
+    .netns = "_bpfport_netns",
+    .scopes = "_bpfport_scopes",
+    .words =
+        [](const std::string& words) { return words.empty() ? " " : fmt::format("({})", words); },
+};
 
 std::string specifications(const CommandText& app, const std::vector<OptionText>& options,
                            const char* indent) {
     std::string out;
     for (const auto& option : options) {
-        const std::string value =
-            option.value.empty()
-                ? std::string()
-                : fmt::format(":{}:{}", specified(option.value), action(app, option));
+        const std::string value = option.value.empty()
+                                      ? std::string()
+                                      : fmt::format(":{}:{}", specified(option.value),
+                                                    value_completion(kZshValues, app, option));
         if (option.names.empty()) out += fmt::format("{}'*{}' \\\n", indent, value);
         for (const auto& name : option.names)
             out += fmt::format("{}'{}[{}]{}' \\\n", indent, name, specified(option.help), value);

@@ -116,7 +116,7 @@ std::string man_page(const CommandText& app, const CommandText& command, const E
     auto global = app.options;
     std::erase_if(global, [](const auto& option) { return option.names.front() == "-h"; });
     out += ".SH OPTIONS\n" + options_list(command.options) + ".SS Of every command\n" +
-           options_list(app.options);
+           options_list(global);
     if (!examples.empty()) out += ".SH EXAMPLES\n" + roff_prose(examples);
     return out + last_sections({reference(app.name, 7), reference(app.name, 8)});
 }
