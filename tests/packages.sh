@@ -65,17 +65,6 @@ prepare_roots "${releases[@]}"
 
 packages=$(mktemp -d)
 trap 'rm -rf "$packages"' EXIT
-make_package() { # FORMAT NAME VERSION [OPTION...]
-    local format=$1 name=$2 version=$3
-    shift 3
-    (cd "$build" && cpack -G "$format" -B "$packages/made" -D CPACK_PACKAGE_VERSION="$version" "$@") >"$packages/log" 2>&1 || {
-        cat "$packages/log"
-        exit 1
-    }
-    mkdir -p "$(dirname "$packages/$name")"
-    mv "$packages"/made/bpfport[-_]*."${name##*.}" "$packages/$name"
-    rm -rf "$packages/made"
-}
 bundle=(-D CPACK_BPFPORT_BUNDLE=ON)
 make_package DEB own/old.deb 0.0.1
 make_package DEB own/new.deb 0.0.2

@@ -82,3 +82,16 @@ prepare_roots() { # RELEASE...
 in_namespaces() { # COMMAND...
     setpriv --pdeathsig KILL unshare -mpiu --propagation private --fork --kill-child "$@" {lock}>&- </dev/null
 }
+
+# Of the build in $build, into the directory $packages.
+make_package() { # FORMAT NAME VERSION [OPTION...]
+    local format=$1 name=$2 version=$3
+    shift 3
+    (cd "$build" && cpack -G "$format" -B "$packages/made" -D CPACK_PACKAGE_VERSION="$version" "$@") >"$packages/log" 2>&1 || {
+        cat "$packages/log"
+        exit 1
+    }
+    mkdir -p "$(dirname "$packages/$name")"
+    mv "$packages"/made/bpfport[-_]*."${name##*.}" "$packages/$name"
+    rm -rf "$packages/made"
+}

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # $cache and $host_architecture are lib.bash's
-# Boots a kernel under QEMU with an initramfs: under KVM where that works, else under TCG, which works everywhere.
+# Boots a kernel under QEMU: under KVM where that works, else under TCG, which works everywhere.
 
 # emulator ARCHITECTURE: the QEMU for it.
 emulator() {
@@ -11,12 +11,12 @@ emulator() {
     esac
 }
 
-# virtual_machine ARCHITECTURE ACCEL SECONDS KERNEL INITRD CONSOLE PIDFILE: the guest's second serial line on stdout, its
-# first, the kernel's console, into the file CONSOLE. Fails with 124 when it takes longer. The second line's name is in
-# the environment of the guest's init: "line".
-virtual_machine() {
+# machine ARCHITECTURE ACCEL SECONDS CONSOLE PIDFILE PARAMETERS QEMU-OPTION…: the guest's second serial line on stdout, its
+# first, the kernel's console, into the file CONSOLE. Fails with 124 when it takes longer. PARAMETERS are the kernel's;
+# among those that are added is "line", the second line's name.
+machine() {
     local options console line
-    options=(-chardev "file,id=console,path=$6" -chardev stdio,id=out,signal=off)
+    options=(-chardev "file,id=console,path=$4" -chardev stdio,id=out,signal=off)
     case $1 in
         amd64)
             console=ttyS0,115200 line=ttyS1
@@ -36,11 +36,15 @@ virtual_machine() {
     # loglevel=5: warnings reach the console, so that a splat is on record even if the guest dies of it.
     # oops=panic, panic=-1: what an oops leaves locked would only make the rest hang; -no-reboot ends QEMU then.
     # The watchdogs are told to be patient: under TCG on a busy host a vCPU may wait seconds for its turn.
-    timeout --foreground -k 5 "$3" "$(emulator "$1")" -accel "$2" -smp 2 -m 2048 -pidfile "$7" \
-        -nodefaults -no-user-config -display none -nic none -no-reboot "${options[@]}" \
-        -kernel "$4" -initrd "$5" -append "console=$console loglevel=5 printk.time=1 oops=panic panic=-1 \
-rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60 random.trust_cpu=on rdinit=/init line=$line" </dev/null
+    timeout --foreground -k 5 "$3" "$(emulator "$1")" -accel "$2" -smp 2 -m 2048 -pidfile "$5" \
+        -nodefaults -no-user-config -display none -no-reboot "${options[@]}" "${@:7}" \
+        -append "console=$console loglevel=5 printk.time=1 oops=panic panic=-1 rcupdate.rcu_cpu_stall_timeout=120 \
+watchdog_thresh=60 random.trust_cpu=on line=$line $6" </dev/null
 }
+
+# virtual_machine ARCHITECTURE ACCEL SECONDS KERNEL INITRD CONSOLE PIDFILE: a machine whose root is the initramfs, without a
+# network device.
+virtual_machine() { machine "$1" "$2" "$3" "$6" "$7" rdinit=/init -kernel "$4" -initrd "$5" -nic none; }
 
 # kvm_works KERNEL: whether a guest reaches its init within ten seconds. /dev/kvm alone says little: where
 # virtualisation is itself virtual, a guest may hang at its first instruction.
