@@ -13,6 +13,7 @@
 #include "cli/client_options.hpp"
 #include "cli/command.hpp"
 #include "cli/plan_print.hpp"
+#include "cli/saving.hpp"
 #include "config/entry_request.hpp"
 #include "config/policy_keys.hpp"
 #include "engine/engines.hpp"
@@ -45,6 +46,7 @@ struct AttachOptions {
     AttachRequest request;
     GuardRequest guard;
     ApplyOptions apply;
+    Saving saving;
 };
 
 void print_plan(std::ostream& out, const Plan& plan, const HostFacts& facts,
@@ -99,8 +101,7 @@ Result<void> check_words(const ScopesAndRules& words) {
 }
 
 // No packet is changed on a cgroup, so options about packets are refused.
-Result<void> attach_cgroups(const Session& session, const AttachOptions& options,
-                            ScopesAndRules words) {
+Result<void> refuse_on_cgroups(const AttachOptions& options) {
     unsigned given = given_options(options.rules);
     if (options.hook != "auto") given |= kOptionHook;
     auto refused = option_names(given & ~cgroup_engine().info().options);
@@ -111,13 +112,33 @@ Result<void> attach_cgroups(const Session& session, const AttachOptions& options
     if (options.clients.given())
         return usage_error("--from and --not-from are for interfaces",
                            "a server's bind() has no client yet");
+    return {};
+}
+
+Result<void> attach_cgroups(const Session& session, AttachOptions& options, ScopesAndRules words) {
     CgroupAttachOptions cgroup{std::move(words.scopes), {}, options.guard, options.explain};
     cgroup.request.rules = std::move(words.rules);
     cgroup.request.autos = std::move(words.autos);
     cgroup.request.no_local = options.rules.no_local;
     cgroup.request.force = options.rules.force;
     cgroup.request.replace = options.request.replace;
-    return attach_to_cgroups(session, std::move(cgroup));
+    return attach_to_cgroups(session, std::move(cgroup), options.saving);
+}
+
+// What a file would say.
+Result<void> read_saving(const Session& session, AttachOptions& options,
+                         const ScopesAndRules& words) {
+    const MapSizes usual;
+    if (options.hook != "auto" || options.apply.sizes.udp_flows != usual.udp_flows ||
+        options.apply.sizes.hints != usual.hints)
+        if (auto refused = options.saving.refuse("--hook, --flows and --hints are not a rule's own",
+                                                 "write them below [host] of the policy");
+            !refused)
+            return refused;
+    auto edit = rules_edit(PolicyEdit::Kind::kPut, words.scopes, words.rules);
+    edit.items.insert(edit.items.end(), words.autos.begin(), words.autos.end());
+    edit.options = options.rules;
+    return options.saving.ask(session, std::move(edit));
 }
 
 void read_options(AttachOptions& options) {
@@ -134,11 +155,14 @@ Result<void> attach(const Session& session, AttachOptions& options) {
     auto on_cgroups = words->on_cgroups();
     if (!on_cgroups) return std::unexpected(on_cgroups.error());
     if (auto read = read_guard(session, options); !read) return read;
+    if (*on_cgroups)
+        if (auto refused = refuse_on_cgroups(options); !refused) return refused;
+    if (auto put = put_clients(options.clients, words->rules); !put) return put;
+    if (auto read = read_saving(session, options, *words); !read) return read;
     if (*on_cgroups) return attach_cgroups(session, options, std::move(*words));
     read_options(options);
     options.request.scopes = std::move(words->scopes);
     options.request.rules = std::move(words->rules);
-    if (auto put = put_clients(options.clients, options.request.rules); !put) return put;
     if (auto entered = enter_session_netns(session); !entered) return entered;
     auto firewall = read_firewall(); // runs programs, so before the lock
     auto change = begin_change(session);
@@ -155,17 +179,21 @@ Result<void> attach(const Session& session, AttachOptions& options) {
     if (auto fits = check_network(options.request, *plan, *facts, *network); !fits) return fits;
     const HookKind hook = netns->hook_kind(plan->rules, options.apply.hook);
     std::ranges::move(signature_warnings(*plan, *facts), std::back_inserter(plan->warnings));
+    if (auto planned = options.saving.plan(); !planned) return planned;
     if (options.explain) {
         explain(session.out, *plan, *facts, hook);
         print_network(session, *plan, *facts, *network);
+        options.saving.print(session.out, "would be saved");
         return {};
     }
     GuardedRules guarded;
     guarded.add(*plan);
     change->guard(options.guard, std::move(guarded), *facts);
     change->put(*netns, plan->rules, options.apply);
+    if (auto put = options.saving.put(*change, back_to_now(*netns)); !put) return put;
     if (auto done = change->commit(); !done) return done;
     print_plan(session.out, *plan, *facts, {kAttached, hook.name});
+    options.saving.print(session.out, "saved");
     print_network(session, *plan, *facts, *network);
     print_warnings(session, plan->warnings);
     print_warnings(session, netns->warnings());
@@ -255,6 +283,7 @@ Command add_attach(CommandLine& app) {
         ->type_name("USER|cgroup:PATH")
         ->suggest(Values::kUsers);
     command->add_flag("--reserve", options->rules.reserve, "No program may bind the listen ports");
+    options->saving.add_to(*command);
     add_engine_options(*command, *options);
     return {command, [options](const Session& session) { return attach(session, *options); }};
 }

@@ -124,25 +124,15 @@ void put_all(Change& change, const GuardRequest& guard, std::vector<Planned>& al
     for (auto& planned : all) change.put(planned.engine, planned.plan.content);
 }
 
-// The rules of `content` that hold here, or those of them that are named.
-Result<std::vector<Rule>> rules_to_detach(const PolicyContent& content, std::uint64_t cookie,
-                                          const std::vector<Rule>& named,
-                                          const std::string& scope) {
-    std::vector<Rule> here;
-    std::vector<std::string> list;
-    for (const auto& rule : content.rules) {
-        if (rule.netns_cookie != cookie) continue;
-        here.push_back(rule.rule);
-        list.push_back(rule.rule.to_string());
-    }
-    if (here.empty())
-        return failure(fmt::format("no rule is attached to {} in this network namespace", scope),
-                       content.grants.empty() ? "" : "grants are taken back with bpfport revoke");
-    for (const auto& rule : named)
-        if (std::ranges::find(here, rule) == here.end())
-            return failure(fmt::format("{} is not attached to {}", rule.to_string(), scope),
-                           fmt::format("attached: {}", fmt::join(list, ", ")));
-    return named.empty() ? here : named;
+// `all` outlives it.
+Change::Step back_to_now(std::vector<Planned>& all) {
+    std::vector<PolicyContent> now;
+    for (const auto& planned : all) now.push_back(planned.engine.content());
+    return [&all, now = std::move(now)]() -> Result<void> {
+        for (std::size_t at = all.size(); at-- > 0;)
+            if (auto done = all[at].engine.apply(now[at]); !done) return done;
+        return {};
+    };
 }
 
 } // namespace
@@ -176,21 +166,35 @@ Result<CgroupEngine> open_cgroup_engine(Store& store, const FoundCgroup& found) 
 }
 
 Result<void> change_cgroups(const Session& session, const std::vector<Scope>& scopes,
-                            const EditPolicy& edit) {
+                            const EditPolicy& edit, Saving& saving) {
     auto found = find_cgroups(scopes);
     if (!found) return std::unexpected(found.error());
     auto change = begin_change(session);
     if (!change) return std::unexpected(change.error());
+    if (auto planned = saving.plan(); !planned) return planned;
+    std::vector<PolicyContent> before;
+    auto put_back = [&]() -> Result<void> {
+        for (std::size_t at = before.size(); at-- > 0;) {
+            auto engine = open_cgroup_engine(change->store(), (*found)[at]);
+            if (!engine) return std::unexpected(engine.error());
+            if (auto done = engine->apply(before[at]); !done) return done;
+        }
+        return {};
+    };
     for (const auto& one : *found) {
         auto engine = open_cgroup_engine(change->store(), one);
         if (!engine) return std::unexpected(engine.error());
         auto content = engine->content();
+        before.push_back(content);
         auto lines = edit(one, content);
         if (!lines) return std::unexpected(lines.error());
         change->put(*engine, std::move(content));
+        if (&one == &found->back())
+            if (auto put = saving.put(*change, put_back); !put) return put;
         if (auto done = change->commit(); !done) return done;
         for (const auto& line : *lines) fmt::print(session.out, "{}\n", line);
     }
+    saving.print(session.out, "saved");
     return {};
 }
 
@@ -212,7 +216,8 @@ std::vector<NamedPolicy> other_policies(const Store& store, std::uint64_t than) 
     return others;
 }
 
-Result<void> attach_to_cgroups(const Session& session, CgroupAttachOptions options) {
+Result<void> attach_to_cgroups(const Session& session, CgroupAttachOptions options,
+                               Saving& saving) {
     auto found = find_cgroups(options.scopes);
     if (!found) return std::unexpected(found.error());
     if (auto entered = enter_session_netns(session); !entered) return entered;
@@ -226,52 +231,19 @@ Result<void> attach_to_cgroups(const Session& session, CgroupAttachOptions optio
     if (!facts) return std::unexpected(facts.error());
     auto all = plan_all(change->store(), *found, options, *facts);
     if (!all) return std::unexpected(all.error());
+    if (auto planned = saving.plan(); !planned) return planned;
     if (!options.explain) {
         put_all(*change, options.guard, *all, *facts);
+        if (auto put = saving.put(*change, back_to_now(*all)); !put) return put;
         if (auto done = change->commit(); !done) return done;
     }
     for (const auto& one : *found) fmt::print(session.out, "{}", cgroup_line(one));
     for (const auto& planned : *all)
         print_plan(session.out, planned, options.explain ? kWouldBeAttached : kAttached);
     options.explain ? explain(session) : say_who_is_served(session, *all);
+    saving.print(session.out, options.explain ? "would be saved" : "saved");
     for (const auto& planned : *all) print_warnings(session, planned.plan.warnings);
     if (!options.explain) warn_of_overflow(session, change->store());
-    return {};
-}
-
-Result<void> detach_from_cgroups(const Session& session, const std::vector<Scope>& scopes,
-                                 const std::vector<Rule>& rules) {
-    if (auto entered = enter_session_netns(session); !entered) return entered;
-    auto cookie = require_netns_cookie();
-    if (!cookie) return std::unexpected(cookie.error());
-    return change_cgroups(
-        session, scopes, [&](const FoundCgroup& found, PolicyContent& content) -> EditedPolicy {
-            auto selected = rules_to_detach(content, *cookie, rules, found.name);
-            if (!selected) return std::unexpected(selected.error());
-            std::erase_if(content.rules, [&](const PolicyRule& rule) {
-                return rule.netns_cookie == *cookie &&
-                       std::ranges::find(*selected, rule.rule) != selected->end();
-            });
-            std::vector<std::string> lines;
-            for (const auto& rule : *selected)
-                lines.push_back(fmt::format("{} on {}: detached", rule.to_string(), found.name));
-            return lines;
-        });
-}
-
-Result<void> detach_cgroup_rules_here(Change& change) {
-    Store& store = change.store();
-    std::uint64_t cookie = current_netns_cookie();
-    for (const auto& attachment : cgroup_attachments(store, Store::Access::kRead)) {
-        auto content = attachment.content();
-        if (!std::erase_if(content.rules,
-                           [&](const PolicyRule& rule) { return rule.netns_cookie == cookie; }))
-            continue;
-        auto engine = CgroupEngine::open(store, attachment.cgroup(), attachment.scope());
-        if (!engine) return std::unexpected(engine.error());
-        change.put(*engine, std::move(content));
-        if (auto done = change.commit(); !done) return done;
-    }
     return {};
 }
 

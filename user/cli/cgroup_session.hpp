@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "cli/saving.hpp"
 #include "cli/session.hpp"
 #include "engine/cgroup_engine.hpp"
 #include "engine/cgroup_plan.hpp"
@@ -21,11 +22,11 @@ struct CgroupAttachOptions {
     GuardRequest guard;
     bool explain = false;
 };
-Result<void> attach_to_cgroups(const Session& session, CgroupAttachOptions options);
+Result<void> attach_to_cgroups(const Session& session, CgroupAttachOptions options, Saving& saving);
 
 // The scopes' rules, or those named. Connections live on: there is nothing to drain.
 Result<void> detach_from_cgroups(const Session& session, const std::vector<Scope>& scopes,
-                                 const std::vector<Rule>& rules);
+                                 const std::vector<Rule>& rules, Saving& saving);
 // All rules of the current network namespace, on whatever cgroup.
 Result<void> detach_cgroup_rules_here(Change& change);
 
@@ -48,9 +49,9 @@ Result<CgroupEngine> open_cgroup_engine(Store& store, const FoundCgroup& found);
 // Changes a policy and says what to print once that is in force.
 using EditedPolicy = Result<std::vector<std::string>>;
 using EditPolicy = std::function<EditedPolicy(const FoundCgroup& found, PolicyContent& content)>;
-// One change for each scope, in their order.
+// One change for each scope, in their order; what shall be saved is, with the last.
 Result<void> change_cgroups(const Session& session, const std::vector<Scope>& scopes,
-                            const EditPolicy& edit);
+                            const EditPolicy& edit, Saving& saving);
 
 // The network namespace's cookie, or why there is none.
 Result<std::uint64_t> require_netns_cookie();

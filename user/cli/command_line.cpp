@@ -104,6 +104,11 @@ Option* CommandLine::add_flag(const std::string& name, bool& value, const std::s
     return keep(app_->add_flag(name, value, help), text_of(name, {}, help));
 }
 
+Option* CommandLine::add_flag(const std::string& name, std::string& value,
+                              const std::string& help) {
+    return keep(app_->add_flag(name, value, help), text_of(name, {}, help));
+}
+
 template <typename Value>
 Option* CommandLine::add_option(const std::string& name, Value& value, const std::string& help) {
     constexpr const char* kValue = std::is_integral_v<Value>         ? "N"

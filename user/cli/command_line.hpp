@@ -51,6 +51,8 @@ class CommandLine {
 
     // What they return lives as long as this; so must the value.
     Option* add_flag(const std::string& name, bool& value, const std::string& help);
+    // A flag that may have a value behind '=': --save, --save=FILE. Without one it is "true".
+    Option* add_flag(const std::string& name, std::string& value, const std::string& help);
     // Strings, lists of them and the numbers that options have: command_line.cpp lists the types.
     template <typename Value>
     Option* add_option(const std::string& name, Value& value, const std::string& help);

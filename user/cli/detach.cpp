@@ -10,6 +10,7 @@
 #include "cli/cgroup_session.hpp"
 #include "cli/client_options.hpp"
 #include "cli/command.hpp"
+#include "cli/saving.hpp"
 #include "engine/drain.hpp"
 #include "engine/plan.hpp"
 #include "state/attachment.hpp"
@@ -27,6 +28,7 @@ struct DetachOptions {
     bool all = false;     // of every network namespace
     bool drain = false;   // new connections are left alone; detach when the last has ended
     unsigned timeout = 0; // seconds; 0: none
+    Saving saving;
 };
 
 std::set<std::uint16_t> ids_of(const std::vector<InstalledRule>& rules) {
@@ -43,7 +45,7 @@ unsigned sum(const std::map<std::uint16_t, unsigned>& by_rule, const std::set<st
 }
 
 Result<void> detach_now(const Session& session, Change& change, NetnsRules& netns,
-                        const std::vector<InstalledRule>& selected) {
+                        const std::vector<InstalledRule>& selected, Saving& saving) {
     auto ids = ids_of(selected);
     unsigned open = 0, steered = 0;
     if (netns.instance())
@@ -54,6 +56,7 @@ Result<void> detach_now(const Session& session, Change& change, NetnsRules& netn
     auto rules = netns.rules();
     std::erase_if(rules, [&](const InstalledRule& rule) { return ids.contains(rule.id); });
     change.put(netns, std::move(rules));
+    if (auto put = saving.put(change, back_to_now(netns)); !put) return put;
     if (auto done = change.commit(); !done) return done;
     if (open)
         fmt::print(session.err,
@@ -69,11 +72,13 @@ Result<void> detach_now(const Session& session, Change& change, NetnsRules& netn
     return {};
 }
 
-Result<void> start_drain(Change& change, NetnsRules& netns, const std::set<std::uint16_t>& ids) {
+Result<void> start_drain(Change& change, NetnsRules& netns, const std::set<std::uint16_t>& ids,
+                         Saving& saving) {
     auto rules = netns.rules();
     for (auto& rule : rules)
         if (ids.contains(rule.id)) rule.flags |= BP_RULE_DRAINING;
     change.put(netns, std::move(rules));
+    if (auto put = saving.put(change, back_to_now(netns)); !put) return put;
     return change.commit();
 }
 
@@ -150,11 +155,21 @@ Result<void> read_words(DetachOptions& options) {
     return put_clients(options.clients, options.request.rules);
 }
 
+Result<void> read_saving(const Session& session, DetachOptions& options) {
+    if (options.all)
+        return options.saving.refuse("--all is everything, wherever it is written",
+                                     "name the scopes, or remove the files of the policy");
+    return options.saving.ask(session, rules_edit(PolicyEdit::Kind::kRemove, options.request.scopes,
+                                                  options.request.rules));
+}
+
 Result<void> detach(const Session& session, DetachOptions& options) {
     if (auto read = read_words(options); !read) return read;
+    if (auto read = read_saving(session, options); !read) return read;
     if (options.all && session.netns.empty()) return detach_everything(session);
     if (options.on_cgroups)
-        return detach_from_cgroups(session, options.request.scopes, options.request.rules);
+        return detach_from_cgroups(session, options.request.scopes, options.request.rules,
+                                   options.saving);
     if (auto entered = enter_session_netns(session); !entered) return entered;
     std::set<std::uint16_t> ids;
     std::vector<std::string> names;
@@ -169,12 +184,15 @@ Result<void> detach(const Session& session, DetachOptions& options) {
         if (!facts) return std::unexpected(facts.error());
         auto selected = select_rules(options.request, netns->rules(), *facts);
         if (!selected) return std::unexpected(selected.error());
+        if (auto planned = options.saving.plan(); !planned) return planned;
         if (!options.drain) {
-            if (auto detached = detach_now(session, *change, *netns, *selected); !detached)
+            if (auto detached = detach_now(session, *change, *netns, *selected, options.saving);
+                !detached)
                 return detached;
         } else {
             ids = ids_of(*selected);
-            if (auto started = start_drain(*change, *netns, ids); !started) return started;
+            if (auto started = start_drain(*change, *netns, ids, options.saving); !started)
+                return started;
         }
         if (options.all && !options.drain)
             if (auto detached = detach_left_behind(); !detached) return detached;
@@ -184,11 +202,9 @@ Result<void> detach(const Session& session, DetachOptions& options) {
         for (const auto& name : names) fmt::print(session.out, "{}: {}\n", name, what);
         session.out.flush();
     };
-    if (ids.empty()) {
-        say("detached");
-        return {};
-    }
-    say("draining");
+    say(ids.empty() ? "detached" : "draining");
+    options.saving.print(session.out, "saved");
+    if (ids.empty()) return {};
     auto drained = wait_for_drain(session, ids, options);
     if (drained) say("detached");
     return drained;
@@ -205,6 +221,7 @@ Command add_detach(CommandLine& app) {
         ->type_name("SCOPE... [RULE...]")
         ->suggest(Values::kScopes);
     add_client_options(*command, options->clients);
+    options->saving.add_to(*command);
     command->add_flag("--all", options->all,
                       "Everything, in every network namespace (with --netns: in that one)");
     command->add_flag("--drain", options->drain,

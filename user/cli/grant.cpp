@@ -6,6 +6,7 @@
 
 #include "cli/cgroup_session.hpp"
 #include "cli/command.hpp"
+#include "cli/saving.hpp"
 
 namespace bpfport {
 
@@ -41,13 +42,28 @@ bool has(const std::vector<Grant>& grants, const Grant& grant) {
     return std::ranges::any_of(grants, [&](const Grant& other) { return other.same(grant); });
 }
 
-Result<void> grant(const Session& session, const std::vector<std::string>& typed) {
-    auto words = read_words(typed);
+struct GrantOptions {
+    std::vector<std::string> words;
+    Saving saving;
+};
+
+Result<void> ask_saving(const Session& session, PolicyEdit::Kind kind, const GrantWords& words,
+                        Saving& saving) {
+    PolicyEdit edit{kind, PolicyEdit::Of::kGrants, words.scopes, {}, {}};
+    edit.items.insert(edit.items.end(), words.grants.begin(), words.grants.end());
+    return saving.ask(session, std::move(edit));
+}
+
+Result<void> grant(const Session& session, GrantOptions& options) {
+    auto words = read_words(options.words);
     if (!words) return std::unexpected(words.error());
     if (words->grants.empty())
         return usage_error("no port is given", "bpfport grant unit:web 80 443");
+    if (auto asked = ask_saving(session, PolicyEdit::Kind::kPut, *words, options.saving); !asked)
+        return asked;
     return change_cgroups(
-        session, words->scopes, [&](const FoundCgroup& found, PolicyContent& content) {
+        session, words->scopes,
+        [&](const FoundCgroup& found, PolicyContent& content) {
             std::vector<std::string> lines;
             for (const auto& wanted : words->grants) {
                 if (!has(content.grants, wanted)) content.grants.push_back(wanted);
@@ -56,12 +72,15 @@ Result<void> grant(const Session& session, const std::vector<std::string>& typed
                                             wanted.to_string(), found.name));
             }
             return lines;
-        });
+        },
+        options.saving);
 }
 
-Result<void> revoke(const Session& session, const std::vector<std::string>& typed) {
-    auto words = read_words(typed);
+Result<void> revoke(const Session& session, GrantOptions& options) {
+    auto words = read_words(options.words);
     if (!words) return std::unexpected(words.error());
+    if (auto asked = ask_saving(session, PolicyEdit::Kind::kRemove, *words, options.saving); !asked)
+        return asked;
     return change_cgroups(
         session, words->scopes,
         [&](const FoundCgroup& found, PolicyContent& content) -> EditedPolicy {
@@ -77,34 +96,37 @@ Result<void> revoke(const Session& session, const std::vector<std::string>& type
             }
             std::erase_if(content.grants, [&](const Grant& grant) { return has(taken, grant); });
             return lines;
-        });
+        },
+        options.saving);
 }
 
 } // namespace
 
 Command add_grant(CommandLine& app) {
-    auto words = std::make_shared<std::vector<std::string>>();
+    auto options = std::make_shared<GrantOptions>();
     auto* command = app.add_subcommand("grant", "Let a cgroup's processes bind low ports");
     command->footer(
         "Exactly these ports, without CAP_NET_BIND_SERVICE; nothing on disk changes. "
         "Examples:\n  bpfport grant unit:web 80 443\n"
         "  bpfport grant cgroup:/web.slice 53/tcp+udp\n  bpfport grant user:deploy 80 443\n"
         "Holds for sockets made after it.");
-    command->add_option("WORDS", *words, "Scopes and ports")
+    command->add_option("WORDS", options->words, "Scopes and ports")
         ->type_name("SCOPE... PORT[-PORT][/udp]...")
         ->suggest(Values::kScopes);
-    return {command, [words](const Session& session) { return grant(session, *words); }};
+    options->saving.add_to(*command);
+    return {command, [options](const Session& session) { return grant(session, *options); }};
 }
 
 Command add_revoke(CommandLine& app) {
-    auto words = std::make_shared<std::vector<std::string>>();
+    auto options = std::make_shared<GrantOptions>();
     auto* command = app.add_subcommand("revoke", "Revoke grants");
     command->footer(
         "Without ports, all of the scope's. Sockets that are bound already stay bound.");
-    command->add_option("WORDS", *words, "Scopes and ports")
+    command->add_option("WORDS", options->words, "Scopes and ports")
         ->type_name("SCOPE... [PORT[-PORT][/udp]...]")
         ->suggest(Values::kScopes);
-    return {command, [words](const Session& session) { return revoke(session, *words); }};
+    options->saving.add_to(*command);
+    return {command, [options](const Session& session) { return revoke(session, *options); }};
 }
 
 } // namespace bpfport

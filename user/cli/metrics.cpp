@@ -9,6 +9,7 @@
 
 #include <fmt/ostream.h>
 
+#include "base/write_all.hpp"
 #include "cli/command.hpp"
 #include "kernel/netns.hpp"
 #include "stats/metrics.hpp"
@@ -22,15 +23,6 @@ struct MetricsOptions {
     bool all_netns = false;
     unsigned per_rule = Metrics::kPerRule;
 };
-
-Result<void> write_all(const Fd& file, std::string_view text) {
-    while (!text.empty()) {
-        ssize_t written = ::write(file.get(), text.data(), text.size());
-        if (written < 0) return system_error("write");
-        text.remove_prefix(static_cast<std::size_t>(written));
-    }
-    return {};
-}
 
 // A reader of the file sees the old text or the new one, whole. The name it is written under does
 // not end in .prom, so that node_exporter does not read it early, and can't have been

@@ -126,6 +126,8 @@ TOML:
   unit = "web.service"
   grants = [25]
 
+  bpfport attach ... --save    attaches, and writes it to policy.toml; likewise
+                               detach, grant and revoke
   bpfport check                all errors of the files at once
   bpfport apply --dry-run      what apply would do
   bpfport apply                the kernel has what the files have, or

@@ -23,6 +23,7 @@ class Reader {
     void read(const TomlValue& document) {
         for (const auto& key : document.keys)
             if (key.name == "defaults") read_defaults(key);
+        reading_.defaults = defaults_;
         for (const auto& key : document.keys) read_top(key);
     }
 

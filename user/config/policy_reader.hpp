@@ -16,6 +16,7 @@ struct PolicyReading {
     HostPolicy policy;
     std::vector<SourceError> errors;
     std::vector<Written<std::string>> host_keys; // of [host], each of which is set once
+    EntryOptions defaults;                       // [defaults] of the text that was read last
 };
 
 // Adds what the text has. `engines`: the words that `engine` accepts.

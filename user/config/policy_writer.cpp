@@ -13,15 +13,6 @@ namespace bpfport {
 
 namespace {
 
-std::string quoted(const std::string& text) {
-    std::string result = "\"";
-    for (char c : text) {
-        if (c == '"' || c == '\\') result += '\\';
-        result += c;
-    }
-    return result + "\"";
-}
-
 std::string list(const std::vector<std::string>& items) {
     constexpr std::size_t kOnOneLine = 4;
     if (items.size() <= kOnOneLine) return fmt::format("[{}]", fmt::join(items, ", "));
@@ -31,7 +22,7 @@ std::string list(const std::vector<std::string>& items) {
 template <typename Value>
 std::vector<std::string> texts(const std::vector<Written<Value>>& values) {
     std::vector<std::string> all;
-    for (const auto& value : values) all.push_back(quoted(value.value.to_string()));
+    for (const auto& value : values) all.push_back(quoted_text(value.value.to_string()));
     return all;
 }
 
@@ -41,14 +32,14 @@ std::string scopes_text(const PolicyEntry& entry, const PolicyKey& key) {
     for (const auto& scope : entry.scopes) {
         const auto text = scope.value.to_string();
         if (text.starts_with(key.scope_prefix))
-            names.push_back(quoted(text.substr(key.scope_prefix.size())));
+            names.push_back(quoted_text(text.substr(key.scope_prefix.size())));
     }
     if (names.empty()) return {};
     return names.size() == 1 ? names.front() : list(names);
 }
 
-std::string value_text(const PolicyEntry& entry, const PolicyKey& key) {
-    static const EntryOptions usual;
+std::string value_text(const PolicyEntry& entry, const PolicyKey& key,
+                       const EntryOptions& defaults) {
     if (key.kind == KeyKind::kScope) return scopes_text(entry, key);
     if (key.kind == KeyKind::kRules) {
         auto rules = texts(entry.rules);
@@ -56,8 +47,12 @@ std::string value_text(const PolicyEntry& entry, const PolicyKey& key) {
         return rules.empty() ? "" : list(rules);
     }
     if (key.kind == KeyKind::kGrants) return entry.grants.empty() ? "" : list(texts(entry.grants));
-    if (key.flag) return entry.options.*key.flag == usual.*key.flag ? "" : "true";
-    return entry.options.*key.text == usual.*key.text ? "" : quoted(entry.options.*key.text);
+    if (key.flag) {
+        const bool set = entry.options.*key.flag;
+        return set == defaults.*key.flag ? "" : fmt::format("{}", set);
+    }
+    return entry.options.*key.text == defaults.*key.text ? ""
+                                                         : quoted_text(entry.options.*key.text);
 }
 
 std::string host_text(const HostOptions& host) {
@@ -66,7 +61,7 @@ std::string host_text(const HostOptions& host) {
     for (const auto& key : policy_keys()) {
         if (!(key.tables & kInHost)) continue;
         if (key.host_text && host.*key.host_text != usual.*key.host_text)
-            text += fmt::format("{} = {}\n", key.name, quoted(host.*key.host_text));
+            text += fmt::format("{} = {}\n", key.name, quoted_text(host.*key.host_text));
         if (key.number && host.*key.number)
             text += fmt::format("{} = {}\n", key.name, host.*key.number);
     }
@@ -75,16 +70,29 @@ std::string host_text(const HostOptions& host) {
 
 } // namespace
 
+std::string quoted_text(const std::string& text) {
+    std::string result = "\"";
+    for (char c : text) {
+        if (c == '"' || c == '\\') result += '\\';
+        result += c;
+    }
+    return result + "\"";
+}
+
+std::vector<std::string> entry_lines(const PolicyEntry& entry, const EntryOptions& defaults) {
+    std::vector<std::string> lines;
+    for (const auto& key : policy_keys())
+        if (key.tables & (entry.on_cgroup ? kInCgroup : kInInterface))
+            if (const auto value = value_text(entry, key, defaults); !value.empty())
+                lines.push_back(fmt::format("{} = {}", key.name, value));
+    return lines;
+}
+
 std::string policy_text(const HostPolicy& policy) {
     std::string text = host_text(policy.host);
-    for (const auto& entry : policy.entries) {
-        const PolicyTable table = entry.on_cgroup ? kInCgroup : kInInterface;
-        text += entry.on_cgroup ? "\n[[cgroup]]\n" : "\n[[interface]]\n";
-        for (const auto& key : policy_keys())
-            if (key.tables & table)
-                if (const auto value = value_text(entry, key); !value.empty())
-                    text += fmt::format("{} = {}\n", key.name, value);
-    }
+    for (const auto& entry : policy.entries)
+        text += fmt::format("\n[[{}]]\n{}\n", entry.on_cgroup ? "cgroup" : "interface",
+                            fmt::join(entry_lines(entry, {}), "\n"));
     return text;
 }
 

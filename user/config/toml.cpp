@@ -37,6 +37,7 @@ SourcePlace place_of(const std::string& file, const toml::source_region& source)
 TomlValue value_of(const std::string& file, const toml::node& node) {
     TomlValue value;
     value.place = place_of(file, node.source());
+    value.end = {file, node.source().end.line, node.source().end.column};
     if (const auto* text = node.as_string()) {
         value.kind = TomlValue::Kind::kText;
         value.text = text->get();

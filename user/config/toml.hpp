@@ -20,6 +20,8 @@ struct TomlValue {
 
     Kind kind = Kind::kOther; // of a number with a fraction, a date or a time
     SourcePlace place;
+    SourcePlace
+        end; // behind its last character; of a [table] or a [[table]], behind that line's ']'
     std::string text;
     std::int64_t integer = 0;
     bool flag = false;

@@ -4,6 +4,8 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <regex>
+#include <sstream>
 
 #include <fmt/format.h>
 
@@ -151,6 +153,34 @@ TEST_F(CgroupPolicy, AFailureUndoesEveryPart) {
     EXPECT_THAT(apply(before), HasSubstr("4 the same"));
     ASSERT_EQ(bpfport({"detach", "--all"}).status, 0);
     EXPECT_TRUE(expect_kernel_empty({net.server}));
+}
+
+TEST_F(CgroupPolicy, SavedByCommandAppliesToNoChange) {
+    const std::string scope = "cgroup:" + cgroup->name(), save = "--save=" + file;
+    auto text = [&] {
+        std::ostringstream all;
+        all << std::ifstream(file).rdbuf();
+        return all.str();
+    };
+    std::ofstream(file) << "# by hand\n";
+    must({"attach", scope, "80:3000", "443:auto", "--owner", "daemon", save});
+    must({"grant", scope, "81", "53/udp", save});
+    EXPECT_THAT(text(), HasSubstr("rules = [\"80:3000\", \"443:auto\"]\n"));
+    EXPECT_THAT(text(), HasSubstr("grants = [\"81\", \"53/udp\"]\n"));
+    const auto applied = bp({"apply", "--prune", file});
+    EXPECT_THAT(applied.out, testing::EndsWith("\n5 the same\n")) << applied.err << text();
+
+    // It is detached by the target that was chosen.
+    std::smatch chosen;
+    const std::string now = status();
+    ASSERT_TRUE(std::regex_search(now, chosen, std::regex("443:[0-9]+")));
+    must({"detach", scope, chosen.str(), save});
+    EXPECT_THAT(text(), HasSubstr("rules = [\"80:3000\"]\n"));
+    must({"revoke", scope, "81", save});
+    EXPECT_THAT(bp({"apply", "--prune", file}).out, testing::EndsWith("\n3 the same\n"));
+    must({"detach", scope, save});
+    must({"revoke", scope, save});
+    EXPECT_EQ(text(), "# by hand\n");
 }
 
 } // namespace
