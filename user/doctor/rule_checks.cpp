@@ -205,11 +205,14 @@ void check_unserved(const Snapshot& snapshot, const NetworkFacts& facts, Finding
 }
 
 void check_instance(const Snapshot& snapshot, Findings& findings) {
-    for (const auto& name : snapshot.unhooked)
+    for (const auto& name : snapshot.unhooked) {
+        if (std::ranges::find(snapshot.hooks, name, &HookStatus::interface) != snapshot.hooks.end())
+            continue; // it has had hooks: check_hooks() says which is gone
         findings.push_back({Severity::kBroken, fmt::format("interface {}", name),
                             "a rule of `any` should hold here, but there are no hooks: the "
                             "interface came later",
                             "run the attach command again"});
+    }
 }
 
 } // namespace bpfport

@@ -32,16 +32,16 @@ std::size_t count_tables() {
     return count;
 }
 
-bool same_table(const FirewallChain& left, const FirewallChain& right) {
-    return left.family == right.family && left.table == right.table;
+bool same_chain(const FirewallChain& left, const FirewallChain& right) {
+    return left.family == right.family && left.table == right.table && left.name == right.name;
 }
 
 void append(Firewall& firewall, Firewall more) {
     std::ranges::move(more, std::back_inserter(firewall));
 }
 
-// `nft list` shows the tables of iptables-nft too, with targets it can't read: iptables-nft-save
-// shows them in full.
+// `nft list` shows the chains of iptables-nft too, with targets it can't read: iptables-nft-save
+// shows them in full. Of the same tables (nat is a name that many choose) it leaves out other chains.
 Firewall read_iptables(const char* variant) {
     Firewall firewall;
     for (bool ipv6 : {false, true})
@@ -71,7 +71,7 @@ FirewallReading read_firewall() {
         if (native) {
             std::erase_if(*native, [&](const FirewallChain& chain) {
                 return std::ranges::any_of(
-                    firewall, [&](const auto& known) { return same_table(chain, known); });
+                    firewall, [&](const auto& known) { return same_chain(chain, known); });
             });
             append(firewall, std::move(*native));
         } else if (json || firewall.empty()) {

@@ -23,6 +23,11 @@ constexpr PacketFilter kFilters[] = {
      "{{ type nat hook prerouting priority -100; }}; "
      "add rule ip{0} nat PREROUTING fib daddr type local counter jump DOCKER; "
      "add rule ip{0} nat DOCKER iifname != \"docker0\" tcp dport {2} counter dnat to {1}'"},
+    {"ownName", "nft",
+     "nft 'add table ip{0} nat; add chain ip{0} nat DOCKER; add chain ip{0} nat incoming "
+     "{{ type nat hook prerouting priority -100; }}; "
+     "add rule ip{0} nat incoming fib daddr type local counter jump DOCKER; "
+     "add rule ip{0} nat DOCKER iifname != \"docker0\" tcp dport {2} counter dnat to {1}'"},
     {"legacy", "iptables-legacy",
      "T=ip{0}tables-legacy; $T -t nat -N DOCKER && "
      "$T -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER && "
