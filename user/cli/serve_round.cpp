@@ -133,6 +133,11 @@ ServeReport serve_round(const Session& session, const RoundTask& task, PruneWhat
     std::vector<Warning> warnings;
     auto change = Change::begin(session.root, warnings);
     if (!change) return fault(change.error());
+    if (task.source->has_changed()) { // by the command that had the lock, `attach --save`, say
+        ServeReport report;
+        report.outdated = true;
+        return report;
+    }
     if (auto noted = note_addresses(*change, *stage); !noted) return fault(noted.error());
     const auto prune = what == PruneWhat::kAll ? Prune::all() : Prune::only(task.owned);
     auto report = ServeRound(task, *change, *stage, prune).run();

@@ -160,6 +160,7 @@ void Daemon::start_round() {
     again_.reset();
     if (!source_.policy()) return say({});
     task_.policy = &*source_.policy();
+    task_.source = &source_;
     task_.netns = source_.netns();
     task_.netns.insert(former_netns_.begin(), former_netns_.end());
     began_ = Clock::now();
@@ -173,6 +174,7 @@ void Daemon::start_round() {
 void Daemon::finish_round(const Result<ServeReport>& result) {
     ended_ = Clock::now();
     stamp_ = stamp();
+    if (result && result->outdated) return reload(); // and another round
     ServeReport report;
     if (result)
         report = *result;

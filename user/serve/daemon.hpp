@@ -28,6 +28,7 @@ namespace bpfport {
 // What a round is about.
 struct RoundTask {
     const HostPolicy* policy = nullptr;
+    const PolicySource* source = nullptr; // where that was read
     decltype(ServeReport::owned) owned;
     std::set<std::string> netns; // that the policy names, or that it named before
 };

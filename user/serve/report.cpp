@@ -35,6 +35,7 @@ std::string encode_report(const ServeReport& report) {
                           {"faults", list(report.faults)},
                           {"warnings", list(report.warnings)},
                           {"in_force", report.in_force},
+                          {"outdated", report.outdated},
                           {"again", report.again},
                           {"owned", report.owned}});
 }
@@ -50,6 +51,7 @@ Result<ServeReport> decode_report(const std::string& text) {
     report.faults = warnings(json.at("faults"));
     report.warnings = warnings(json.at("warnings"));
     json.at("in_force").get_to(report.in_force);
+    json.at("outdated").get_to(report.outdated);
     json.at("again").get_to(report.again);
     json.at("owned").get_to(report.owned);
     return report;

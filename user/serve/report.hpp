@@ -25,7 +25,8 @@ struct ServeReport {
     std::vector<Warning> faults;   // what could not be put into force
     std::vector<Warning> warnings; // of what was
     std::size_t in_force = 0;      // rules, grants and owners of the policy
-    bool again = false;            // something ends by itself: look again soon
+    bool outdated = false; // the files had changed when the lock was had, so nothing was done
+    bool again = false;    // something ends by itself: look again soon
     // What the policy has and what is in force of it (cli/apply_prune.hpp).
     std::set<std::pair<std::uint64_t, std::string>> owned;
 };

@@ -44,6 +44,32 @@ bool has_rules(const Netns& netns, const std::vector<std::string>& wanted) {
     return time_until([&] { return sorted_rules(netns) == wanted; }).has_value();
 }
 
+// A command that saves changes rules and files in one step: serve, which sees the first and then the second, does not
+// put back what the files had before.
+TEST_F(NetTest, ServeLeavesWhatIsSaved) {
+    const ClientServer net;
+    const Service web(net.server, 3000);
+    Served serve(net.server, entry("eth0", "\"90:3000\"", kTc));
+    const std::string save = " --engine tc --save=" + serve.directory().string();
+    const std::string detach = "detach eth0 80:4000 --save=" + serve.directory().string();
+    for (int round = 0; round < 5; round++) {
+        ASSERT_TRUE(works(net.server, "attach eth0 80:3000" + save));
+        std::this_thread::sleep_for(100ms);
+        ASSERT_TRUE(works(net.server, "attach eth0 80:4000 --replace" + save));
+        std::this_thread::sleep_for(100ms);
+        ASSERT_TRUE(works(net.server, detach));
+    }
+    serve.notify.clear();
+    ASSERT_EQ(::kill(serve.process().pid(), SIGHUP), 0);
+    EXPECT_TRUE(serve.notify.has("READY=1"));
+    EXPECT_THAT(sorted_rules(net.server), ElementsAre("90:3000 on eth0"));
+    for (const char* event : {"added: 80", "changed: 80", "removed: 80", "left: 80"})
+        EXPECT_EQ(count(serve.said(), event), 0U) << serve.said();
+    EXPECT_EQ(serve.stop().status, 0);
+    ASSERT_TRUE(works(net.server, "detach --all"));
+    EXPECT_TRUE(expect_kernel_empty({net.server}));
+}
+
 TEST_F(NetTest, ServeFollowsFiles) {
     const ClientServer net;
     const Service web(net.server, 3000);
