@@ -259,6 +259,10 @@ def main():
         skip(f"{bpfport} is not there yet")
     if not re.search(r"\boverlay$", pathlib.Path("/proc/filesystems").read_text(), re.M):
         skip("the kernel has no overlayfs")
+    if tuple(map(int, re.findall(r"\d+", os.uname().release)[:2])) < (6, 6):
+        skip("the pages show what Linux 6.6 and later print (tcx)")
+    if not pathlib.Path("/proc/net/if_inet6").exists():
+        skip("the kernel has no IPv6")
     if cgroup_mount() is None:
         skip("no cgroup version 2 is mounted")
     for program in ("curl", "ip", "nsenter", "setpriv", "ss", "unshare"):

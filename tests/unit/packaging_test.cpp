@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // What is in packaging/ and docs/ about metrics speaks of metrics that exist, and of all of them;
-// Prometheus' own tool reads every query.
+// Prometheus' own tool reads every query. Pages that help names exist.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bpfport/outcome.h"
+#include "cli/topics.hpp"
 #include "harness/environment.hpp"
 #include "stats/metrics.hpp"
 #include "unit/source_file.hpp"
@@ -57,6 +58,17 @@ TEST(Packaging, DocumentsEveryMetricAndOutcome) {
     for (unsigned i = 0; i < BP_OUTCOME_COUNT; i++)
         EXPECT_NE(text.find(fmt::format("`{}`", outcome_label(i))), std::string::npos)
             << outcome_label(i);
+}
+
+TEST(Packaging, HelpNamesPagesThatExist) {
+    unsigned pages = 0;
+    for (const auto& topic : topics()) {
+        static const std::regex kPage("[a-z]+\\.md");
+        for (std::sregex_token_iterator page(topic.text.begin(), topic.text.end(), kPage), end;
+             page != end; ++page, ++pages)
+            EXPECT_FALSE(source_file("docs/" + page->str()).empty());
+    }
+    EXPECT_GT(pages, 8U);
 }
 
 TEST(Packaging, DashboardQueriesAreValid) {

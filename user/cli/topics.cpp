@@ -157,6 +157,27 @@ std::string files() {
                 kColumn);
 }
 
+std::string documents() {
+    constexpr std::size_t kColumn = 23;
+    std::string lines;
+    for (const auto& [page, text] :
+         {std::pair{"recipes.md",
+                    "web, DNS, mail, syslog, rootless containers, blue-green, canary, "
+                    "Node, Go, Java, Python: the commands"},
+          {"migration.md", "coming from iptables, setcap, authbind, systemd sockets, a proxy, "
+                           "docker -p: their lines, ours, what differs"},
+          {"troubleshooting.md", "from what is seen to the reason, with what doctor prints"},
+          {"semantics.md", "what exactly happens to a packet and to a call"},
+          {"engines.md", "the engines compared in full"},
+          {"cgroup.md", "rules, grants and owners of units, users and containers"},
+          {"policy.md", "policy files, apply, serve, --save"},
+          {"trace.md, doctor.md", "how to see what happens"},
+          {"metrics.md", "every metric, the exporter"},
+          {"security.md", "what is trusted, and what each command needs"}})
+        lines += item(page, text, kColumn);
+    return "Pages with more, in share/doc/bpfport/docs of where bpfport is installed:\n\n" + lines;
+}
+
 std::string exit_status() {
     return R"(  0    success
   1    the system refused; of doctor: something breaks service
@@ -179,6 +200,7 @@ std::vector<Topic> topics() {
             {"grants", "ports that programs may bind themselves", grants()},
             {"policy", "rules and grants that are there after a reboot", policy()},
             {"files", "where policies and state are kept", files()},
+            {"documents", "pages with more", documents()},
             {"exit-status", "what a command returns", exit_status()}};
 }
 
