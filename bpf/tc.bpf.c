@@ -244,9 +244,24 @@ static __always_inline int tc_out(struct __sk_buff* skb, __u32 link_header)
     return tc_out_matched(skb, &p, &l4, &ports, entry);
 }
 
-SEC("tc") int bp_tc_in(struct __sk_buff* skb) { return tc_in(skb, ETH_HEADER_LEN); }
-SEC("tc") int bp_tc_out(struct __sk_buff* skb) { return tc_out(skb, ETH_HEADER_LEN); }
-SEC("tc") int bp_tc_in_l3(struct __sk_buff* skb) { return tc_in(skb, 0); }
-SEC("tc") int bp_tc_out_l3(struct __sk_buff* skb) { return tc_out(skb, 0); }
+/* Whether every rule is one of sklookup that tc is the fallback of, and none has ever needed it in this
+ * network namespace. Then there is no flow, hint or record that a packet could belong to, and the packet
+ * isn't parsed. */
+static __always_inline bool tc_unused(void) { return !*(volatile __u32*)&bp_table.tc_used; }
+
+static __always_inline int in(struct __sk_buff* skb, __u32 link_header)
+{
+    return tc_unused() ? TC_NEXT : tc_in(skb, link_header);
+}
+
+static __always_inline int out(struct __sk_buff* skb, __u32 link_header)
+{
+    return tc_unused() ? TC_NEXT : tc_out(skb, link_header);
+}
+
+SEC("tc") int bp_tc_in(struct __sk_buff* skb) { return in(skb, ETH_HEADER_LEN); }
+SEC("tc") int bp_tc_out(struct __sk_buff* skb) { return out(skb, ETH_HEADER_LEN); }
+SEC("tc") int bp_tc_in_l3(struct __sk_buff* skb) { return in(skb, 0); }
+SEC("tc") int bp_tc_out_l3(struct __sk_buff* skb) { return out(skb, 0); }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

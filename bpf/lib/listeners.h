@@ -126,6 +126,7 @@ static __always_inline void fallback_activate(const struct bp_listener_key* key)
 
     __sync_fetch_and_or(word, bit << 8 * (port & 3));
     bp_table.fallback_active = 1;
+    bp_table.tc_used = 1;
 }
 
 static __always_inline bool fallback_wanted(__be16 target, const __u8* local)

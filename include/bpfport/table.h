@@ -136,6 +136,9 @@ struct bp_table {
     /* By side: the set of target ports of --exclusive rules: its "addresses" are
      * BP_EXCLUSIVE_KEY. Other scopes of it: listener.h. */
     __u32 exclusive[2];
+    /* Not flipped. 1: tc has a part in some rule, or had one: once set, it stays. 0: its programs leave
+     * every packet alone. */
+    __u32 tc_used;
     __u32 ports[2][BP_PROTOS][65536]; /* by side, and by port in host byte order: BP_PORT_* */
     /* Not flipped. TCP target ports with a listener that sk_lookup can't select (Multipath TCP): a program
      * sets the byte when the socket begins to listen, the loader clears it when the socket is gone. */

@@ -171,6 +171,7 @@ Result<void> Table::replace(const std::vector<InstalledRule>& rules, SlotBitsOf 
                                    content.spans.size(), capacity_.spans));
     const std::uint32_t flips = table_->flips;
     write(spare_side(flips), content);
+    if (content.uses_tc) std::atomic_ref(table_->tc_used).store(1, std::memory_order_release);
     std::atomic_ref(table_->flips).store(flips + 1, std::memory_order_release);
     return {};
 }

@@ -202,7 +202,7 @@ std::optional<InstalledRule> from_raw(std::uint16_t id, const bp_rule& raw,
 }
 
 TableSide build_side(const std::vector<InstalledRule>& rules, SlotBitsOf bits) {
-    TableSide side{std::make_unique<PortEntries>(), {}, {}, 0};
+    TableSide side{std::make_unique<PortEntries>(), {}, {}};
     Sets sets;
     for (const auto& rule : rules) {
         auto& ports = (*side.ports)[protocol_index(rule)];
@@ -226,6 +226,8 @@ TableSide build_side(const std::vector<InstalledRule>& rules, SlotBitsOf bits) {
         return (bits(rule).target & BP_PORT_STEERED) != 0;
     });
     side.spans = sets.store().spans();
+    side.uses_tc =
+        !std::ranges::all_of(rules, [&](const InstalledRule& rule) { return bits(rule).dormant; });
     return side;
 }
 

@@ -43,6 +43,7 @@ struct TableSide {
     std::vector<std::pair<std::uint16_t, bp_rule>> rules; // by id
     std::vector<bp_span> spans;
     std::uint32_t exclusive = 0; // bp_table.exclusive
+    bool uses_tc = false;        // bp_table.tc_used
 };
 
 // Of rules that all have an id.
