@@ -123,7 +123,7 @@ CONTENDERS = (
     Contender("nginx", "nginx, stream", _nginx, packages=("libnginx-mod-stream",)),
     Contender("socat", "socat, a process for each connection", _socat, packages=("socat",)),
     Contender("redir", "redir, a process for each connection", _redir, packages=("redir",)),
-    Contender("auto", "bpfport as it chooses itself", _attach(), udp=True, bpf=True),
+    Contender("auto", "bpfport as it chooses itself for tcp; for udp it is tc", _attach(udp=False), bpf=True),
     Contender(
         "sklookup", "bpfport --engine sklookup", _attach("--engine", "sklookup", udp=False), bpf=True
     ),

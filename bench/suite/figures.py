@@ -101,7 +101,7 @@ LOADS = {
     "floods": Load(loads.floods, _remote, HTTP + ("ethtool",)),
     "rules": Load(growth.rules, _named("direct", "twin", "auto", "sklookup", "tc"), HTTP),
     "living": Load(growth.living, _named("direct", "twin", "nft", "auto", "sklookup", "tc", "xdp"), HTTP),
-    "flows": Load(growth.flows, _named("direct", "twin", "nft", "auto", "tc", "xdp"), ("ethtool",)),
+    "flows": Load(growth.flows, _named("direct", "twin", "nft", "tc", "xdp"), ("ethtool",)),
     "commands": Load(growth.commands, _named("auto", "sklookup", "tc", "xdp"), ("bpftool",)),
 }
 DEFAULT = ("connections", "requests", "latency", "bulk", "datagrams", "programs", "strangers", "neighbours", "floods")
