@@ -88,6 +88,7 @@ struct bp_cgroup_meta {
     __u64 cgroup;
     __u64 created;   /* seconds since 1970 */
     char scope[256]; /* as typed: unit:web.service, container:4f1c... */
+    __u64 root;      /* the cgroup that the path begins at: that of a cgroup namespace, or 1 */
     char path[1024]; /* below the cgroup2 mount */
 };
 

@@ -52,6 +52,7 @@ bp_cgroup_meta describe(const CgroupRef& cgroup, const std::string& scope, std::
     meta.flags = flags;
     meta.build = cgroup_object_build();
     meta.cgroup = cgroup.id;
+    meta.root = cgroup.root;
     meta.created = static_cast<std::uint64_t>(std::time(nullptr));
     scope.copy(meta.scope, sizeof(meta.scope) - 1);
     cgroup.path.copy(meta.path, sizeof(meta.path) - 1);

@@ -36,7 +36,7 @@ Result<CgroupRef> at(const fs::path& mount, std::string path) {
         return failure(fmt::format("cgroup {}: its name has characters that can't be printed",
                                    printable(path)));
     if (!S_ISDIR(status.st_mode)) return failure(fmt::format("cgroup {}: not a folder", path));
-    return CgroupRef{status.st_ino, std::move(path), std::move(directory)};
+    return CgroupRef{status.st_ino, std::move(path), std::move(directory), cgroup_id(mount)};
 }
 
 } // namespace
@@ -52,6 +52,11 @@ Result<fs::path> cgroup_mount() {
                        "mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified (it may coexist with "
                        "version 1)");
     return fs::path(*mount);
+}
+
+std::uint64_t cgroup_id(const fs::path& directory) {
+    struct stat status {};
+    return stat(directory.c_str(), &status) == 0 ? status.st_ino : 0;
 }
 
 Result<CgroupRef> open_cgroup(std::string_view path) {

@@ -22,11 +22,14 @@ struct CgroupRef {
     std::uint64_t id = 0;            // what programs and links call it; its directory's inode
     std::string path;                // below the mount: /web.slice, / for the root
     std::filesystem::path directory; // to open it by
+    std::uint64_t root = 0;          // the cgroup that the mount shows as /
 
     [[nodiscard]] unsigned level() const; // 0: the root of the mount
 };
 
 Result<std::filesystem::path> cgroup_mount();
+// Of a directory; 0: there is none.
+std::uint64_t cgroup_id(const std::filesystem::path& directory);
 
 // A path below the mount, or the directory itself from the root directory on.
 Result<CgroupRef> open_cgroup(std::string_view path);

@@ -145,25 +145,20 @@ std::optional<std::string> path_of_cgroup(std::uint64_t id) {
     if (!mount) return std::nullopt;
     std::optional<std::string> found;
     walk_directories(*mount, [&](const fs::path& path) {
-        struct stat status {};
-        if (!found && ::stat(path.c_str(), &status) == 0 && status.st_ino == id)
-            found = path.native().substr(mount->native().size());
+        if (!found && cgroup_id(path) == id) found = path.native().substr(mount->native().size());
         return !found;
     });
     return found;
 }
 
 bool is_removed(const CgroupRef& cgroup) {
-    constexpr ino_t kHierarchyRoot = 1;
-    const auto id_at = [](const fs::path& path) {
-        struct stat status {};
-        return ::stat(path.c_str(), &status) == 0 ? status.st_ino : 0;
-    };
-    if (id_at(cgroup.directory) == cgroup.id) return false;
+    constexpr std::uint64_t kHierarchyRoot = 1;
+    if (cgroup_id(cgroup.directory) == cgroup.id) return false;
     auto mount = cgroup_mount();
-    if (!mount || id_at(*mount) != kHierarchyRoot) return false;
-    // A process in a cgroup namespace may have named it, by a path from there on.
-    return cgroup.id != kHierarchyRoot && !path_of_cgroup(cgroup.id);
+    const auto root = mount ? cgroup_id(*mount) : 0;
+    if (root == 0) return false;
+    if (root == cgroup.root) return true;
+    return root == kHierarchyRoot && !path_of_cgroup(cgroup.id);
 }
 
 bool is_systems(const fs::path& cgroups, std::string_view path) {

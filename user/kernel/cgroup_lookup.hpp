@@ -25,8 +25,9 @@ Result<CgroupRef> find_cgroup(const Scope& scope);
 // Below the mount, by what programs call it; nullopt: it is gone.
 std::optional<std::string> path_of_cgroup(std::uint64_t id);
 
-// Its directory is gone; one of the same path that was made since is another. No where this process sees only a part
-// of the hierarchy, as in a cgroup namespace, and it is not in that part.
+// Its directory is gone; one of the same path that was made since is another. Its path is that of the cgroup namespace it
+// was named in. In that one it is looked up, where the whole hierarchy is seen it is looked for, anywhere else the
+// answer is no.
 bool is_removed(const CgroupRef& cgroup);
 
 // Whether the owner of `cgroups` (root) owns every cgroup on the way to `path` and alone may move

@@ -31,7 +31,7 @@ Result<CgroupAttachment> CgroupAttachment::open(const Store& store, std::uint64_
 CgroupRef CgroupAttachment::cgroup() const {
     auto mount = cgroup_mount();
     std::string below = meta_.path;
-    return {meta_.cgroup, below, (mount ? mount->native() : std::string()) + below};
+    return {meta_.cgroup, below, (mount ? mount->native() : std::string()) + below, meta_.root};
 }
 
 bool CgroupAttachment::complete() const {

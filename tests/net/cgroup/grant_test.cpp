@@ -213,6 +213,35 @@ TEST_F(CgroupGrant, ACgroupThatIsMadeAgainIsAnotherOne) {
     EXPECT_EQ(std::ranges::count(entries(), ' '), std::ranges::count(before, ' '));
 }
 
+// There its path is that of another cgroup outside, or of none.
+TEST_F(CgroupGrant, ACgroupOfANamespaceThatIsMadeAgain) {
+    REQUIRE_PROGRAM("unshare");
+    REQUIRE_PROGRAM("nsenter");
+    constexpr const char* kScript = R"(
+root=$1 outside="nsenter -t $PPID -C -m"
+shift
+umount "$root"
+mount -t cgroup2 cgroup2 "$root"
+mkdir "$root/inner"
+"$@" grant cgroup:/inner 81 >/dev/null
+echo $BASHPID >"$root/inner/cgroup.procs"
+exec 3<>/dev/udp/127.0.0.1/9
+echo $BASHPID >"$root/cgroup.procs"
+seen() { "$@" status | grep -c 'cgroup:/inner' || true; }
+echo "there: $(seen "$@") inside, $(seen $outside "$@") outside"
+rmdir "$root/inner"
+mkdir "$root/inner"
+echo "made again: $(seen "$@") inside, $(seen $outside "$@") outside"
+)";
+    std::vector<std::string> words{"unshare", "-mC",   "--propagation", "private",    "bash",
+                                   "-ec",     kScript, "bash",          cgroup_root()};
+    const auto command = bpfport_command({});
+    words.insert(words.end(), command.begin(), command.end());
+    const auto done = run(words, {.netns = netns.get(), .cgroup = cgroup.get()});
+    EXPECT_EQ(done.out, "there: 1 inside, 1 outside\nmade again: 0 inside, 0 outside\n")
+        << done.err;
+}
+
 TEST_F(CgroupGrant, WrongWordsAreExplained) {
     const std::string scope = "cgroup:" + cgroup->name();
     for (const auto& [words, says] :
