@@ -36,7 +36,7 @@ boots() { # ACCEL ROUNDS DIRECTORY LOGS
     for boot in 1 2 3; do
         : >"$4/console.$boot"
         client "$4/console.$boot" &
-        machine amd64 "$1" 300 "$4/console.$boot" "$3/pid" \
+        machine amd64 "$1" 900 "$4/console.$boot" "$3/pid" \
             "root=/dev/vda rw host.rounds=$2 host.patience=$patience" \
             -kernel "$3/vmlinuz" -initrd "$3/initrd" -drive "file=$3/disk,format=raw,if=virtio,cache=unsafe" \
             -nic user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:8080-:80 || echo "FAILED: QEMU ended with status $?"

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# What the guest's scripts share.
+# shellcheck disable=SC2154 # $boot is set by what has this
+# What the host's scripts share.
 
 # uptime, in milliseconds: what systemd's timestamps count as well, in microseconds.
 uptime_ms() {
@@ -28,4 +29,33 @@ within() {
         sleep 0.02
     done
     echo $(($(uptime_ms) - start))
+}
+
+tell() { echo "boot $boot: $*"; }
+wrongs=0
+wrong() {
+    wrongs=$((wrongs + 1))
+    echo "FAILED: boot $boot: $*"
+}
+
+# expect WHAT COMMAND…
+expect() { if "${@:2}"; then tell "$1"; else wrong "$1: $(systemctl --failed --no-legend | tr '\n' ' ')"; fi }
+
+property() { systemctl show -P "$2" "$1"; }
+
+active() { # UNIT…
+    local unit
+    for unit in "$@"; do
+        [[ $(property "$unit" ActiveState) == active ]] || return 1
+        tell "$unit: $(property "$unit" ActiveState) ($(property "$unit" SubState)), result $(property "$unit" Result)"
+    done
+}
+
+guarded_from_others() { ! setpriv --reuid=65534 --regid=65534 --clear-groups busybox nc -l -p 3000 </dev/null 2>/dev/null; }
+
+exposure() {
+    local unit
+    for unit in bpfport-apply bpfport bpfport-exporter; do
+        tell "systemd-analyze security: $(systemd-analyze security --no-pager "$unit.service" | tail -n 1)"
+    done
 }

@@ -4,24 +4,8 @@ set -uo pipefail
 . /usr/local/lib/host/host.bash
 . /usr/local/lib/host/serve.bash
 
-tell() { echo "boot $boot: $*"; }
-wrong() { echo "FAILED: boot $boot: $*"; }
-
-# expect WHAT COMMAND…
-expect() { if "${@:2}"; then tell "$1"; else wrong "$1: $(systemctl --failed --no-legend | tr '\n' ' ')"; fi }
-
-property() { systemctl show -P "$2" "$1"; }
-
 # since_boot UNIT PROPERTY: a timestamp in milliseconds; 0: there was none.
 since_boot() { echo $(($(property "$1" "$2Monotonic") / 1000)); }
-
-active() { # UNIT…
-    local unit
-    for unit in "$@"; do
-        [[ $(property "$unit" ActiveState) == active ]] || return 1
-        tell "$unit: $(property "$unit" ActiveState) ($(property "$unit" SubState)), result $(property "$unit" Result)"
-    done
-}
 
 # Before a user can log in: systemd-user-sessions.service ends what /run/nologin says, and every getty comes after it.
 order() {
@@ -30,15 +14,6 @@ order() {
     applied=$(since_boot "$1" ActiveEnterTimestamp) getty=$(since_boot serial-getty@ttyS0.service InactiveExitTimestamp)
     tell "$1 done at $applied ms, port 80 answered at $answered ms; users may log in from $users ms on, getty $getty ms"
     ((answered > 0 && applied > 0 && users >= applied && getty >= answered)) || wrong "not in this order"
-}
-
-guarded_from_others() { ! setpriv --reuid=65534 --regid=65534 --clear-groups busybox nc -l -p 3000 </dev/null 2>/dev/null; }
-
-exposure() {
-    local unit
-    for unit in bpfport-apply bpfport bpfport-exporter; do
-        tell "systemd-analyze security: $(systemd-analyze security --no-pager "$unit.service" | tail -n 1)"
-    done
 }
 
 look() {
@@ -68,7 +43,7 @@ look() {
 }
 
 parameter() { sed -n "s/.* host\.$1=\([0-9]*\).*/\1/p" /proc/cmdline; }
-rounds=$(parameter rounds) patience=$(parameter patience)
+rounds=$(parameter rounds) patience=$(parameter patience) usual=$(parameter patience)
 boot=$(($(cat /var/lib/boots 2>/dev/null || echo 0) + 1))
 echo "$boot" >/var/lib/boots
 tell "$(systemctl is-system-running --wait), $(systemctl --version | head -n 1), $(uname -r)"
