@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "base/fd.hpp"
+#include "base/file.hpp"
 
 namespace bpfport {
 namespace {
@@ -34,6 +35,13 @@ TEST(SocketOwners, FindsUs) {
         EXPECT_FALSE(owners[inode].comm.empty());
     }
     EXPECT_TRUE(socket_owners({}).empty());
+}
+
+// As those of a process that ends between open(2) and read(2).
+TEST(Process, AFileThatCantBeReadIsEmpty) {
+    EXPECT_EQ(read_file("/proc/self/mem"), ""); // at 0: EIO
+    EXPECT_EQ(read_file("/proc/self/none"), "");
+    EXPECT_NE(read_file("/proc/self/comm"), "");
 }
 
 TEST(Process, IsNamed) {

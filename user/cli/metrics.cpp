@@ -9,7 +9,7 @@
 
 #include <fmt/ostream.h>
 
-#include "base/write_all.hpp"
+#include "base/file.hpp"
 #include "cli/command.hpp"
 #include "kernel/netns.hpp"
 #include "stats/metrics.hpp"

@@ -12,7 +12,7 @@
 #include <fmt/format.h>
 
 #include "base/fd.hpp"
-#include "base/write_all.hpp"
+#include "base/file.hpp"
 #include "config/policy_files.hpp"
 #include "engine/choice.hpp"
 

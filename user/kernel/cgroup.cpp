@@ -6,13 +6,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <sstream>
 
 #include <fmt/format.h>
 
 #include "base/directory.hpp"
+#include "base/file.hpp"
 #include "base/text.hpp"
 
 namespace bpfport {
@@ -20,11 +19,6 @@ namespace bpfport {
 namespace fs = std::filesystem;
 
 namespace {
-
-std::string read_file(const fs::path& path) {
-    std::ifstream file(path);
-    return {std::istreambuf_iterator<char>(file), {}};
-}
 
 Result<CgroupRef> at(const fs::path& mount, std::string path) {
     fs::path directory = path == "/" ? mount : fs::path(mount.native() + path);

@@ -14,7 +14,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <iterator>
 #include <vector>
@@ -22,6 +21,7 @@
 #include <fmt/format.h>
 
 #include "base/directory.hpp"
+#include "base/file.hpp"
 #include "kernel/netlink.hpp"
 #include "kernel/netns_cookie.hpp"
 
@@ -98,10 +98,7 @@ Fd find_by_process(std::uint64_t inode) {
     return found;
 }
 
-std::string read_mounts() {
-    std::ifstream file("/proc/thread-self/mountinfo");
-    return {std::istreambuf_iterator<char>(file), {}};
-}
+std::string read_mounts() { return read_file("/proc/thread-self/mountinfo"); }
 
 Fd find_by_mount(std::uint64_t inode) {
     auto path = find_netns_mount(read_mounts(), inode);

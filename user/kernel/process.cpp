@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "base/directory.hpp"
+#include "base/file.hpp"
 #include "base/text.hpp"
 
 namespace bpfport {
@@ -82,9 +83,7 @@ std::unordered_map<std::uint32_t, Process> socket_owners(std::span<const std::ui
 }
 
 std::optional<Process> find_process(pid_t pid) {
-    std::ifstream file(fmt::format("/proc/{}/status", pid));
-    std::string text{std::istreambuf_iterator<char>(file), {}};
-    return parse_process_status(text);
+    return parse_process_status(read_file(fmt::format("/proc/{}/status", pid)));
 }
 
 std::string user_name(uid_t uid) {
