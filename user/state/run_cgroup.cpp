@@ -4,9 +4,11 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <filesystem>
+#include <iterator>
 #include <string_view>
 #include <vector>
 
@@ -23,9 +25,23 @@ namespace {
 
 constexpr std::string_view kRunPrefix = "bpfport-run-";
 
+// Process ids mean nothing in another PID namespace (of a container that sees the host's cgroups), which is
+// therefore named; the host's has this number.
+std::string pid_namespace() {
+    constexpr const char* kHosts = "pid:[4026531836]"; // PROC_PID_INIT_INO
+    std::error_code error;
+    const auto link = fs::read_symlink("/proc/self/ns/pid", error).string();
+    std::string number;
+    std::ranges::copy_if(link, std::back_inserter(number),
+                         [](char c) { return c >= '0' && c <= '9'; });
+    return link == kHosts ? "" : "-" + number;
+}
+
 bool is_abandoned(const fs::path& directory) {
     std::string name = directory.filename();
-    if (!name.starts_with(kRunPrefix)) return false;
+    const auto ending = pid_namespace();
+    if (!name.starts_with(kRunPrefix) || !name.ends_with(ending)) return false;
+    name.resize(name.size() - ending.size());
     pid_t pid = 0;
     auto [end, error] =
         std::from_chars(name.data() + kRunPrefix.size(), name.data() + name.size(), pid);
@@ -35,7 +51,9 @@ bool is_abandoned(const fs::path& directory) {
 
 } // namespace
 
-std::string run_cgroup_name(pid_t pid) { return fmt::format("{}{}", kRunPrefix, pid); }
+std::string run_cgroup_name(pid_t pid) {
+    return fmt::format("{}{}{}", kRunPrefix, pid, pid_namespace());
+}
 
 void remove_abandoned_run_cgroups() {
     auto mount = cgroup_mount();

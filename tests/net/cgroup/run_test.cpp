@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "net/cgroup_fixture.hpp"
+#include "state/run_cgroup.hpp"
 
 namespace bpfport::test {
 namespace {
@@ -194,6 +195,22 @@ TEST_F(CgroupRun, KillTheReaperAndTheCommand) {
         must({"revoke", "cgroup:" + cgroup->name()});
         EXPECT_TRUE(gone_soon());
     }
+}
+
+// A container that sees the host's cgroups has process ids of its own: by those, every command of the host is gone.
+TEST_F(CgroupRun, IsNotTakenForOneOfAnotherPidNamespace) {
+    const fs::path early =
+        fs::path(cgroup_root()) / cgroup->name().substr(1) / run_cgroup_name(getpid());
+    ASSERT_TRUE(fs::create_directory(early));
+    std::vector<std::string> apart{"unshare", "--pid", "--fork", "--mount-proc"};
+    for (auto& word : bpfport_command({"grant", "cgroup:" + cgroup->name(), "80"}))
+        apart.push_back(std::move(word));
+    const auto done = run(apart);
+    EXPECT_EQ(done.status, 0) << done.err;
+    EXPECT_TRUE(fs::exists(early));
+    must({"revoke", "cgroup:" + cgroup->name()}); // of this namespace, and its process lives
+    EXPECT_TRUE(fs::exists(early));
+    fs::remove(early);
 }
 
 TEST_F(CgroupRun, WithARule) {
