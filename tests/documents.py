@@ -27,7 +27,7 @@ import argparse, collections, concurrent.futures, os, pathlib, re, select, shuti
 
 top = pathlib.Path(__file__).resolve().parent.parent
 pages = ["docs/migration.md", "docs/recipes.md", "docs/troubleshooting.md", "docs/semantics.md"]
-kHome, kBin, kSeconds = "/mnt/home", "/mnt/bin", 30
+kHome, kBin, kSeconds = "/mnt/home", "/mnt/bin", 100 # a slow machine that is busy
 
 Block = collections.namedtuple("Block", "line part language marks text")
 Command = collections.namedtuple("Command", "line where text expected")
@@ -270,7 +270,7 @@ def main():
             skip(f"no {program}")
     sweep()
     failed, totals, jobs = False, [0, 0, 0], []
-    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
         for page in options.pages or [page for page in pages if (top / page).exists()]:
             sections, wrong = read_page(top / page)
             for text in wrong:

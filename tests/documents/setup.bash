@@ -22,7 +22,7 @@ make_hosts() {
     done
     ip link add eth0 netns server type veth peer name eth0 netns client
     for host in server client; do
-        ip -n $host link set eth0 up
+        ip -n $host link set eth0 addrgenmode none up
         ip -n $host address add 192.0.2.$number/24 dev eth0
         ip -n $host address add 2001:db8::$number/64 dev eth0 nodad
         number=10
@@ -42,7 +42,7 @@ serve() {
 }
 # up PROTOCOL PORT: waits until it has a socket.
 up() {
-    for _ in {1..500}; do
+    for _ in {1..3000}; do
         if on_server ss -Hln "--$1" | grep -q ":$2 "; then return; fi
         sleep 0.02
     done

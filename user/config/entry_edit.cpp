@@ -18,13 +18,13 @@ bool same_place(const SourcePlace& left, const SourcePlace& right) {
     return left.line == right.line && left.column == right.column;
 }
 
-struct Table {
+struct EntryTable {
     const TomlKey* key = nullptr; // of the document
     std::size_t index = 0;
     const TomlValue* value = nullptr;
 };
 
-Table table_of(const TomlValue& document, const PolicyEntry& entry) {
+EntryTable table_of(const TomlValue& document, const PolicyEntry& entry) {
     for (const auto& key : document.keys) {
         if (key.value.kind == TomlValue::Kind::kTable && same_place(key.value.place, entry.place))
             return {&key, 0, &key.value};
@@ -96,7 +96,7 @@ void EntryEdit::end_items(const PolicyEntry& entry) {
             ended.push_back(ends(edit_, scope.value, entry.options, item));
         by_ended[ended].push_back(scope.value);
     }
-    const Table table = table_of(document_, entry);
+    const EntryTable table = table_of(document_, entry);
     if (!table.value) return;
     const Ended& ended = by_ended.begin()->first;
     if (by_ended.size() > 1) end_scopes(entry, *table.value, by_ended);
@@ -179,7 +179,7 @@ void EntryEdit::end_values(const PolicyEntry& entry, const TomlValue& table, con
         gone.emplace_back(&key, std::move(indexes));
     }
     if (is_empty) {
-        const Table whole = table_of(document_, entry);
+        const EntryTable whole = table_of(document_, entry);
         empty_[whole.key].push_back(whole.index);
         return;
     }
@@ -214,7 +214,7 @@ bool extend_entry(TomlEdit& toml, const TomlValue& document, const HostPolicy& p
         if (kind == KeyKind::kRules &&
             (entry.options.required || !same_options(entry.options, more.options, more.on_cgroup)))
             continue;
-        const Table table = table_of(document, entry);
+        const EntryTable table = table_of(document, entry);
         if (!table.value) continue;
         for (const auto& key : table.value->keys)
             if (is_list_of(key, kind, entry)) {
