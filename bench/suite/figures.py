@@ -131,7 +131,7 @@ def derive(values: dict[str, Values]) -> None:
                     for ns, count in zip(series, runs)
                 ]
                 sums = total.setdefault(contender, [0.0] * len(series))
-                total[contender] = [None if a is None or b is None else a + b for a, b in zip(sums, own[contender])]
+                total[contender] = [(a or 0) + (b or 0) for a, b in zip(sums, own[contender])]  # None: it did not run
         if total:
             values[f"{load}_net"] = total
 
