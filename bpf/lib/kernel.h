@@ -96,8 +96,10 @@ static __always_inline __u32 bounded(__u64 value, const __u32 mask)
 /* The sign of a difference, without a branch. */
 static __always_inline __u64 negative(__u64 difference)
 {
-    asm volatile("" : "+r"(difference));
-    return difference >> 63;
+    difference >>= 63;
+    asm volatile(""
+                 : "+r"(difference)); /* of a 0 or 1 that it knows of clang makes branches again */
+    return difference;
 }
 
 /* 1 for zero, else 0, without a branch. */
