@@ -17,11 +17,13 @@
 #include "lib/count.h"
 #include "lib/ctx.h"
 #include "lib/flows.h"
+#include "lib/listener_search.h"
 #include "lib/listeners.h"
 #include "lib/rules.h"
 #include "lib/sock_ops.h"
 #include "lib/sockname.h"
 #include "lib/steer.h"
+#include "lib/steer_shares.h"
 
 #include "bpfport/meta.h"
 
@@ -41,6 +43,7 @@ GLOBAL __u32 bp_rule_for(const struct bp_flow_key* key, __u32 entry, __u32 ifind
     if (!key) return 0;
     copy_address(copy.local, key->local);
     copy_address(copy.peer, key->peer);
+    copy.peer_port = key->peer_port;
     return rules_find(rules_side(), entry, ifindex, &copy);
 }
 
@@ -62,11 +65,12 @@ SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
     __u32 ifindex = lookup_ifindex(ctx);
     struct bp_flow_key key = {};
     const struct bp_rule* rule;
-    bool fallback, is_for_client;
+    bool fallback, steered, is_for_client;
     __u32 id;
 
     if (!(entry & BP_PORT_LISTEN)) return SK_PASS;
     lookup_addresses(ctx, &key);
+    key.peer_port = READ(ctx, remote_port);
     id = bp_rule_for(&key, entry, ifindex);
     rule = rules_get(side, id); /* 0: a rule of no engine */
     if (!rule) return SK_PASS;
@@ -80,7 +84,11 @@ SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
     if (rule_exempts(rule, key.local) &&
         steer_to_exempt(ctx, ifindex, proto, key.local, listen_port))
         return SK_PASS;
-    key.peer_port = READ(ctx, remote_port);
+    if (rule->shares && proto == BP_UDP) {
+        id = bp_flow_share(&key, id, listen_port);
+        rule = rules_get(side, id);
+        if (!rule) return SK_PASS;
+    }
     key.target_port = rule_target(rule, listen_port);
     if (proto == BP_UDP) {
         struct bp_flow* known = flow_lookup(BP_UDP, &key);
@@ -99,8 +107,21 @@ SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
         if (!is_for_client && !(known && known->listen_port == listen_port && in_use(known)))
             return other_client();
     }
-    fallback = (rule->flags & BP_RULE_FALLBACK) && fallback_wanted(key.target_port, key.local);
-    if (steer(ctx, ifindex, proto, key.local, key.target_port) == STEERED) {
+    fallback = has_fallback(rule, &key);
+    steered = steer(ctx, ifindex, proto, key.local, key.target_port) == STEERED;
+    if (!steered && !fallback && rule->shares && rule->on_absent == BP_ABSENT_NEXT) {
+        __u32 next = bp_steer_next(ctx, ifindex, &key, id, proto | (__u32)listen_port << 8);
+
+        if (next) {
+            id = NEXT_RULE(next);
+            steered = next & NEXT_STEERED;
+            fallback = next & NEXT_FALLBACK;
+            rule = rules_get(side, id);
+            if (!rule) return SK_PASS;
+            key.target_port = rule_target(rule, listen_port);
+        }
+    }
+    if (steered) {
         if (proto == BP_UDP)
             record_datagram(&key, listen_port, id);
         else if (!fallback && bpf_map_lookup_elem(&bp_hints, &key))
@@ -207,6 +228,10 @@ static __always_inline void on_established(struct bpf_sock_ops* ctx)
     remote_address(ctx, key.peer);
     id = bp_rule_for(&key, entry, LOOPBACK_INDEX);
     rule = rules_get(side, id); /* 0: a rule of no engine */
+    if (rule && rule->shares) {
+        id = bp_accepting_share(id, record.listen_port, bpf_htons(*target & STEERED_PORT));
+        rule = rules_get(side, id);
+    }
     if (!rule || !(rule->flags & BP_RULE_SOCKNAME_LISTEN)) *target |= STEERED_NAME;
     if (!rule || rule->engine != BP_ENGINE_SKLOOKUP) return;
     record.rule = id;
@@ -234,39 +259,6 @@ SEC("cgroup/getsockname4") int bp_name4(struct bpf_sock_addr* ctx) { return name
 SEC("cgroup/getsockname6") int bp_name6(struct bpf_sock_addr* ctx) { return name_connection(ctx); }
 
 /* -- bp_find: listeners that are older than the programs -- */
-
-static __always_inline struct bpf_sock* find_socket(struct __sk_buff* skb,
-                                                    const struct bp_find* wanted)
-{
-    struct bp_flow_key key = {};
-    struct bpf_sock_tuple tuple = {};
-    __u32 size;
-
-    /* The source is the unspecified address, which no connection has. */
-    if (address_is_v4(wanted->address)) map_v4(key.peer, 0);
-    copy_address(key.local, wanted->address);
-    key.peer_port = wanted->peer_port;
-    size = socket_tuple(&tuple, &key, wanted->port);
-    if (wanted->proto == BP_UDP)
-        return bpf_sk_lookup_udp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
-    return bpf_sk_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
-}
-
-static __always_inline void store_found(struct bpf_sock* sk, struct bp_find* find)
-{
-    struct bp_listener_key key = {.port = find->port, .proto = find->proto};
-
-    find->found = 1;
-    bound_address(sk, key.address);
-    find->error = store_listener(sk, &key);
-    find->member = key.member;
-    copy_address(find->address, key.address);
-    if (find->proto == BP_UDP) return;
-    if (!find->error || find->error == -BP_EEXIST)
-        set_listen_port(sk, bpf_ntohs(find->port));
-    else
-        fallback_activate(&key);
-}
 
 SEC("tc") int bp_find(struct __sk_buff* skb)
 {

@@ -14,6 +14,7 @@
 #include "lib/forward.h"
 #include "lib/l4.h"
 #include "lib/rules.h"
+#include "lib/shares.h"
 #include "lib/trace.h"
 #include "lib/tuple.h"
 
@@ -29,11 +30,6 @@ static __always_inline enum verdict leave(enum bp_outcome outcome)
 {
     report(outcome);
     return LEAVE;
-}
-
-static __always_inline struct bp_flow flow_of(const struct pkt_info* pkt)
-{
-    return (struct bp_flow){pkt->orig_port, pkt->target_port, pkt->rule, tick()};
 }
 
 static __always_inline enum verdict record_flow(const struct pkt_info* pkt)
@@ -77,25 +73,23 @@ static __always_inline enum verdict no_listener(const struct bp_rule* rule)
     return DROP;
 }
 
-/* The first packet of a flow finds no listener on the target port. With --exclusive the listener
- * may be hidden from flows without a record (exclusive.bpf.c): the flow is recorded, and looked up
- * again. */
+/* The first packet of a flow finds no listener on the target port, unless that is hidden. */
 GLOBAL int bp_admit_no_listener(struct __sk_buff* skb)
 {
     struct pkt_info* pkt = pkt_info();
     const struct bp_rule* rule;
-    enum holder holder;
 
     if (!pkt) return LEAVE;
     rule = rules_get(rules_side(), pkt->rule);
     if (!rule) return LEAVE;
-    if (!(rule->flags & BP_RULE_EXCLUSIVE)) return no_listener(rule);
-    flow_store(pkt->proto, &pkt->key, flow_of(pkt));
-    holder = pkt->proto == BP_UDP ? bp_udp_holder(skb, pkt->target_port)
-                                  : tcp_holder(skb, pkt->target_port).kind;
-    if (holder != HOLDER_NONE) return record_flow(pkt);
-    flow_delete(pkt->proto, &pkt->key);
+    if ((rule->flags & BP_RULE_EXCLUSIVE) && has_hidden_listener(skb, pkt)) return record_flow(pkt);
     return no_listener(rule);
+}
+
+/* Whether a packet is neither redirected nor answered by a reset where no program listens. */
+static __always_inline bool checks_listener(const struct bp_rule* rule)
+{
+    return rule->on_absent == BP_ABSENT_DROP || rule->on_absent == BP_ABSENT_PASS;
 }
 
 /* For a SYN whose tuple an older connection holds. If that is an unfinished handshake, its SYN may
@@ -106,12 +100,6 @@ static __always_inline enum verdict refuse_newer(enum holder older, enum proof p
 {
     if (older != HOLDER_HANDSHAKE) return SEND_RESET;
     return proof == OVERDUE ? END_HANDSHAKE : DROP;
-}
-
-/* Whether only the packet's sequence numbers tell if the holder is redirected. */
-static __always_inline bool needs_proof(enum holder holder)
-{
-    return holder == HOLDER_HANDSHAKE || holder == HOLDER_UNRECORDED;
 }
 
 static __always_inline enum verdict admit_tcp(struct __sk_buff* skb, struct pkt_info* pkt,
@@ -131,9 +119,7 @@ static __always_inline enum verdict admit_tcp(struct __sk_buff* skb, struct pkt_
     if (rule->old_target_first) {
         __be16 old = rule_old_target(rule, pkt->orig_port);
 
-        holder = tcp_holder(skb, old);
-        if ((holder.kind == HOLDER_REDIRECTED && holder.listen_port == pkt->orig_port) ||
-            (needs_proof(holder.kind) && bp_proof(skb, old) == PROVEN)) {
+        if (bp_has_connection(skb, old)) {
             pkt->target_port = old;
             return record_flow(pkt);
         }
@@ -153,13 +139,13 @@ static __always_inline enum verdict admit_tcp(struct __sk_buff* skb, struct pkt_
          * repeated, and the handshake is finished then. */
         if (proof == UNDECIDED) return pkt->opens ? DROP : REDIRECT;
     }
+    if (pkt->known_only) return LEAVE; /* sk_lookup serves both */
     if (holder.kind >= HOLDER_HANDSHAKE) {
         report(BP_OUTCOME_OLDER_DIRECT);
         return pkt->opens ? refuse_newer(holder.kind, proof) : LEAVE;
     }
-    if (pkt->known_only) return LEAVE;
     if (rule->flags & BP_RULE_DRAINING) return leave(BP_OUTCOME_DRAINING);
-    if (rule->on_absent != BP_ABSENT_RESET && holder.kind == HOLDER_NONE && pkt->opens)
+    if (checks_listener(rule) && holder.kind == HOLDER_NONE && pkt->opens)
         return bp_admit_no_listener(skb);
     return record_flow(pkt);
 }
@@ -182,7 +168,7 @@ static __always_inline enum verdict admit_udp(struct __sk_buff* skb, struct pkt_
         return leave(BP_OUTCOME_LISTEN_SOCKET);
     if (is_taken(known, pkt->orig_port)) return drop_newer(known);
     if ((rule->flags & BP_RULE_DRAINING) && !recorded) return leave(BP_OUTCOME_DRAINING);
-    if (rule->on_absent != BP_ABSENT_RESET && bp_udp_holder(skb, pkt->target_port) == HOLDER_NONE)
+    if (checks_listener(rule) && bp_udp_holder(skb, pkt->target_port) == HOLDER_NONE)
         return recorded ? no_listener(rule) : bp_admit_no_listener(skb);
     if (!recorded) return record_flow(pkt);
     flow_used(known);

@@ -213,6 +213,11 @@ GLOBAL int bp_decide(struct __sk_buff* skb, __u64 packed)
     rule = rules_get(side, id);
     if (!rule) return LEAVE;
     if (wrong_vlan(skb, &p, rule)) return leave(BP_OUTCOME_TAGGED);
+    if (rule->shares) {
+        id = bp_share(skb, id);
+        rule = rules_get(side, id);
+        if (!rule) return LEAVE;
+    }
     pkt->rule = id;
     pkt->key.target_port = rule_target(rule, pkt->orig_port);
     if (rule->engine == BP_ENGINE_SKLOOKUP && !fallback_serves(pkt, rule) &&

@@ -119,7 +119,9 @@ static __always_inline __u32 quoted_rule(struct pkt_info* pkt, __u32 entry, __u3
     if (!index) return bp_find_rule(entry);
     spans = bpf_map_lookup_elem(&bp_spans, &zero);
     if (!spans || index > span_get(spans, side, set)->count) return 0;
-    return search_set(side, entry, span_get(spans, side, set + index)->first[0], &pkt->key);
+    return share_of(
+        side, search_set(side, entry, span_get(spans, side, set + index)->first[0], &pkt->key),
+        &pkt->key);
 }
 
 /* bp_quoted_target() of that rule. In a loop, so the rule is found in here: verifiers before 6.7
@@ -129,7 +131,15 @@ GLOBAL __u32 bp_quoted_target_of(struct __sk_buff* skb, __u32 entry, __u32 index
 {
     struct pkt_info* pkt = pkt_info();
     __u32 id = pkt ? quoted_rule(pkt, entry, index) : 0;
+    const struct bp_rule* rule = id ? rules_get(rules_side(), id) : NULL;
 
+    if (!rule) return 0;
+    if (rule->shares) {
+        pkt->proto = proto;
+        pkt->orig_port = listen_port;
+        pkt->opens = false;
+        id = bp_recorded_share(skb, id);
+    }
     return id ? bp_quoted_target(skb, id, proto, listen_port) : 0;
 }
 

@@ -26,6 +26,7 @@
 #include "lib/pkt_info.h"
 #include "lib/rewrite.h"
 #include "lib/rules.h"
+#include "lib/shares.h"
 #include "lib/tuple.h"
 
 /* -- a reply from another address than its peer sent to -- */
@@ -204,6 +205,15 @@ GLOBAL int bp_record_own(struct __sk_buff* skb, __u64 packed, __u32 entry)
     id = bp_find_rule(entry);
     rule = id ? rules_get(rules_side(), id) : NULL;
     if (!rule) return 0;
+    if (rule->shares) {
+        pkt->proto = BP_UDP;
+        pkt->orig_port = listen_port;
+        pkt->opens = false;
+        __u32 known = bp_recorded_share(skb, id);
+
+        if (known) rule = rules_get(rules_side(), known);
+        if (!rule) return 0;
+    }
     pkt->key.target_port = rule_target(rule, listen_port);
     flow = flow_lookup(BP_UDP, &pkt->key);
     if (flow && flow->listen_port == listen_port && in_use(flow)) return 0;

@@ -78,7 +78,7 @@ static __always_inline __u64 address_half(const __u8* address, int half)
     return (__u64)bpf_ntohl(words[0]) << 32 | bpf_ntohl(words[1]);
 }
 
-/* The rule of a set that covers a packet between the addresses of the key. */
+/* The rule of a set that covers a packet between the addresses of the key; or BP_SPAN_SHARES and which. */
 static __always_inline __u32 search_set(__u32 side, __u32 entry, __u32 scope,
                                         const struct bp_flow_key* key)
 {
@@ -89,6 +89,18 @@ static __always_inline __u32 search_set(__u32 side, __u32 entry, __u32 scope,
         found = bp_search_list(side, FOUND_RULE(found) & ~BP_SPAN_CLIENTS, FOUND_COUNT(found),
                                address_half(key->peer, 0), address_half(key->peer, 1));
     return FOUND_RULE(found);
+}
+
+static __always_inline __u32 key_hash(const struct bp_flow_key* key)
+{
+    return bp_share_hash((const __u32*)key->peer, (const __u32*)key->local, key->peer_port);
+}
+
+/* Of what search_set() has found: the rule that gets a new flow of the key. */
+static __always_inline __u32 share_of(__u32 side, __u32 found, const struct bp_flow_key* key)
+{
+    if (!(found & BP_SPAN_SHARES)) return found;
+    return bp_search_shares(side, found & ~BP_SPAN_SHARES, key_hash(key));
 }
 
 static __always_inline __u32 search_local(__u32 side, __u32 entry, const struct bp_flow_key* key)
@@ -114,8 +126,19 @@ static __always_inline bool covers_local(const struct bp_rule* rule, const __u8*
     return !ifindex || rule->ifindex == ifindex;
 }
 
-/* The id of the rule that covers a packet between the addresses of the key that arrives on ifindex;
- * 0: none. Of the only rule on a port its clients are left to rule_is_for(). */
+static __always_inline __u32 search_port(__u32 side, __u32 entry, __u32 ifindex,
+                                         const struct bp_flow_key* key)
+{
+    __u32 found;
+
+    if (ifindex == LOOPBACK_INDEX) return search_local(side, entry, key);
+    found = search_set(side, entry, ifindex, key);
+    return found ? found : search_set(side, entry, BP_SCOPE_ANY, key);
+}
+
+/* The id of the rule that covers a packet of the key that arrives on ifindex; 0: none. Its target_port is
+ * not read. Of the only rule on a port its clients are left to rule_is_for(); of rules that share the port
+ * it is the one for a new flow, whatever is recorded (lib/shares.h). */
 static __always_inline __u32 rules_find(__u32 side, __u32 entry, __u32 ifindex,
                                         const struct bp_flow_key* key)
 {
@@ -123,11 +146,7 @@ static __always_inline __u32 rules_find(__u32 side, __u32 entry, __u32 ifindex,
     __u32 id = entry & BP_PORT_LISTEN;
 
     if (!id) return 0;
-    if (entry & BP_PORT_SEARCH) {
-        if (ifindex == LOOPBACK_INDEX) return search_local(side, entry, key);
-        id = search_set(side, entry, ifindex, key);
-        return id ? id : search_set(side, entry, BP_SCOPE_ANY, key);
-    }
+    if (entry & BP_PORT_SEARCH) return share_of(side, search_port(side, entry, ifindex, key), key);
     rule = rules_get(side, id);
     if (!rule) return 0;
     if (ifindex == LOOPBACK_INDEX) return covers_local(rule, key->local) ? id : 0;
@@ -149,7 +168,8 @@ static __always_inline bool rule_is_for(__u32 side, const struct bp_rule* rule, 
            bp_has_client(side, rule->clients, address_half(peer, 0), address_half(peer, 1));
 }
 
-/* The id of the rule of a set that covers a packet to a local address; 0: none, or the client decides. */
+/* The id of the rule of a set that covers a packet to a local address; 0: none, or the
+ * client or a hash of it decides. */
 GLOBAL __u32 bp_find_shared(__u32 side, __u32 set, __u32 ifindex, __u64 high, __u64 low)
 {
     __u32 zero = 0;
@@ -167,7 +187,7 @@ GLOBAL __u32 bp_find_shared(__u32 side, __u32 set, __u32 ifindex, __u64 high, __
         if (scope->first[0] == BP_SCOPE_ANY)
             found = bp_search_list(side, scope->rule, scope->count, high, low);
     }
-    return found & BP_SPAN_CLIENTS ? 0 : found;
+    return found & (BP_SPAN_CLIENTS | BP_SPAN_SHARES) ? 0 : found;
 }
 
 /* The rule in the usual cases: the packet is not on lo, and the rule is the only one on the port or the
@@ -187,6 +207,44 @@ static __always_inline const struct bp_rule* rules_usual(__u32 side, __u32 entry
     rule = rules_get(side, id);
     if (!rule || (rule->ifindex && rule->ifindex != pkt->ifindex)) return NULL;
     return rule;
+}
+
+/* The number of the rules at `shares` (bp_rule.shares). */
+static __always_inline __u32 shares_count(__u32 side, __u32 shares)
+{
+    __u32 zero = 0;
+    const struct bp_span* spans = bpf_map_lookup_elem(&bp_spans, &zero);
+
+    return spans ? span_get(spans, side, shares)->rule : 0;
+}
+
+/* The number of those that get new flows. */
+static __always_inline __u32 shares_active(__u32 side, __u32 shares)
+{
+    __u32 zero = 0;
+    const struct bp_span* spans = bpf_map_lookup_elem(&bp_spans, &zero);
+
+    return spans ? span_get(spans, side, shares)->count : 0;
+}
+
+/* The id of the one whose span has this index, which is one of those behind `shares`. */
+static __always_inline __u32 sharing_rule(__u32 side, __u32 index)
+{
+    __u32 zero = 0;
+    const struct bp_span* spans = bpf_map_lookup_elem(&bp_spans, &zero);
+
+    return spans ? span_get(spans, side, index)->rule : 0;
+}
+
+/* The index of the span of the one that is tried at `step`, from 0 on, when that for the key has no
+ * listener: its clients are spread over all others that get new flows. */
+static __always_inline __u32 next_share(__u32 side, const struct bp_rule* rule,
+                                        const struct bp_flow_key* key, __u32 step)
+{
+    __u32 count = shares_active(side, rule->shares);
+    __u32 which = ((key_hash(key) & 0xffff) * count >> 16) + step;
+
+    return rule->shares + 1 + (which < count ? which : which - count);
 }
 
 /* A program that listens on the listen port of one loopback address, such as a resolver's stub on

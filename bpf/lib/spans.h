@@ -52,7 +52,7 @@ GLOBAL __u32 bp_search_spans(__u32 side, __u32 at, __u32 count, __u64 high, __u6
         __u32 half = count >> 1;
 
         if (!half) break;
-        if (!span_is_behind(span_get(spans, side, at + half), high, low)) at += half;
+        at += half & (__u32)(span_is_behind(span_get(spans, side, at + half), high, low) - 1);
         count -= half;
     }
     return at;
@@ -87,6 +87,17 @@ GLOBAL __u64 bp_search_set(__u32 side, __u32 set, __u32 scope, __u64 high, __u64
     found = span_get(spans, side, at);
     if (found->first[0] != scope) return 0;
     return bp_search_list(side, found->rule, found->count, high, low);
+}
+
+/* The id of the rule of those at `shares` (bp_rule.shares) that gets a connection with this hash. */
+GLOBAL __u32 bp_search_shares(__u32 side, __u32 shares, __u32 hash)
+{
+    __u32 zero = 0;
+    const struct bp_span* spans = bpf_map_lookup_elem(&bp_spans, &zero);
+
+    if (!spans) return 0;
+    return FOUND_RULE(
+        bp_search_list(side, shares + 1, span_get(spans, side, shares)->count, hash, 0));
 }
 
 /* Whether the clients at `clients` (bp_rule.clients) have one with this address. */

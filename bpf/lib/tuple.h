@@ -253,4 +253,22 @@ GLOBAL __u32 bp_proof(struct __sk_buff* skb, __u32 local_port)
     return proof;
 }
 
+/* Whether only the packet's sequence numbers tell if the holder is redirected. */
+static __always_inline bool needs_proof(enum holder holder)
+{
+    return holder == HOLDER_HANDSHAKE || holder == HOLDER_UNRECORDED;
+}
+
+/* Whether the packet in pkt_info(), to a listen port, belongs to a connection with a socket on that port. */
+GLOBAL int bp_has_connection(struct __sk_buff* skb, __u32 local_port)
+{
+    struct pkt_info* pkt = pkt_info();
+    struct tuple_holder holder;
+
+    if (!pkt) return 0;
+    holder = tcp_holder(skb, local_port);
+    if (holder.kind == HOLDER_REDIRECTED) return holder.listen_port == pkt->orig_port;
+    return needs_proof(holder.kind) && bp_proof(skb, local_port) == PROVEN;
+}
+
 #endif

@@ -53,6 +53,8 @@ enum bp_on_absent {
     BP_ABSENT_RESET = 0, /* redirected: the kernel answers with its own RST or ICMP error */
     BP_ABSENT_DROP = 1,  /* dropped */
     BP_ABSENT_PASS = 2,  /* left alone, as if there were no rule */
+    BP_ABSENT_NEXT =
+        3, /* redirected to the next target of the listen port that has a listener, if any */
 };
 
 enum bp_rule_flags {
@@ -68,6 +70,7 @@ enum bp_rule_flags {
     BP_RULE_XDP_GENERIC = 1 << 9,   /* xdp: generic XDP is accepted */
     BP_RULE_ONE_TARGET = 1 << 11,   /* all listen ports go to target_first */
     BP_RULE_ORIGINAL_DST = 1 << 12, /* getsockopt(SO_ORIGINAL_DST) says the listen port */
+    BP_RULE_WEIGHT = 1 << 13, /* `weight` is set: other rules may have the same listen ports */
 };
 
 /* Which connections to a target port tc serves as the fallback of sklookup. */
@@ -90,8 +93,10 @@ struct bp_rule {
     __u16 flags;          /* enum bp_rule_flags */
     __u8 prefix;          /* bits of `address`, up to 128: IPv4's own length and 96 */
     __u8 engine;          /* enum bp_engine (meta.h) that serves it */
-    __u16 reserved;
+    __u16 weight;
     __u32 clients; /* index in `spans` of the clients that it is for; 0: all */
+    __u32 shares;  /* index in `spans` of it and those that share its listen ports; 0: none does */
+    __u32 reserved;
 };
 
 /* The index of a rule in map `rules`. */
@@ -106,17 +111,24 @@ struct bp_rule {
  * Where rules for some clients only cover an address, `rule` has BP_SPAN_CLIENTS, and a list of the
  * addresses of clients, `count` long, tells which of the rules it is.
  *
+ * Rules that share new connections by weight are a span, followed by one for each of them, whose number
+ * is `rule`. Those that get any come first, `count` of them, sorted by `first`: [0] is the lowest
+ * bp_share_hash() of the connections that the rule gets. `rule` is its id. Where they cover an address,
+ * or a client, `rule` there is the index of that first span with BP_SPAN_SHARES.
+ *
  * The clients of one rule are a span, followed by one for each prefix as it was written (`first` the
  * address, `count` the length, `rule` 1: taken out), whose number is `rule`, followed by a list of the
  * addresses of clients, `count` long, whose `rule` is 1 where the rule is for the client.
  */
 struct bp_span {
     __u64 first[2]; /* in host byte order, the more significant half first */
-    __u32 rule;     /* id of the rule that covers the addresses; 0: none; or BP_SPAN_CLIENTS */
+    __u32 rule;     /* id of the rule that covers the addresses; 0: none; or BP_SPAN_* */
     __u32 count;
 };
 
 #define BP_SPAN_CLIENTS 0x80000000 /* the rest is the index of a list of clients' addresses */
+#define BP_SPAN_SHARES 0x40000000  /* the rest is the index of rules that share by weight */
+#define BP_MAX_SHARES 16           /* rules that share one listen port by weight, at most */
 
 /* The index of a span in its side of map `spans`, whose one value has twice `spans` of them. */
 #define BP_SPAN_INDEX(side, spans, at) ((side) * (spans) + (at))
@@ -145,6 +157,23 @@ struct bp_table {
     __u32 fallback_active; /* 1: some byte of `fallback` is set, or was */
     __u8 fallback[65536];  /* enum bp_fallback, by target port in host byte order */
 };
+
+/* Which of the rules that share a listen port gets a new connection or flow: a number that every engine
+ * computes of the addresses, in network byte order and four words each, and the client's port. A SYN that is
+ * sent again thus has the same. Multiplication and shifts spread neighbouring addresses and ports over all
+ * 32 bits. */
+static inline __u32 bp_share_hash(const __u32* peer, const __u32* local, __u16 peer_port) {
+    __u64 hash = peer_port;
+    int i;
+
+    for (i = 0; i < 4; i++) {
+        hash = (hash ^ peer[i]) * 0x9e3779b97f4a7c15ULL;
+        hash ^= hash >> 32;
+        hash = (hash ^ local[i]) * 0xd6e8feb86659fd93ULL;
+        hash ^= hash >> 32;
+    }
+    return hash;
+}
 
 #define BP_EXCLUSIVE_KEY(proto, port) ((__u64)(proto) << 16 | (port))
 

@@ -106,7 +106,8 @@ void Lab::rules(const std::vector<LabRule>& rules) {
     for (const auto& rule : rules) {
         wanted.push_back(installed(rule));
         for (const auto& known : rules_)
-            if (known.rule == wanted.back().rule && known.ifindex == rule.ifindex)
+            if (known.rule.with_weight({}) == wanted.back().rule.with_weight({}) &&
+                known.ifindex == rule.ifindex)
                 wanted.back().id = known.id;
     }
     must(table_->number(wanted), "ids");

@@ -51,7 +51,7 @@ class Lab {
     static Address address(bool ipv6) { return ipv6 ? "2001:db8::2" : "192.0.2.2"; }
     static Address peer(bool ipv6) { return ipv6 ? "2001:db8::1" : "192.0.2.1"; }
 
-    // These and no others from now on. A rule that was there keeps its id.
+    // These and no others from now on. A rule that was there, with whatever weight, keeps its id.
     void rules(const std::vector<LabRule>& rules);
     [[nodiscard]] bool has_rule(std::string_view text) const;
     [[nodiscard]] std::uint16_t rule_id(std::string_view text) const; // throws: no such rule

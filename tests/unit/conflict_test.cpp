@@ -50,10 +50,39 @@ TEST_P(Conflict, IsFoundBothWays) {
     }
 }
 
+// What pairs don't show.
+TEST(Shares, AreCheckedAsAWhole) {
+    std::vector<PlacedRule> rules{placed("80:3000*0 on eth0"), placed("80:4000*0 on eth0")};
+    auto checked = check_conflicts({}, rules);
+    ASSERT_FALSE(checked);
+    EXPECT_THAT(checked.error().message, testing::HasSubstr("another weight than 0"));
+    rules.push_back(placed("80:5000*1 on eth0"));
+    EXPECT_TRUE(check_conflicts({}, rules));
+    EXPECT_TRUE(check_conflicts(rules, std::vector{placed("80:3000*1 on eth1 no-local")}))
+        << "another interface, and none of 127.0.0.1";
+    for (unsigned port = 5001; port < 5014; port++)
+        rules.push_back(placed(fmt::format("80:{}*1 on eth0", port)));
+    EXPECT_TRUE(check_conflicts({}, rules)) << rules.size();
+    checked = check_conflicts(rules, std::vector{placed("80:6000*1 on eth0")});
+    ASSERT_FALSE(checked);
+    EXPECT_THAT(checked.error().message, testing::HasSubstr("17 targets share"));
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Targets, Conflict,
     testing::Values(
         Case{"80:3000 on eth0", "80:4000 on eth0", "listen port 80/tcp already goes"},
+        Case{"80:3000*1 on eth0", "80:4000*1 on eth0", nullptr},
+        Case{"80:3000*1 on eth0", "80:4000*0 on eth0", nullptr},
+        Case{"80:3000*1 on eth0", "80:4000 on eth0", "listen port 80/tcp already goes"},
+        Case{"80:3000*1 on eth0", "80:4000*1@10.0.0.1 on eth0", nullptr},
+        Case{"80-90:3000-3010*1 on eth0", "80-90:3010-3020*1 on eth0", "targets overlap"},
+        Case{"80-90:3000-3010*1 on eth0", "85-95:4000-4010*1 on eth0", "already go"},
+        Case{"80:3000*1 on eth0", "80:3000*1 on eth1", nullptr},
+        Case{"80:3000*1 on eth0", "80:3000*2 on eth1", "other targets or weights"},
+        Case{"80:3000*1 on eth0", "80:4000*1 on eth1", "other targets or weights"},
+        Case{"80:3000*1 on eth0", "80:4000*1 on eth1 no-local", nullptr},
+        Case{"80:3000*1 on any", "80:4000*1 on eth1", nullptr},
         Case{"80:3000@10.0.0.0/8 on eth0", "80:4000 on eth0", nullptr},
         Case{"80:3000@10.0.0.0/8 on eth0", "80:4000@10.1.0.0/16 on eth0", nullptr},
         Case{"80:3000@10.0.0.0/8 on eth0", "80:4000@-10.0.0.0/8 on eth0", nullptr},

@@ -136,7 +136,7 @@ TEST_F(Manual, BashOffersValues) {
     REQUIRE_PROGRAM("bash");
     using Words = std::set<std::string>;
     EXPECT_EQ(offers("bpfport att"), Words{"attach"});
-    EXPECT_EQ(offers("bpfport attach eth0 --on-absent "), (Words{"drop", "pass", "reset"}));
+    EXPECT_EQ(offers("bpfport attach eth0 --on-absent "), (Words{"drop", "next", "pass", "reset"}));
     EXPECT_EQ(offers("bpfport attach eth0 --on-absent=r"), Words{"reset"});
     EXPECT_EQ(offers("bpfport --netns blue attach eth0 80:3000 --eng"), Words{"--engine"});
     EXPECT_EQ(offers("bpfport attach lo 80:3000 --engine s"), Words{"sklookup"});
@@ -189,7 +189,7 @@ TEST_F(Manual, FishOffersValues) {
         return ran.out;
     };
     EXPECT_EQ(offered("bpfport att"), "attach\n");
-    EXPECT_EQ(offered("bpfport attach --on-absent "), "drop\npass\nreset\n");
+    EXPECT_EQ(offered("bpfport attach --on-absent "), "drop\nnext\npass\nreset\n");
     EXPECT_EQ(offered("bpfport attach l"), "lo\n");
     EXPECT_EQ(offered("bpfport attach --engine=s"), "--engine=sklookup\n");
     EXPECT_EQ(offered("bpfport help exi"), "exit-status\n");

@@ -124,6 +124,36 @@ TEST(PlanAttach, AnotherTargetNeedsReplace) {
     EXPECT_EQ(plan->rules[0].old_target_first, 3000);
 }
 
+// Connections stay with the rule: its id does not change.
+TEST(PlanAttach, ARuleGetsAndLosesItsWeight) {
+    const std::vector<InstalledRule> plain{installed("80:3000", 5)};
+    const auto shared = plan_attach(attach("eth0", {"80:3000*95", "80:4000*5"}), plain, host());
+    ASSERT_TRUE(shared) << shared.error().message;
+    ASSERT_THAT(shared->rules, SizeIs(2));
+    EXPECT_EQ(shared->rules[0].id, 5);
+    EXPECT_EQ(shared->rules[0].rule.to_string(), "80:3000*95");
+    EXPECT_EQ(shared->rules[0].old_target_first, 0);
+    EXPECT_THAT(shared->added, SizeIs(1));
+
+    const std::vector<InstalledRule> both{installed("80:3000*95", 5), installed("80:4000*5", 6)};
+    const auto other = plan_attach(attach("eth0", {"80:3000*1", "80:4000*1"}), both, host());
+    ASSERT_TRUE(other) << other.error().message;
+    EXPECT_THAT(other->added, IsEmpty());
+    EXPECT_THAT(other->replaced, SizeIs(2));
+    EXPECT_EQ(other->rules[1].id, 6);
+
+    const auto alone = plan_attach(attach("eth0", {"80:3000"}), {both[0]}, host());
+    ASSERT_TRUE(alone) << alone.error().message;
+    EXPECT_EQ(alone->rules[0].id, 5);
+    EXPECT_EQ(alone->rules[0].rule.to_string(), "80:3000");
+    for (const auto& words : {"80:3000", "80:4000"}) {
+        const auto refused = plan_attach(attach("eth0", {words}), both, host());
+        ASSERT_FALSE(refused) << "the other one has a part of the port";
+        EXPECT_THAT(refused.error().message, HasSubstr("conflicts with"));
+    }
+    EXPECT_FALSE(plan_attach(attach("eth0", {"80:3000", "80:3000*1"}), {}, host()));
+}
+
 TEST(PlanAttach, ConflictsNameBothRules) {
     const auto refused =
         plan_attach(attach("wlan0", {"80:4000"}), {installed("80:3000", 5)}, host());

@@ -170,19 +170,19 @@ forwarded = true
               R"(one.toml:2:1: there is no key "engin" in defaults
     did you mean engine?
 one.toml:3:13: on_absent is "close"
-    write "reset", "drop", "pass": what clients get while no program listens
+    write "reset", "drop", "pass", "next": what clients get while no program listens
 one.toml:6:9: flows is 12
     write a number from 1024 to 16777216
 one.toml:8:1: this interface has no name
     write name = "eth0"
 one.toml:9:21: rule "80": no target port
-    write [ADDR[/LENGTH]:]PORT[-PORT]:[=]TARGET[-TARGET][/tcp|/udp|/tcp+udp][@CLIENTS], such as 80:3000
+    write [ADDR[/LENGTH]:]PORT[-PORT]:[=]TARGET[-TARGET][*WEIGHT,...][/PROTO][@CLIENTS], such as 80:3000
 one.toml:9:27: rules is 81
     write a list of rules, such as ["80:3000", "443:8443"]
 one.toml:12:17: cgroup:/x is a cgroup
     write it as a [[cgroup]]
 one.toml:13:21: 80:4000 on eth0 (one.toml:13:21) conflicts with 80:3000 on eth0 (one.toml:13:10): listen port 80/tcp already goes to 3000
-    keep one of the two; the narrower of two ranges wins, if it lies within the other
+    keep one of the two, or give both a weight, such as 80:3000*95,4000*5; the narrower of two ranges wins, if it lies within the other
 one.toml:14:1: there is no key "no-local" in interface
     did you mean no_local?
 one.toml:15:1: grants is no key of interface
@@ -198,7 +198,7 @@ two.toml:1:13: Error while parsing table header: expected ']', saw '\n'
 three.toml:2:1: flows is set already, at one.toml:6:1
     it holds for the whole host: set it once
 three.toml:6:10: 80:5000 on eth0 (three.toml:6:10) conflicts with 80:3000 on eth0 (one.toml:13:10): listen port 80/tcp already goes to 3000
-    keep one of the two; the narrower of two ranges wins, if it lies within the other
+    keep one of the two, or give both a weight, such as 80:3000*95,4000*5; the narrower of two ranges wins, if it lies within the other
 three.toml:7:9: netns "12" is a process id
     a policy outlives processes; write a name of ip netns, or a path
 three.toml:8:9: owner: scope "eth0:": this is a rule, or the start of one

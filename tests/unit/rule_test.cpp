@@ -30,37 +30,42 @@ TEST_P(RuleText, IsReadAndPrinted) {
 
 INSTANTIATE_TEST_SUITE_P(
     Grammar, RuleText,
-    testing::Values(Good{"80:3000", {"80:3000"}}, Good{"80:3000/tcp", {"80:3000"}},
-                    Good{"53:5353/udp", {"53:5353/udp"}},
-                    Good{"443:8443/tcp+udp", {"443:8443", "443:8443/udp"}},
-                    Good{"1:65535", {"1:65535"}}, Good{"192.0.2.1:80:3000", {"192.0.2.1:80:3000"}},
-                    Good{"[2001:db8::1]:443:8443/udp", {"[2001:db8::1]:443:8443/udp"}},
-                    Good{"[2001:DB8:0::1]:443:8443", {"[2001:db8::1]:443:8443"}},
-                    Good{"[::ffff:192.0.2.1]:80:3000", {"192.0.2.1:80:3000"}},
-                    Good{"127.0.0.1:80:3000", {"127.0.0.1:80:3000"}},
-                    Good{"8000-8010:18000-18010", {"8000-8010:18000-18010"}},
-                    Good{"8000-8000:3000", {"8000:3000"}},
-                    Good{"8000-8100:=3000", {"8000-8100:=3000"}},
-                    Good{"[2001:db8::1]:1-65534:=65535/tcp+udp",
-                         {"[2001:db8::1]:1-65534:=65535", "[2001:db8::1]:1-65534:=65535/udp"}},
-                    Good{"80:=3000", {"80:3000"}},
-                    Good{"8000-8100:=3000-3000", {"8000-8100:=3000"}},
-                    Good{"192.0.2.0/24:80:3000", {"192.0.2.0/24:80:3000"}},
-                    Good{"192.0.2.128/25:80-81:=3000/udp", {"192.0.2.128/25:80-81:=3000/udp"}},
-                    Good{"[2001:db8:1::/64]:443:8443/tcp+udp",
-                         {"[2001:db8:1::/64]:443:8443", "[2001:db8:1::/64]:443:8443/udp"}},
-                    Good{"[2000::/3]:443:8443", {"[2000::/3]:443:8443"}},
-                    Good{"0.0.0.0/0:80:3000", {"0.0.0.0/0:80:3000"}},
-                    Good{"192.0.2.1/32:80:3000", {"192.0.2.1:80:3000"}},
-                    Good{"[2001:db8::1/128]:80:3000", {"[2001:db8::1]:80:3000"}},
-                    Good{"80:3000@192.0.2.0/24", {"80:3000@192.0.2.0/24"}},
-                    Good{"80:3000/tcp+udp@2001:db8::/32,10.0.0.1/32,10.0.0.1",
-                         {"80:3000@10.0.0.1,2001:db8::/32", "80:3000/udp@10.0.0.1,2001:db8::/32"}},
-                    Good{"[2001:db8::1]:80-81:=3000@-2001:db8::7,::/0",
-                         {"[2001:db8::1]:80-81:=3000@::/0,-2001:db8::7"}},
-                    Good{"80:3000@-::/0", {"80:3000@-::/0"}},
-                    Good{"80:3000@10.0.0.0/255.0.0.0", {"80:3000@10.0.0.0/8"}},
-                    Good{"1-32767:32769-65535", {"1-32767:32769-65535"}}));
+    testing::Values(
+        Good{"80:3000", {"80:3000"}}, Good{"80:3000/tcp", {"80:3000"}},
+        Good{"53:5353/udp", {"53:5353/udp"}},
+        Good{"443:8443/tcp+udp", {"443:8443", "443:8443/udp"}}, Good{"1:65535", {"1:65535"}},
+        Good{"192.0.2.1:80:3000", {"192.0.2.1:80:3000"}},
+        Good{"[2001:db8::1]:443:8443/udp", {"[2001:db8::1]:443:8443/udp"}},
+        Good{"[2001:DB8:0::1]:443:8443", {"[2001:db8::1]:443:8443"}},
+        Good{"[::ffff:192.0.2.1]:80:3000", {"192.0.2.1:80:3000"}},
+        Good{"127.0.0.1:80:3000", {"127.0.0.1:80:3000"}},
+        Good{"8000-8010:18000-18010", {"8000-8010:18000-18010"}},
+        Good{"8000-8000:3000", {"8000:3000"}}, Good{"8000-8100:=3000", {"8000-8100:=3000"}},
+        Good{"[2001:db8::1]:1-65534:=65535/tcp+udp",
+             {"[2001:db8::1]:1-65534:=65535", "[2001:db8::1]:1-65534:=65535/udp"}},
+        Good{"80:=3000", {"80:3000"}}, Good{"8000-8100:=3000-3000", {"8000-8100:=3000"}},
+        Good{"192.0.2.0/24:80:3000", {"192.0.2.0/24:80:3000"}},
+        Good{"192.0.2.128/25:80-81:=3000/udp", {"192.0.2.128/25:80-81:=3000/udp"}},
+        Good{"[2001:db8:1::/64]:443:8443/tcp+udp",
+             {"[2001:db8:1::/64]:443:8443", "[2001:db8:1::/64]:443:8443/udp"}},
+        Good{"[2000::/3]:443:8443", {"[2000::/3]:443:8443"}},
+        Good{"0.0.0.0/0:80:3000", {"0.0.0.0/0:80:3000"}},
+        Good{"192.0.2.1/32:80:3000", {"192.0.2.1:80:3000"}},
+        Good{"[2001:db8::1/128]:80:3000", {"[2001:db8::1]:80:3000"}},
+        Good{"80:3000@192.0.2.0/24", {"80:3000@192.0.2.0/24"}},
+        Good{"80:3000/tcp+udp@2001:db8::/32,10.0.0.1/32,10.0.0.1",
+             {"80:3000@10.0.0.1,2001:db8::/32", "80:3000/udp@10.0.0.1,2001:db8::/32"}},
+        Good{"[2001:db8::1]:80-81:=3000@-2001:db8::7,::/0",
+             {"[2001:db8::1]:80-81:=3000@::/0,-2001:db8::7"}},
+        Good{"80:3000@-::/0", {"80:3000@-::/0"}},
+        Good{"80:3000@10.0.0.0/255.0.0.0", {"80:3000@10.0.0.0/8"}},
+        Good{"80:3000*95,4000*5", {"80:3000*95", "80:4000*5"}}, Good{"80:3000*0", {"80:3000*0"}},
+        Good{"[2001:db8::1]:80-81:3000-3001*65535,=4000*0/tcp+udp@10.0.0.1",
+             {"[2001:db8::1]:80-81:3000-3001*65535@10.0.0.1",
+              "[2001:db8::1]:80-81:=4000*0@10.0.0.1",
+              "[2001:db8::1]:80-81:3000-3001*65535/udp@10.0.0.1",
+              "[2001:db8::1]:80-81:=4000*0/udp@10.0.0.1"}},
+        Good{"1-32767:32769-65535", {"1-32767:32769-65535"}}));
 
 struct Bad {
     const char* text;
@@ -114,6 +119,16 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"80-90:==3000", "\"=3000\" is not a number", ""},
         Bad{"80-90=:3000", "\"90=\" is not a number", ""},
         Bad{"80-90:=85", "target ports 85 overlap the listen ports 80-90", "outside"},
+        Bad{"80:3000,4000", "target 3000 has no weight", "80:3000*1,4000*1"},
+        Bad{"80:3000*95,4000", "target 4000 has no weight", "80:3000*1,4000*1"},
+        Bad{"80:3000*95,", "target port is empty", ""},
+        Bad{"80:3000*", "weight \"\" of target 3000", "80:3000*95,4000*5"},
+        Bad{"80:3000*05", "weight \"05\" of target 3000", "0 to 65535"},
+        Bad{"80:3000*65536", "weight \"65536\" of target 3000", "0 to 65535"},
+        Bad{"80:3000*95*5", "weight \"95*5\" of target 3000", ""},
+        Bad{"80:3000*0,4000*0", "all weights are 0", "one target"},
+        Bad{"80-81:3000-3001*1,3001-3002*1", "target 3001-3002 is there twice", "once"},
+        Bad{"80*5:3000", "listen port \"80*5\" is not a number", ""},
         Bad{"80-90:=auto", "target port \"auto\" is not a number", ""},
         Bad{"80-90:3000-3011", "listen 80-90 is 11 long, target 3000-3011 is 12",
             "80-90:3000-3010"},
@@ -217,82 +232,11 @@ TEST(Rule, CoversItsLocalAddresses) {
     EXPECT_FALSE(covers("192.0.2.1:80:3000", "192.0.2.0"));
 }
 
-TEST(Prefix, OverlapsWhatContainsItOrLiesWithin) {
-    struct Case {
-        const char *one, *other;
-        bool overlap;
-    };
-    for (const auto& [one, other, overlap] :
-         {Case{"192.0.2.0/24", "192.0.2.7", true}, Case{"192.0.2.0/24", "192.0.0.0/16", true},
-          Case{"192.0.2.0/25", "192.0.2.128/25", false}, Case{"192.0.2.1", "192.0.2.1", true},
-          Case{"0.0.0.0/0", "192.0.2.1", true}, Case{"0.0.0.0/0", "2001:db8::/32", false},
-          Case{"2000::/3", "2001:db8::/32", true}, Case{"2000::/3", "fd00::/8", false}}) {
-        SCOPED_TRACE(std::string(one) + " and " + other);
-        const auto a = parse_prefix(one).value(), b = parse_prefix(other).value();
-        EXPECT_EQ(a.overlaps(b), overlap);
-        EXPECT_EQ(b.overlaps(a), overlap);
-    }
-    EXPECT_TRUE(parse_prefix("127.0.0.53")->has_loopback());
-    EXPECT_TRUE(parse_prefix("0.0.0.0/0")->has_loopback());
-    EXPECT_TRUE(parse_prefix("::1")->has_loopback());
-    EXPECT_FALSE(parse_prefix("10.0.0.0/8")->has_loopback());
-    EXPECT_FALSE(parse_prefix("2000::/3")->has_loopback());
-}
-
-TEST(Prefix, AMaskGivesItsLength) {
-    for (const char* text :
-         {"192.0.2.1", "192.0.2.0/25", "0.0.0.0/0", "2001:db8::/31", "2000::/3"}) {
-        const auto prefix = parse_prefix(text).value();
-        EXPECT_EQ(mask_length(prefix.mask()), prefix.length) << text;
-    }
-    EXPECT_EQ(mask_length(Address{}), 0U);
-    EXPECT_EQ(mask_length(*parse_address("ffff:0:ffff::")), std::nullopt);
-}
-
 TEST(Rule, TextWithANulIsRefused) {
     using namespace std::string_view_literals;
     EXPECT_FALSE(parse_rules("80:3000\0"sv));
     EXPECT_FALSE(parse_rules("10.0.0.1\0:80:3000"sv));
     EXPECT_FALSE(parse_address("10.0.0.1\0"sv));
-}
-
-TEST(Address, KnowsItsKind) {
-    struct Case {
-        const char* text;
-        bool v4, any, loopback, multicast;
-    };
-    for (const Case& c :
-         {Case{"0.0.0.0", true, true, false, false}, Case{"::", false, true, false, false},
-          Case{"127.8.0.1", true, false, true, false}, Case{"::1", false, false, true, false},
-          Case{"239.255.0.1", true, false, false, true},
-          Case{"223.255.255.255", true, false, false, false},
-          Case{"ff05::2", false, false, false, true},
-          Case{"2001:db8::1", false, false, false, false}}) {
-        auto address = parse_address(c.text);
-        ASSERT_TRUE(address) << c.text;
-        EXPECT_EQ(address->to_string(), c.text);
-        EXPECT_EQ(address->is_v4(), c.v4) << c.text;
-        EXPECT_EQ(address->is_any(), c.any) << c.text;
-        EXPECT_EQ(address->is_loopback(), c.loopback) << c.text;
-        EXPECT_EQ(address->is_multicast(), c.multicast) << c.text;
-    }
-}
-
-TEST(PortList, IsReadAsTheKernelWritesIt) {
-    EXPECT_EQ(parse_port_list(""), PortList{});
-    EXPECT_EQ(parse_port_list("80"), (PortList{{80, 80}}));
-    EXPECT_EQ(parse_port_list("80,8000-8010"), (PortList{{80, 80}, {8000, 8010}}));
-    for (const char* bad : {",", "80,", ",80", "80-", "-80", "90-80", "80 ,90", "65536", "a"})
-        EXPECT_EQ(parse_port_list(bad), std::nullopt) << bad;
-}
-
-TEST(PortList, MergesAndSubtracts) {
-    EXPECT_EQ(to_string(merged({{90, 95}, {80, 85}, {86, 89}, {82, 83}})), "80-95");
-    EXPECT_EQ(to_string(merged({{65535, 65535}, {1, 65534}})), "1-65535");
-    EXPECT_EQ(to_string(missing_from({}, {80, 90})), "80-90");
-    EXPECT_EQ(to_string(missing_from({{1, 65535}}, {80, 90})), "");
-    EXPECT_EQ(to_string(missing_from({{82, 84}, {88, 100}}, {80, 90})), "80-81,85-87");
-    EXPECT_EQ(to_string(missing_from({{65000, 65535}}, {64999, 65535})), "64999");
 }
 
 } // namespace

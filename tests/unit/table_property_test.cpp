@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // Random rules and random packets: the table finds the rule that a plain list has, searched from the most
 // specific end.
+#include <arpa/inet.h>
+
 #include <algorithm>
+#include <array>
+#include <cstring>
+#include <iterator>
 #include <optional>
 #include <random>
 #include <tuple>
@@ -32,6 +37,28 @@ unsigned clients_rank(const ClientSet& clients, const Address& peer) {
     return 128 - longest;
 }
 
+// Of the rules that share by weight with `found`, the one that this client gets.
+std::uint16_t shared(const std::vector<InstalledRule>& rules, const InstalledRule& found,
+                     const ArrivingPacket& packet) {
+    if (!found.rule.weight()) return found.id;
+    std::vector<const InstalledRule*> sharing;
+    std::uint64_t sum = 0, weight = 0;
+    for (const auto& rule : rules)
+        if (rule.ifindex == found.ifindex && rule.rule.shares_with(found.rule)) {
+            sharing.push_back(&rule);
+            sum += *rule.rule.weight();
+        }
+    std::array<std::uint32_t, 4> peer{}, local{};
+    std::memcpy(peer.data(), packet.peer.bytes.data(), sizeof(peer));
+    std::memcpy(local.data(), packet.local.bytes.data(), sizeof(local));
+    const auto hash = bp_share_hash(peer.data(), local.data(), htons(packet.peer_port));
+    for (const auto* rule : sharing) {
+        weight += sum ? *rule->rule.weight() : 1;
+        if (hash < (weight << 32) / (sum ? sum : sharing.size())) return rule->id;
+    }
+    return 0;
+}
+
 // The most specific rule that covers the packet, of those that `takes` says yes to.
 std::optional<std::uint16_t> best(const std::vector<InstalledRule>& rules,
                                   const ArrivingPacket& packet, const auto& takes) {
@@ -45,7 +72,7 @@ std::optional<std::uint16_t> best(const std::vector<InstalledRule>& rules,
     for (const auto& rule : rules)
         if (covers(rule, packet) && takes(rule) && (!found || rank(rule) < rank(*found)))
             found = &rule;
-    return found ? std::optional(found->id) : std::nullopt;
+    return found ? std::optional(shared(rules, *found, packet)) : std::nullopt;
 }
 
 std::uint16_t expected(const std::vector<InstalledRule>& rules, const ArrivingPacket& packet) {
@@ -79,6 +106,22 @@ class RandomRules {
                 BP_ABSENT_RESET,
                 0};
     }
+    // Those that share the listen ports of `rule`, with ids from its own on.
+    std::vector<InstalledRule> sharing(const InstalledRule& rule) {
+        std::vector<InstalledRule> rules;
+        for (unsigned i = 0, count = 1 + below(5); i < count; i++) {
+            const PortRange target{
+                static_cast<std::uint16_t>(2000 + 100 * i),
+                static_cast<std::uint16_t>(2000 + 100 * i + rule.rule.listen().size() - 1)};
+            auto made =
+                Rule::make(rule.rule.local(), rule.rule.listen(), target, rule.rule.protocol());
+            rules.push_back(rule);
+            rules.back().id = static_cast<std::uint16_t>(rule.id + i);
+            rules.back().rule = made->with_clients(rule.rule.clients())
+                                    .with_weight(static_cast<std::uint16_t>(below(4)));
+        }
+        return rules;
+    }
     ArrivingPacket packet() {
         static constexpr const char* kAddresses[] = {"192.0.2.1",   "192.0.2.2",   "192.0.3.255",
                                                      "10.0.0.1",    "127.0.0.1",   "2001:db8::1",
@@ -91,7 +134,8 @@ class RandomRules {
                 *parse_address(kAddresses[below(std::size(kAddresses))]),
                 1 + below(4),
                 below(4),
-                *parse_address(kPeers[below(std::size(kPeers))])};
+                *parse_address(kPeers[below(std::size(kPeers))]),
+                static_cast<std::uint16_t>(below(65536))};
     }
     unsigned below(unsigned end) { return static_cast<unsigned>(random_() % end); }
 
@@ -142,8 +186,13 @@ TEST(TableProperty, FindsTheMostSpecificRule) {
     for (unsigned seed = 0; seed < 200; ++seed) {
         RandomRules random(seed);
         std::vector<InstalledRule> rules;
-        for (unsigned i = 1 + random.below(seed % 10 ? 40 : 400); i > 0; --i)
-            rules.push_back(random.rule(static_cast<std::uint16_t>(rules.size() + 1)));
+        for (unsigned i = 1 + random.below(seed % 10 ? 40 : 400); i > 0; --i) {
+            const auto rule = random.rule(static_cast<std::uint16_t>(rules.size() + 1));
+            if (random.below(4))
+                rules.push_back(rule);
+            else
+                std::ranges::move(random.sharing(rule), std::back_inserter(rules));
+        }
         const TableMaps maps = memory_maps(*enlarged({}, rules.size() + 1, rules));
         auto table = Table::open(maps, true);
         ASSERT_TRUE(table);

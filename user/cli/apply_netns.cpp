@@ -70,7 +70,7 @@ Result<void> ApplyNetns::claim(const StagedEntry& staged, unsigned ifindex,
             const Claim& other = first->second;
             if (other.rule == rule && other.entry->options == entry.options) continue;
             return failure(fmt::format("{} on {}: {} and {} are both for this interface, with "
-                                       "another target or other options",
+                                       "another target, weight or other options",
                                        rule.to_string(), scope_name(ifindex, facts_.interfaces),
                                        other.place.to_string(), place.to_string()),
                            "leave one of the two out, or write a pattern that doesn't match it");
@@ -80,10 +80,20 @@ Result<void> ApplyNetns::claim(const StagedEntry& staged, unsigned ifindex,
     return {};
 }
 
+// A rule that gets a weight, or loses it, is claimed by its target.
+const ApplyNetns::Claim* ApplyNetns::claim_of(const InstalledRule& rule) const {
+    auto found = claims_.find(listen_key(rule));
+    if (found != claims_.end()) return &found->second;
+    found = claims_.find(other_listen_key(rule));
+    return found != claims_.end() && found->second.rule.target() == rule.rule.target()
+               ? &found->second
+               : nullptr;
+}
+
 // Rules that drain end by themselves.
 void ApplyNetns::sort_out(const Prune& prune) {
     for (const auto& rule : before_)
-        if (!claims_.contains(listen_key(rule)))
+        if (!claim_of(rule))
             (!rule.has(BP_RULE_DRAINING) && prune.takes(stage_->inode, rule) ? removed_ : left_)
                 .push_back(rule);
 }
@@ -115,10 +125,9 @@ Result<void> ApplyNetns::check_places() {
     if (!network) return std::unexpected(network.error());
     network_ = std::move(*network);
     std::map<const PolicyEntry*, Plan> by_entry; // each is judged by its own `force`
-    for (const auto& rule : plan_.added)
-        by_entry[claims_.at(listen_key(rule)).entry].added.push_back(rule);
+    for (const auto& rule : plan_.added) by_entry[claim_of(rule)->entry].added.push_back(rule);
     for (const auto& change : plan_.replaced)
-        by_entry[claims_.at(listen_key(change.second)).entry].replaced.push_back(change);
+        by_entry[claim_of(change.second)->entry].replaced.push_back(change);
     for (const auto& [entry, own] : by_entry)
         if (auto fits = check_network(requests_.at(entry), own, facts_, *network_); !fits)
             return context(entry->place.to_string(), fits.error());
@@ -146,8 +155,7 @@ bool ApplyNetns::changes() const {
 std::vector<Rule> ApplyNetns::rules_of(const PolicyEntry& entry) const {
     std::set<Rule> rules;
     for (const auto& rule : plan_.rules)
-        if (auto claim = claims_.find(listen_key(rule));
-            claim != claims_.end() && claim->second.entry == &entry)
+        if (const Claim* claim = claim_of(rule); claim && claim->entry == &entry)
             rules.insert(rule.rule);
     return {rules.begin(), rules.end()};
 }
@@ -205,7 +213,7 @@ std::string ApplyNetns::note() const { return network_ ? network_note(plan_, *ne
 
 void ApplyNetns::add_owned(OwnedKeys& keys) const {
     for (const auto& rule : plan_.rules)
-        if (claims_.contains(listen_key(rule))) keys.insert(owned_key(stage_->inode, rule));
+        if (claim_of(rule)) keys.insert(owned_key(stage_->inode, rule));
 }
 
 } // namespace bpfport

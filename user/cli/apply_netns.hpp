@@ -45,6 +45,12 @@ class ApplyNetns {
     void add_owned(OwnedKeys& keys) const;
 
   private:
+    struct Claim {
+        Rule rule;
+        const PolicyEntry* entry;
+        SourcePlace place;
+    };
+
     ApplyNetns(StagedNetns& stage, NetnsRules rules) : stage_(&stage), rules_(std::move(rules)) {}
     Result<std::vector<WantedRule>> wanted(ApplyStage& all);
     Result<void> claim(const StagedEntry& staged, unsigned ifindex,
@@ -53,14 +59,10 @@ class ApplyNetns {
     Result<void> make_plan(const Store& store, const std::vector<WantedRule>& wanted);
     Result<void> check_places();
     [[nodiscard]] Result<bool> needs_repair(const Store& store) const;
+    [[nodiscard]] const Claim*
+    claim_of(const InstalledRule& rule) const; // nullptr: no entry has it
     [[nodiscard]] bool changes() const;
     [[nodiscard]] std::string text(const InstalledRule& rule) const;
-
-    struct Claim {
-        Rule rule;
-        const PolicyEntry* entry;
-        SourcePlace place;
-    };
 
     StagedNetns* stage_;
     NetnsRules rules_;

@@ -214,8 +214,9 @@ void add_rule_flags(CommandLine& command, AttachOptions& options) {
         "an iptables redirect");
     command
         .add_option("--on-absent", options.rules.on_absent,
-                    "What clients get while no program listens on the target")
-        ->one_of({"reset", "drop", "pass"})
+                    "What clients get while no program listens on the target; next: another target "
+                    "of those that share the listen port")
+        ->one_of({"reset", "drop", "pass", "next"})
         ->capture_default_str();
 }
 
@@ -262,6 +263,7 @@ Command add_attach(CommandLine& app) {
         "  bpfport attach 'eth*' 192.0.2.0/24:80:3000 8000-8100:=3001\n"
         "  bpfport attach eth0 80:3000 --from 192.0.2.0/24 --not-from 192.0.2.7\n"
         "  bpfport attach eth0 80:3000 80:4000@192.0.2.0/24\n"
+        "  bpfport attach eth0 '80:3000*95,4000*5' --on-absent next\n"
         "  bpfport attach unit:web 80:auto --owner www-data\n"
         "Engines (--engine; auto takes the first that serves the rule in full):{}",
         kRuleForm, engine_lines()));

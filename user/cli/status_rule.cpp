@@ -110,6 +110,7 @@ std::string notes_text(const RuleView& rule, const OtherListeners& others) {
     note(rule.rule.has(BP_RULE_VLAN), "vlan");
     note(rule.rule.on_absent == BP_ABSENT_DROP, "on-absent:drop");
     note(rule.rule.on_absent == BP_ABSENT_PASS, "on-absent:pass");
+    note(rule.rule.on_absent == BP_ABSENT_NEXT, "on-absent:next");
     note(rule.cgroup && rule.cgroup->run, "run");
     return words.empty() ? "-" : fmt::format("{}", fmt::join(words, " "));
 }
@@ -131,6 +132,8 @@ Json to_json(const RuleView& rule, const OtherListeners& others) {
     if (const auto& local = rule.rule.rule.local()) json["local"] = local->to_string();
     json["from"] = to_json(rule.rule.rule.clients().from());
     json["not_from"] = to_json(rule.rule.rule.clients().not_from());
+    json["weight"] = nullptr;
+    if (const auto weight = rule.rule.rule.weight()) json["weight"] = *weight;
     if (rule.cgroup)
         add_cgroup(json, *rule.cgroup, rule);
     else

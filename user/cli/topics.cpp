@@ -45,6 +45,7 @@ std::string rules() {
   8000-8010:18000-18010            a range, one to one
   8000-8100:=3000                  a range, all to one port
   80:3000@192.0.2.0/24,-192.0.2.7  for some clients, and not for others
+  80:3000*95,4000*5                two targets share the connections, by weight
   80:auto                          on a cgroup: bpfport chooses the target
 
 Of several rules for a port the most specific one applies: that of an interface

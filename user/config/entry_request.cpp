@@ -10,6 +10,7 @@ AttachRequest attach_request(const EntryOptions& options) {
     AttachRequest request;
     request.on_absent = options.on_absent == "drop"   ? BP_ABSENT_DROP
                         : options.on_absent == "pass" ? BP_ABSENT_PASS
+                        : options.on_absent == "next" ? BP_ABSENT_NEXT
                                                       : BP_ABSENT_RESET;
     request.engine = find_engine(options.engine); // "auto": none
     if (options.xdp_mode == "generic") request.flags |= BP_RULE_XDP_GENERIC;
@@ -29,6 +30,7 @@ EntryOptions entry_options(const InstalledRule& rule) {
     options.engine = rule.has(BP_RULE_FALLBACK) ? "auto" : engine_name(rule.engine);
     if (rule.on_absent == BP_ABSENT_DROP) options.on_absent = "drop";
     if (rule.on_absent == BP_ABSENT_PASS) options.on_absent = "pass";
+    if (rule.on_absent == BP_ABSENT_NEXT) options.on_absent = "next";
     if (rule.has(BP_RULE_XDP_GENERIC)) options.xdp_mode = "generic";
     if (rule.has(BP_RULE_SOCKNAME_LISTEN)) options.sockname = "listen";
     options.no_local = rule.has(BP_RULE_NO_LOCAL);

@@ -12,6 +12,7 @@
 #include "config/entry_request.hpp"
 #include "engine/registry.hpp"
 #include "rule/conflict.hpp"
+#include "rule/shares.hpp"
 
 namespace bpfport {
 
@@ -60,6 +61,9 @@ class Check {
         const AttachRequest request = attach_request(entry.options);
         if (auto checked = check_flags(request); !checked)
             fail(entry.place, checked.error().message, checked.error().hint);
+        for (const auto& [rule, place] : entry.rules)
+            if (auto checked = check_weight(rule, request); !checked)
+                fail(place, checked.error().message, checked.error().hint);
         if (!request.engine) return;
         const unsigned wrong = given_options(entry.options) & ~request.engine->info().options;
         for (const auto& name : option_names(wrong))
@@ -107,6 +111,10 @@ class Check {
                      fmt::format("{} can't hold: a server's bind() has no client yet",
                                  rule.to_string()),
                      "rules for some clients are for interfaces");
+            if (rule.rule.weight())
+                fail(rule.place,
+                     fmt::format("{} can't hold: bind() takes one port", rule.to_string()),
+                     "targets that share a listen port are for interfaces");
             if (rule.rule.one_target())
                 fail(rule.place,
                      fmt::format("{} can't hold: bind() of a second listen port would find port {} "
@@ -151,7 +159,8 @@ class Check {
                               fmt::format("{} ({})", scope, rule.place.to_string())});
             sources.push_back(&rule);
         }
-        if (check_conflicts({}, placed)) return;
+        if (placed.empty()) return;
+        if (check_pairs({}, placed)) return check_weights(placed, sources.front()->place);
         std::size_t clean = 0; // that many from the beginning have none
         for (std::size_t found = 0; found < kMost; found++) {
             auto conflict = shortest_with_conflict(placed, clean);
@@ -162,6 +171,12 @@ class Check {
         }
     }
 
+    // Whether rules may share depends on all of them, so the error names their places, not one of them.
+    void check_weights(const std::vector<PlacedRule>& placed, const SourcePlace& place) {
+        if (auto checked = check_shares({}, placed); !checked)
+            fail(place, checked.error().message, checked.error().hint);
+    }
+
     // The rule behind the beginning that is clean has the conflict. Looked for in steps that double, then by
     // halves: of many conflicts the next one is near.
     static std::optional<Error> shortest_with_conflict(std::span<const PlacedRule> rules,
@@ -170,13 +185,13 @@ class Check {
         std::size_t dirty = rules.size() + 1;
         for (std::size_t step = 1; clean < rules.size() && dirty > rules.size(); step *= 2) {
             const std::size_t end = std::min(clean + step, rules.size());
-            auto checked = check_conflicts({}, rules.first(end));
+            auto checked = check_pairs({}, rules.first(end));
             if (!checked) conflict = checked.error();
             (checked ? clean : dirty) = end;
         }
         while (conflict && dirty - clean > 1) {
             const std::size_t middle = clean + (dirty - clean) / 2;
-            auto checked = check_conflicts({}, rules.first(middle));
+            auto checked = check_pairs({}, rules.first(middle));
             if (!checked) conflict = checked.error();
             (checked ? clean : dirty) = middle;
         }

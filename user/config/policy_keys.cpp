@@ -69,7 +69,7 @@ const std::vector<PolicyKey>& all_keys() {
          .tables = kPackets,
          .kind = Kind::kChoice,
          .form = "what clients get while no program listens",
-         .choices = {"reset", "drop", "pass"},
+         .choices = {"reset", "drop", "pass", "next"},
          .text = &Options::on_absent},
         {.name = "xdp_mode",
          .tables = kPackets,

@@ -44,6 +44,7 @@ void check_listeners(const RuleView& rule, const NetworkFacts& facts, Findings& 
     if (rule.listeners.empty()) {
         const char* outcome = rule.rule.on_absent == BP_ABSENT_DROP   ? "clients get no answer"
                               : rule.rule.on_absent == BP_ABSENT_PASS ? "packets are left alone"
+                              : rule.rule.on_absent == BP_ABSENT_NEXT ? "clients get another target"
                                                                       : "clients are refused";
         add(findings, Severity::kBroken, rule,
             fmt::format("no program listens on {}: {}", target_text(rule), outcome),

@@ -113,6 +113,11 @@ Result<void> check_mapping(const std::vector<Rule>& rules) {
                                        rule.to_string()),
                            fmt::format("for some clients only: bpfport attach INTERFACE {}",
                                        rule.to_string()));
+        if (rule.weight())
+            return failure(
+                fmt::format("{} can't be attached to a cgroup: bind() takes one port",
+                            rule.to_string()),
+                fmt::format("to share clients: bpfport attach INTERFACE {}", rule.to_string()));
         if (rule.one_target())
             return failure(
                 fmt::format(

@@ -93,16 +93,20 @@ Result<std::vector<InstalledRule>> with_engines(const std::vector<WantedRule>& a
 class Merge {
   public:
     Merge(Plan& plan, const std::vector<InstalledRule>& wanted) : plan_(plan) {
-        for (const auto& rule : wanted) places_.emplace(listen_key(rule), kNowhere);
+        for (const auto& rule : wanted) {
+            places_.emplace(listen_key(rule), kNowhere);
+            places_.emplace(other_listen_key(rule), kNowhere);
+        }
         for (std::size_t at = 0; at < plan.rules.size(); at++)
             if (auto found = places_.find(listen_key(plan.rules[at])); found != places_.end())
                 found->second = at;
     }
 
     Result<void> put(InstalledRule wanted, const AttachRequest& request, const HostFacts& facts) {
-        std::size_t& at = places_.at(listen_key(wanted));
+        std::size_t at = place_of(wanted);
         if (at == kNowhere) {
             at = plan_.rules.size();
+            places_[listen_key(wanted)] = at;
             fresh_.insert(at);
             plan_.added.push_back(wanted);
             plan_.rules.push_back(wanted);
@@ -113,10 +117,11 @@ class Merge {
             plan_.kept.push_back(place);
             return {};
         }
-        if (auto fits = check_replace(place, wanted, request, facts); !fits) return fits;
+        if (auto fits = check_replace(at, wanted, request, facts); !fits) return fits;
         wanted.id = place.id;
-        wanted.old_target_first =
-            place.rule == wanted.rule ? place.old_target_first : place.rule.target().first;
+        wanted.old_target_first = place.rule.target() == wanted.rule.target()
+                                      ? place.old_target_first
+                                      : place.rule.target().first;
         wanted.flags |= engine_of(wanted).flags_after(place, wanted);
         plan_.replaced.emplace_back(place, wanted);
         place = wanted;
@@ -130,8 +135,17 @@ class Merge {
   private:
     static constexpr std::size_t kNowhere = ~std::size_t{};
 
-    static Result<void> check_replace(const InstalledRule& place, const InstalledRule& wanted,
-                                      const AttachRequest& request, const HostFacts& facts) {
+    // A rule that gets a weight, or loses it, is the same rule if its target is.
+    [[nodiscard]] std::size_t place_of(const InstalledRule& wanted) const {
+        if (auto at = places_.at(listen_key(wanted)); at != kNowhere) return at;
+        const auto at = places_.at(other_listen_key(wanted));
+        return at != kNowhere && plan_.rules[at].rule.target() == wanted.rule.target() ? at
+                                                                                       : kNowhere;
+    }
+
+    Result<void> check_replace(std::size_t at, const InstalledRule& wanted,
+                               const AttachRequest& request, const HostFacts& facts) const {
+        const InstalledRule& place = plan_.rules[at];
         const auto now = placed(wanted, facts.interfaces).to_string();
         const auto before = placed(place, facts.interfaces).to_string();
         if (place.rule.one_target() != wanted.rule.one_target())
@@ -139,7 +153,8 @@ class Merge {
                                        "at the wrong ports",
                                        now, before),
                            "detach that one first");
-        if (place.rule == wanted.rule || request.replace) return {};
+        const bool same_target = place.rule.target() == wanted.rule.target();
+        if (!fresh_.contains(at) && (same_target || request.replace)) return {};
         return failure(fmt::format("{} conflicts with {}", now, before),
                        "--replace changes the target; open connections stay with the old");
     }
@@ -162,8 +177,11 @@ Result<void> check_against_others(const Plan& plan, const std::set<std::size_t>&
 } // namespace
 
 ListenKey listen_key(const InstalledRule& rule) {
-    return {rule.ifindex, rule.rule.protocol(), rule.rule.listen(), rule.rule.local(),
-            rule.rule.clients()};
+    return {rule.ifindex, rule.rule.listens(), rule.rule.weight() ? rule.rule.target().first : 0};
+}
+
+ListenKey other_listen_key(const InstalledRule& rule) {
+    return {rule.ifindex, rule.rule.listens(), rule.rule.weight() ? 0 : rule.rule.target().first};
 }
 
 PlacedRule placed(const InstalledRule& rule, const std::vector<Interface>& interfaces) {
@@ -195,6 +213,19 @@ Result<void> check_flags(const AttachRequest& request) {
     return {};
 }
 
+Result<void> check_weight(const Rule& rule, const AttachRequest& request) {
+    if (rule.weight() && (request.flags & BP_RULE_FORWARDED))
+        return usage_error(
+            fmt::format("{}: a weight does not go with --forwarded", rule.to_string()),
+            "what is forwarded has no socket here that would keep a connection at "
+            "its target");
+    if (!rule.weight() && request.on_absent == BP_ABSENT_NEXT)
+        return usage_error(
+            fmt::format("{}: --on-absent next is for targets with weights", rule.to_string()),
+            fmt::format("such as {}*95,4000*5", rule.to_string()));
+    return {};
+}
+
 Result<Plan> plan_attach(const AttachRequest& request, const std::vector<InstalledRule>& existing,
                          const HostFacts& facts) {
     auto indexes = scope_interfaces(request.scopes, facts.interfaces);
@@ -210,6 +241,8 @@ Result<Plan> plan_rules(const std::vector<WantedRule>& wanted,
     bool generic = false;
     for (const auto& one : wanted) {
         if (auto checked = check_flags(*one.options); !checked)
+            return std::unexpected(checked.error());
+        if (auto checked = check_weight(one.rule, *one.options); !checked)
             return std::unexpected(checked.error());
         generic |= (one.options->flags & BP_RULE_XDP_GENERIC) != 0;
     }

@@ -29,10 +29,12 @@ struct AttachRequest {
     bool replace = false;           // the rules' listen ports may have another target now
 };
 
-// The listen ports in their place: two rules with the same are one rule with another target or other
-// options.
-using ListenKey = std::tuple<unsigned, Protocol, PortRange, std::optional<Prefix>, ClientSet>;
+// What a rule listens for in its place, and, of one that shares that by weight, its first target port: two
+// rules with the same are one rule with another target or other options.
+using ListenKey = std::tuple<unsigned, Rule::Listens, std::uint16_t>;
 ListenKey listen_key(const InstalledRule& rule);
+// The same for the rule with a weight, if it has none, or without, if it has one.
+ListenKey other_listen_key(const InstalledRule& rule);
 
 struct Plan {
     std::vector<InstalledRule> rules; // all that will be in force
@@ -52,8 +54,9 @@ struct WantedRule {
 Result<Plan> plan_rules(const std::vector<WantedRule>& wanted,
                         const std::vector<InstalledRule>& existing, const HostFacts& facts);
 
-// Whether its options go together, whatever the host is.
+// Whether its options go together, whatever the host is, and whether a rule's weight goes with them.
 Result<void> check_flags(const AttachRequest& request);
+Result<void> check_weight(const Rule& rule, const AttachRequest& request);
 
 Result<Plan> plan_attach(const AttachRequest& request, const std::vector<InstalledRule>& existing,
                          const HostFacts& facts);

@@ -32,17 +32,19 @@ Result<std::vector<InstalledRule>> select_rules(const DetachRequest& request,
                                                 const std::vector<Interface>& interfaces) {
     auto indexes = scope_interfaces(request.scopes, interfaces);
     if (!indexes) return std::unexpected(indexes.error());
-    const std::set<Rule> named(request.rules.begin(), request.rules.end());
+    std::set<Rule> named; // a rule is named by its ports, whatever its weight is
+    for (const Rule& rule : request.rules) named.insert(rule.with_weight({}));
     std::vector<InstalledRule> selected;
     std::set<Rule> found;
     for (const auto& rule : existing) {
         bool here = indexes->empty() || std::ranges::find(*indexes, rule.ifindex) != indexes->end();
-        if (!here || !(named.empty() || named.contains(rule.rule))) continue;
+        const Rule name = rule.rule.with_weight({});
+        if (!here || !(named.empty() || named.contains(name))) continue;
         selected.push_back(rule);
-        if (!named.empty()) found.insert(rule.rule);
+        if (!named.empty()) found.insert(name);
     }
     for (const Rule& wanted : request.rules)
-        if (!found.contains(wanted))
+        if (!found.contains(wanted.with_weight({})))
             return failure(fmt::format("no rule {} is attached there", wanted.to_string()),
                            attached_text(existing, interfaces));
     return selected;

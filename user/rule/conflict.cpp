@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include "rule/range_index.hpp"
+#include "rule/shares.hpp"
 
 namespace bpfport {
 
@@ -51,6 +52,7 @@ std::unexpected<Error> refuse(const PlacedRule& added, const PlacedRule& other,
 
 // Of one interface and one prefix, or of one prefix that has loopback addresses.
 Result<void> check_targets(const PlacedRule& added, const PlacedRule& other) {
+    if (added.rule.shares_with(other.rule)) return {}; // check_shares() looks at all of them
     if (!disagree(added.rule, other.rule) || !same_rank(added.rule.listen(), other.rule.listen()) ||
         !added.rule.clients().ties_with(other.rule.clients()))
         return {};
@@ -61,8 +63,8 @@ Result<void> check_targets(const PlacedRule& added, const PlacedRule& other) {
                       fmt::format("listen {} already {} to {}", text,
                                   ports.size() == 1 ? "goes" : "go",
                                   other.rule.target_of(ports.first)),
-                      "keep one of the two; the narrower of two ranges wins, if it lies within the "
-                      "other");
+                      "keep one of the two, or give both a weight, such as 80:3000*95,4000*5; the "
+                      "narrower of two ranges wins, if it lies within the other");
     return refuse(
         added, other,
         fmt::format("local clients of 127.0.0.1 and ::1, listen {}, would have two targets", text),
@@ -142,8 +144,7 @@ std::string PlacedRule::to_string() const {
     return fmt::format("{} on {}", rule.to_string(), scope_name);
 }
 
-Result<void> check_conflicts(std::span<const PlacedRule> existing,
-                             std::span<const PlacedRule> added) {
+Result<void> check_pairs(std::span<const PlacedRule> existing, std::span<const PlacedRule> added) {
     const Added index(added);
     for (const PlacedRule& other : existing) {
         auto checked = index.check(other, 0);
@@ -155,6 +156,12 @@ Result<void> check_conflicts(std::span<const PlacedRule> existing,
     for (std::size_t i = 0; i < added.size(); i++)
         if (auto checked = index.check(added[i], i + 1); !checked) return checked;
     return {};
+}
+
+Result<void> check_conflicts(std::span<const PlacedRule> existing,
+                             std::span<const PlacedRule> added) {
+    if (auto checked = check_pairs(existing, added); !checked) return checked;
+    return check_shares(existing, added);
 }
 
 std::vector<Warning> warnings(std::span<const PlacedRule> added, PortRange ephemeral,

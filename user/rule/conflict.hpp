@@ -30,9 +30,12 @@ struct PlacedRule {
 //   - rules of different interfaces that send 127.0.0.1's listen port to different targets, if their
 //     prefix and range don't tell them apart either: the loopback device has no interface of theirs
 //     (--no-local takes one out).
+//   - rules that share by weight, if check_shares() refuses them.
 // Rules that agree (the same listen port to the same target) never conflict, whatever overlaps.
 Result<void> check_conflicts(std::span<const PlacedRule> existing,
                              std::span<const PlacedRule> added);
+// The same without check_shares(): what two rules alone refuse, whatever others there are.
+Result<void> check_pairs(std::span<const PlacedRule> existing, std::span<const PlacedRule> added);
 
 struct Warning {
     std::string message;

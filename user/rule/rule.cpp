@@ -126,9 +126,20 @@ Rule Rule::with_clients(ClientSet clients) const {
     return rule;
 }
 
+Rule Rule::with_weight(std::optional<std::uint16_t> weight) const {
+    Rule rule = *this;
+    rule.weight_ = weight;
+    return rule;
+}
+
+bool Rule::shares_with(const Rule& other) const {
+    return weight_ && other.weight_ && listens() == other.listens();
+}
+
 std::string Rule::to_string() const {
-    return fmt::format("{}{}:{}{}{}{}{}", local_text(local_), listen_.to_string(),
+    return fmt::format("{}{}:{}{}{}{}{}{}", local_text(local_), listen_.to_string(),
                        one_target() ? "=" : "", target_.to_string(),
+                       weight_ ? fmt::format("*{}", *weight_) : "",
                        protocol_ == Protocol::kUdp ? "/udp" : "", clients_.has_all() ? "" : "@",
                        clients_.to_string());
 }

@@ -2,7 +2,9 @@
 // Rule: listen port(s) -> target port(s), written as Docker writes a published port:
 //     [ADDR[/LENGTH]:]PORT[-PORT]:TARGET[-TARGET][/tcp|/udp|/tcp+udp]    tcp by default, IPv6 in brackets
 //     [ADDR[/LENGTH]:]PORT-PORT:=TARGET[/tcp|/udp|/tcp+udp]              every listen port to one target
-// and behind either @CLIENTS (rule/client_set.hpp), for some clients only.
+// and behind either @CLIENTS (rule/client_set.hpp), for some clients only. A target may be a list,
+//     80:3000*95,4000*5
+// which is a rule for each of its targets: they share the listen port's new connections by weight.
 // A rule is checked once, when it is made: every Rule is a valid one.
 #pragma once
 
@@ -11,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "base/error.hpp"
@@ -27,7 +30,7 @@ std::string_view to_string(Protocol protocol); // "tcp", "udp"
 enum class PortMapping : std::uint8_t { kOneToOne, kOneTarget };
 
 inline constexpr std::string_view kRuleForm =
-    "[ADDR[/LENGTH]:]PORT[-PORT]:[=]TARGET[-TARGET][/tcp|/udp|/tcp+udp][@CLIENTS]";
+    "[ADDR[/LENGTH]:]PORT[-PORT]:[=]TARGET[-TARGET][*WEIGHT,...][/PROTO][@CLIENTS]";
 
 class Rule {
   public:
@@ -37,6 +40,8 @@ class Rule {
                              Protocol protocol, PortMapping mapping = PortMapping::kOneToOne);
     // The same rule for these clients.
     [[nodiscard]] Rule with_clients(ClientSet clients) const;
+    // The same rule with this weight, or with none.
+    [[nodiscard]] Rule with_weight(std::optional<std::uint16_t> weight) const;
 
     // The local addresses it is for; nullopt: every address, IPv4 and IPv6.
     [[nodiscard]] const std::optional<Prefix>& local() const { return local_; }
@@ -50,6 +55,14 @@ class Rule {
     [[nodiscard]] PortRange target() const { return target_; } // as long as listen(), or one port
     [[nodiscard]] Protocol protocol() const { return protocol_; }
     [[nodiscard]] bool one_target() const { return mapping_ == PortMapping::kOneTarget; }
+    // Its part of the new connections, of the sum of the weights of the rules that share its listen ports.
+    // nullopt: it gets all, and shares them with no rule.
+    [[nodiscard]] std::optional<std::uint16_t> weight() const { return weight_; }
+    // Both have a weight, and listen for the same.
+    [[nodiscard]] bool shares_with(const Rule& other) const;
+    // What it listens for. Rules with the same are one rule with another target, or share by weight.
+    using Listens = std::tuple<Protocol, PortRange, std::optional<Prefix>, ClientSet>;
+    [[nodiscard]] Listens listens() const { return {protocol_, listen_, local_, clients_}; }
 
     // Where a listen port goes, and how far that is from the first target port. `listen_port` is in
     // listen().
@@ -62,7 +75,7 @@ class Rule {
 
     // The shortest text that parse_rules() reads back as this rule: 80:3000,
     // [2001:db8::1]:443:8443/udp, 8000-8010:18000-18010, 192.0.2.0/24:8000-8010:=3000,
-    // 80:3000@198.51.100.0/24.
+    // 80:3000@198.51.100.0/24, 80:3000*95.
     [[nodiscard]] std::string to_string() const;
 
     auto operator<=>(const Rule&) const = default;
@@ -78,12 +91,13 @@ class Rule {
     Protocol protocol_;
     PortMapping mapping_;
     ClientSet clients_;
+    std::optional<std::uint16_t> weight_;
 };
 
 // "192.0.2.0/24:" or "[2001:db8::1]:", as a rule begins; empty without an address.
 std::string local_text(const std::optional<Prefix>& local);
 
-// One rule, or two for /tcp+udp.
+// One rule for each target, and each protocol of /tcp+udp.
 Result<std::vector<Rule>> parse_rules(std::string_view text);
 
 } // namespace bpfport

@@ -131,10 +131,77 @@ Result<ClientSet> take_clients(std::string_view& text) {
     return clients;
 }
 
-struct Ports {
-    PortRange listen, target;
+struct Target {
+    PortRange ports;
     PortMapping mapping = PortMapping::kOneToOne;
+    std::optional<std::uint16_t> weight;
 };
+
+struct Ports {
+    PortRange listen;
+    std::vector<Target> targets;
+};
+
+Result<std::uint16_t> parse_weight(std::string_view target, std::string_view text) {
+    if (auto weight = parse_port_number(text)) return *weight; // the same decimal digits
+    return usage_error(fmt::format("weight {:?} of target {}", text, target),
+                       "write 0 to 65535, such as 80:3000*95,4000*5");
+}
+
+Result<Target> parse_target(std::string_view text) {
+    Target target;
+    auto star = text.find('*');
+    if (star != text.npos) {
+        auto weight = parse_weight(text.substr(0, star), text.substr(star + 1));
+        if (!weight) return std::unexpected(weight.error());
+        target.weight = *weight;
+        text = text.substr(0, star);
+    }
+    if (text.starts_with('=')) {
+        target.mapping = PortMapping::kOneTarget;
+        text.remove_prefix(1);
+    }
+    auto ports = parse_range("target port", text);
+    if (!ports) return std::unexpected(ports.error());
+    target.ports = *ports;
+    return target;
+}
+
+// That each has a weight is required: without, a comma would be a slip of the keyboard that sends half
+// of the clients elsewhere.
+Result<void> check_weights(const std::vector<Target>& targets) {
+    if (targets.size() == 1) return {};
+    unsigned sum = 0;
+    for (std::size_t i = 0; i < targets.size(); i++) {
+        const auto& [ports, mapping, weight] = targets[i];
+        if (!weight)
+            return usage_error(
+                fmt::format("target {} has no weight", ports.to_string()),
+                fmt::format("targets that share a listen port have one each, such as "
+                            "80:{}*1,{}*1",
+                            targets[0].ports.to_string(), targets[1].ports.to_string()));
+        sum += *weight;
+        for (std::size_t before = 0; before < i; before++)
+            if (targets[before].ports.overlaps(ports))
+                return usage_error(fmt::format("target {} is there twice", ports.to_string()),
+                                   "give each target once, with the sum of the weights");
+    }
+    if (sum == 0) return usage_error("all weights are 0", "one target must get the connections");
+    return {};
+}
+
+Result<std::vector<Target>> parse_targets(std::string_view text) {
+    std::vector<Target> targets;
+    for (std::size_t comma = 0; comma != text.npos;) {
+        comma = text.find(',');
+        auto target = parse_target(text.substr(0, comma));
+        if (!target) return std::unexpected(target.error());
+        targets.push_back(*target);
+        if (comma != text.npos) text.remove_prefix(comma + 1);
+    }
+    if (auto checked = check_weights(targets); !checked) return std::unexpected(checked.error());
+    return targets;
+}
 
 Result<Ports> parse_ports(std::string_view text) {
     auto colon = text.find(':');
@@ -145,15 +212,10 @@ Result<Ports> parse_ports(std::string_view text) {
     Ports ports;
     auto listen = parse_range("listen port", text.substr(0, colon));
     if (!listen) return std::unexpected(listen.error());
-    text.remove_prefix(colon + 1);
-    if (text.starts_with('=')) {
-        ports.mapping = PortMapping::kOneTarget;
-        text.remove_prefix(1);
-    }
-    auto target = parse_range("target port", text);
-    if (!target) return std::unexpected(target.error());
+    auto targets = parse_targets(text.substr(colon + 1));
+    if (!targets) return std::unexpected(targets.error());
     ports.listen = *listen;
-    ports.target = *target;
+    ports.targets = std::move(*targets);
     return ports;
 }
 
@@ -168,9 +230,11 @@ Result<std::vector<Rule>> parse(std::string_view text) {
     if (!ports) return std::unexpected(ports.error());
     std::vector<Rule> rules;
     for (Protocol protocol : *protocols) {
-        auto rule = Rule::make(*local, ports->listen, ports->target, protocol, ports->mapping);
-        if (!rule) return std::unexpected(rule.error());
-        rules.push_back(rule->with_clients(*clients));
+        for (const auto& [target, mapping, weight] : ports->targets) {
+            auto rule = Rule::make(*local, ports->listen, target, protocol, mapping);
+            if (!rule) return std::unexpected(rule.error());
+            rules.push_back(rule->with_clients(*clients).with_weight(weight));
+        }
     }
     return rules;
 }

@@ -131,6 +131,24 @@ std::uint32_t SpanStore::add(const Scopes& scopes) {
     return set;
 }
 
+std::uint32_t SpanStore::add(const std::vector<Share>& shares) {
+    std::uint64_t sum = 0, before = 0;
+    for (const Share& one : shares) sum += one.weight;
+    const auto weight_of = [&](const Share& one) -> std::uint64_t { return sum ? one.weight : 1; };
+    const auto whole = sum ? sum : shares.size();
+    const auto index = static_cast<std::uint32_t>(spans_.size());
+    spans_.push_back(span(0, static_cast<std::uint32_t>(shares.size())));
+    for (const Share& one : shares) {
+        if (!weight_of(one)) continue;
+        spans_.push_back(span(static_cast<WideNumber>((before << 32) / whole) << 64, one.id));
+        before += weight_of(one);
+        spans_[index].count++;
+    }
+    for (const Share& one : shares)
+        if (!weight_of(one)) spans_.push_back(span(~WideNumber{0}, one.id));
+    return index;
+}
+
 std::uint32_t SpanStore::add(const ClientSet& clients) {
     if (clients.has_all()) return 0;
     if (auto known = clients_.find(clients); known != clients_.end()) return known->second;
@@ -148,7 +166,7 @@ std::uint32_t SpanStore::add(const ClientSet& clients) {
     return index;
 }
 
-std::uint16_t search_set(const bp_span* spans, std::uint32_t set, std::uint32_t scope,
+std::uint32_t search_set(const bp_span* spans, std::uint32_t set, std::uint32_t scope,
                          WideNumber local, WideNumber peer) {
     const bp_span* found =
         &search(spans + set + 1, spans[set].count, static_cast<WideNumber>(scope) << 64);
@@ -156,7 +174,15 @@ std::uint16_t search_set(const bp_span* spans, std::uint32_t set, std::uint32_t 
     found = &search(spans + found->rule, found->count, local);
     if (found->rule & BP_SPAN_CLIENTS)
         found = &search(spans + (found->rule & ~BP_SPAN_CLIENTS), found->count, peer);
-    return static_cast<std::uint16_t>(found->rule);
+    return found->rule;
+}
+
+std::uint16_t share_of(const bp_span* spans, std::uint32_t found, std::uint32_t hash) {
+    if (found & BP_SPAN_SHARES) {
+        const bp_span& head = spans[found & ~BP_SPAN_SHARES];
+        found = search(&head + 1, head.count, static_cast<WideNumber>(hash) << 64).rule;
+    }
+    return static_cast<std::uint16_t>(found);
 }
 
 bool has_client(const bp_span* spans, std::uint32_t index, WideNumber peer) {

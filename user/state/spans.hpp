@@ -25,8 +25,14 @@ WideNumber wide(const std::array<std::uint8_t, 16>& address);
 struct AddressRange {
     WideNumber first = 0, last = 0; // both belong to it
     std::uint64_t rank = 0; // where ranges overlap the least rank wins, then the earlier one
-    std::uint16_t id = 0;   // of the rule
+    std::uint32_t id = 0;   // of the rule, or what add(shares) returned with BP_SPAN_SHARES
     const ClientSet* clients = nullptr; // that it is for, other than all
+};
+
+// A rule that shares with others.
+struct Share {
+    std::uint16_t id = 0;
+    std::uint32_t weight = 0; // 0: it gets no new connection, unless all are 0
 };
 
 // The spans of one side of the table: sets, and the lists of addresses they refer to.
@@ -38,6 +44,9 @@ class SpanStore {
     // The index of the clients of a rule; 0 for all.
     std::uint32_t add(const ClientSet& clients);
 
+    // The index of rules that share by weight.
+    std::uint32_t add(const std::vector<Share>& shares);
+
     using Scopes = std::map<std::uint32_t, std::vector<AddressRange>>; // by enum bp_scope
     // The index of the set. Scopes with the same ranges share a list.
     std::uint32_t add(const Scopes& scopes);
@@ -47,7 +56,7 @@ class SpanStore {
   private:
     using Ranges = std::vector<AddressRange>;
     // By what decides about the spans.
-    using Key = std::vector<std::tuple<WideNumber, WideNumber, std::uint64_t, std::uint16_t>>;
+    using Key = std::vector<std::tuple<WideNumber, WideNumber, std::uint64_t, std::uint32_t>>;
     struct List {
         std::uint32_t index, length;
     };
@@ -61,8 +70,12 @@ class SpanStore {
 };
 
 // search_set() of bpf/lib/rules.h, in the spans of one side.
-std::uint16_t search_set(const bp_span* spans, std::uint32_t set, std::uint32_t scope,
+std::uint32_t search_set(const bp_span* spans, std::uint32_t set, std::uint32_t scope,
                          WideNumber local, WideNumber peer);
+
+// share_of() of bpf/lib/rules.h: of what search_set() has found, the rule that takes a connection with this
+// bp_share_hash().
+std::uint16_t share_of(const bp_span* spans, std::uint32_t found, std::uint32_t hash);
 
 // Whether the clients at that index, other than 0, have one with this address.
 bool has_client(const bp_span* spans, std::uint32_t index, WideNumber peer);

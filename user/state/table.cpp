@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "state/table.hpp"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
 #include <cstring>
@@ -24,6 +27,13 @@ std::unexpected<Error> too_many_rules() {
 // The largest id that the rule may have: a forwarded connection's candidate has fewer bits for it.
 std::uint32_t largest_id(const InstalledRule& rule) {
     return rule.has(BP_RULE_FORWARDED) ? BP_CANDIDATE_RULE : BP_MAX_RULES - 1;
+}
+
+std::uint32_t share_hash(const ArrivingPacket& packet) {
+    std::array<std::uint32_t, 4> peer{}, local{};
+    std::memcpy(peer.data(), packet.peer.bytes.data(), sizeof(peer));
+    std::memcpy(local.data(), packet.local.bytes.data(), sizeof(local));
+    return bp_share_hash(peer.data(), local.data(), htons(packet.peer_port));
 }
 
 } // namespace
@@ -78,7 +88,7 @@ std::vector<InstalledRule> Table::rules() const {
     return rules;
 }
 
-std::uint16_t Table::search(unsigned side, std::uint32_t entry,
+std::uint32_t Table::search(unsigned side, std::uint32_t entry,
                             const ArrivingPacket& packet) const {
     const auto in = [&](std::uint32_t scope) {
         return search_set(spans(side), entry & BP_PORT_LISTEN, scope, wide(packet.local.bytes),
@@ -111,7 +121,8 @@ std::uint16_t Table::find(const ArrivingPacket& packet) const {
     const std::uint32_t entry = table_->ports[side][proto][packet.port];
     const auto id = static_cast<std::uint16_t>(entry & BP_PORT_LISTEN);
     if (!(entry & BP_PORT_LISTEN)) return 0;
-    if (entry & BP_PORT_SEARCH) return search(side, entry, packet);
+    if (entry & BP_PORT_SEARCH)
+        return share_of(spans(side), search(side, entry, packet), share_hash(packet));
     return covers(side, rule(side, id), packet) ? id : 0;
 }
 

@@ -25,6 +25,7 @@ struct ArrivingPacket {
     unsigned ifindex = 0; // by which it arrives
     unsigned owner = 0; // on lo: the interface whose rules clients of `local` take; 0: those of all
     Address peer{};     // its source
+    std::uint16_t peer_port = 0;
 };
 
 // What the maps of a table have room for: ids from 0 on, and spans of a side. Powers of two.
@@ -95,7 +96,7 @@ class Table {
     [[nodiscard]] const bp_span* spans(unsigned side) const {
         return &spans_[BP_SPAN_INDEX(side, capacity_.spans, 0)];
     }
-    [[nodiscard]] std::uint16_t search(unsigned side, std::uint32_t entry,
+    [[nodiscard]] std::uint32_t search(unsigned side, std::uint32_t entry,
                                        const ArrivingPacket& packet) const;
     // Of a rule that is the only one of its port and has no local address.
     [[nodiscard]] bool covers(unsigned side, const bp_rule& only,

@@ -10,6 +10,7 @@
 
 #include "bpfport/listener.h"
 #include "state/client_spans.hpp"
+#include "state/share_places.hpp"
 #include "state/spans.hpp"
 
 namespace bpfport {
@@ -17,13 +18,14 @@ namespace bpfport {
 namespace {
 
 // Flags that follow from the rule, and are not among those of InstalledRule.
-constexpr unsigned kOfTheRule = BP_RULE_ADDRESS | BP_RULE_RECHECK | BP_RULE_ONE_TARGET;
+constexpr unsigned kOfTheRule =
+    BP_RULE_ADDRESS | BP_RULE_RECHECK | BP_RULE_ONE_TARGET | BP_RULE_WEIGHT;
 
 unsigned protocol_index(const InstalledRule& rule) {
     return rule.rule.protocol() == Protocol::kTcp ? BP_TCP : BP_UDP;
 }
 
-bp_rule to_raw(const InstalledRule& rule, std::uint32_t clients) {
+bp_rule to_raw(const InstalledRule& rule, std::uint32_t clients, std::uint32_t shares) {
     bp_rule raw{};
     if (const auto& local = rule.rule.local()) {
         std::memcpy(raw.address, local->address.bytes.data(), sizeof(raw.address));
@@ -38,9 +40,14 @@ bp_rule to_raw(const InstalledRule& rule, std::uint32_t clients) {
     raw.on_absent = rule.on_absent;
     raw.engine = static_cast<__u8>(rule.engine);
     raw.clients = clients;
+    raw.shares = shares;
     raw.flags = rule.flags & ~kOfTheRule;
     if (rule.rule.local()) raw.flags |= BP_RULE_ADDRESS;
     if (rule.rule.one_target()) raw.flags |= BP_RULE_ONE_TARGET;
+    if (const auto weight = rule.rule.weight()) {
+        raw.weight = *weight;
+        raw.flags |= BP_RULE_WEIGHT;
+    }
     if (rule.on_absent != BP_ABSENT_RESET || rule.has(BP_RULE_DRAINING))
         raw.flags |= BP_RULE_RECHECK;
     return raw;
@@ -72,10 +79,13 @@ AddressRange range_of(const InstalledRule& rule) {
 }
 
 // The rules that share a port, by what packets they may cover.
-SpanStore::Scopes scopes_of(const std::vector<const InstalledRule*>& rules) {
+SpanStore::Scopes scopes_of(const std::vector<const InstalledRule*>& rules,
+                            const SharePlaces& shares) {
     SpanStore::Scopes scopes;
     for (const auto* rule : rules) {
+        if (shares.is_represented(*rule)) continue;
         auto range = range_of(*rule);
+        if (auto index = shares.of(*rule)) range.id = BP_SPAN_SHARES | index;
         scopes[rule->ifindex].push_back(range);
         if (rule->has(BP_RULE_NO_LOCAL)) continue;
         if (rule->ifindex != kLoScope) scopes[BP_SCOPE_LOCAL | rule->ifindex].push_back(range);
@@ -163,16 +173,21 @@ void for_each_segment(const std::vector<InstalledRule>& rules,
 // The sets of the ports that need one; those with the same rules share one.
 class Sets {
   public:
+    // Of these rules, which outlive it.
+    explicit Sets(const std::vector<InstalledRule>& rules) : shares_(store_, rules) {}
+
     std::uint32_t entry(const Segment& segment) {
         if (const auto* only = segment.only()) return only->id;
         auto [known, fresh] = known_.try_emplace(segment.rules);
-        if (fresh) known->second = store_.add(scopes_of(segment.rules));
+        if (fresh) known->second = store_.add(scopes_of(segment.rules, shares_));
         return BP_PORT_SEARCH | known->second;
     }
     SpanStore& store() { return store_; }
+    [[nodiscard]] const SharePlaces& shares() const { return shares_; }
 
   private:
     SpanStore store_;
+    SharePlaces shares_;
     std::map<std::vector<const InstalledRule*>, std::uint32_t> known_;
 };
 
@@ -192,8 +207,10 @@ std::optional<InstalledRule> from_raw(std::uint16_t id, const bp_rule& raw,
     auto clients = clients_at(spans, raw.clients);
     if (!rule || !clients) return {}; // can't be: only valid rules are written
     auto flags = static_cast<std::uint16_t>(raw.flags & ~kOfTheRule);
+    std::optional<std::uint16_t> weight;
+    if (raw.flags & BP_RULE_WEIGHT) weight = raw.weight;
     return InstalledRule{id,
-                         rule->with_clients(std::move(*clients)),
+                         rule->with_clients(std::move(*clients)).with_weight(weight),
                          raw.ifindex,
                          raw.engine,
                          flags,
@@ -203,7 +220,7 @@ std::optional<InstalledRule> from_raw(std::uint16_t id, const bp_rule& raw,
 
 TableSide build_side(const std::vector<InstalledRule>& rules, SlotBitsOf bits) {
     TableSide side{std::make_unique<PortEntries>(), {}, {}};
-    Sets sets;
+    Sets sets(rules);
     for (const auto& rule : rules) {
         auto& ports = (*side.ports)[protocol_index(rule)];
         auto [first, last] = rule.rule.target();
@@ -211,7 +228,8 @@ TableSide build_side(const std::vector<InstalledRule>& rules, SlotBitsOf bits) {
         if (rule.old_target_first)
             for (unsigned i = 0; i < rule.rule.target().size(); i++)
                 ports[rule.old_target_first + i] |= BP_PORT_TARGET;
-        side.rules.emplace_back(rule.id, to_raw(rule, sets.store().add(rule.rule.clients())));
+        side.rules.emplace_back(
+            rule.id, to_raw(rule, sets.store().add(rule.rule.clients()), sets.shares().of(rule)));
     }
     for_each_segment(rules, [&](const Segment& segment) {
         std::uint32_t entry = sets.entry(segment);
@@ -234,7 +252,7 @@ TableSide build_side(const std::vector<InstalledRule>& rules, SlotBitsOf bits) {
 std::size_t spans_needed(std::vector<InstalledRule> rules) {
     // Neighbours with one id would be one span.
     for (std::size_t i = 0; i < rules.size(); i++) rules[i].id = static_cast<std::uint16_t>(i + 1);
-    Sets sets;
+    Sets sets(rules);
     for (const auto& rule : rules) sets.store().add(rule.rule.clients());
     for_each_segment(rules, [&](const Segment& segment) { sets.entry(segment); });
     add_targets(sets.store(), rules, [](const InstalledRule&) { return true; });
@@ -244,11 +262,13 @@ std::size_t spans_needed(std::vector<InstalledRule> rules) {
 std::size_t most_spans_needed(const std::vector<InstalledRule>& rules) {
     // Each rule has at most three scopes, and in each two spans of its own besides a first one.
     constexpr std::size_t kPerRule = 3 * (1 + 3);
+    constexpr std::size_t kPerShare = 2; // with the one that has their number
     std::size_t most = SpanStore().spans().size() + 1;
     for (const auto& rule : rules) {
         // A list for each address that rules for some clients share: no such bound.
         if (!rule.rule.clients().has_all()) return std::numeric_limits<std::size_t>::max();
         if (rule.has(BP_RULE_EXCLUSIVE)) most += kPerRule;
+        if (rule.rule.weight()) most += kPerShare;
         if (rule.rule.local()) most += rule.rule.target().size() * kPerRule;
     }
     for_each_segment(rules, [&](const Segment& segment) {

@@ -144,7 +144,7 @@ std::optional<InstalledRule> find_rule(const Instance& instance,
                                        const std::vector<InstalledRule>& rules,
                                        const FrameView& view, unsigned ifindex) {
     ArrivingPacket packet{*view.protocol, view.destination_port, view.destination, ifindex, 0,
-                          view.source};
+                          view.source,    view.source_port};
     if (auto addresses = instance.open_pin(pins::kAddresses))
         (void)bpf_map_lookup_elem(addresses->get(), view.destination.bytes.data(), &packet.owner);
     auto found = std::ranges::find(rules, instance.table().find(packet), &InstalledRule::id);

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "rule/shares.hpp"
+
+#include <algorithm>
+#include <map>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "bpfport/table.h"
+
+namespace bpfport {
+
+namespace {
+
+using Sharing = std::vector<const PlacedRule*>; // of one interface, by target
+using ByInterface = std::map<unsigned, Sharing>;
+
+Result<void> check_one(const Sharing& rules) {
+    const PlacedRule& first = *rules.front();
+    if (rules.size() > BP_MAX_SHARES)
+        return failure(
+            fmt::format("{}: {} targets share the listen port", first.to_string(), rules.size()),
+            fmt::format("up to {} can", BP_MAX_SHARES));
+    for (std::size_t i = 1; i < rules.size(); i++)
+        if (rules[i - 1]->rule.target().overlaps(rules[i]->rule.target()))
+            return failure(fmt::format("{} conflicts with {}: their targets overlap",
+                                       rules[i]->to_string(), rules[i - 1]->to_string()),
+                           "rules that share a listen port have targets of their own");
+    if (std::ranges::all_of(rules, [](const auto* one) { return one->rule.weight() == 0; }))
+        return failure(fmt::format("{}: no target of the listen port has another weight than 0",
+                                   first.to_string()),
+                       "give one of them a weight of 1 or more");
+    return {};
+}
+
+bool serves_local(const Sharing& rules) {
+    return std::ranges::any_of(rules, [](const auto* one) {
+        return !one->no_local && (!one->rule.local() || one->rule.local()->has_loopback());
+    });
+}
+
+bool same_rules(const Sharing& left, const Sharing& right) {
+    return std::ranges::equal(
+        left, right, [](const auto* one, const auto* other) { return one->rule == other->rule; });
+}
+
+Result<void> check_loopback(const ByInterface& shares) {
+    const Sharing* before = nullptr;
+    for (const auto& [ifindex, rules] : shares) {
+        if (ifindex == 0 || !serves_local(rules)) continue;
+        if (before && !same_rules(*before, rules))
+            return failure(
+                fmt::format("{} conflicts with {}: local clients of 127.0.0.1 and ::1 would have "
+                            "other targets or weights",
+                            rules.front()->to_string(), before->front()->to_string()),
+                "give both interfaces the same; --no-local leaves local clients out of the new "
+                "rules");
+        before = &rules;
+    }
+    return {};
+}
+
+} // namespace
+
+Result<void> check_shares(std::span<const PlacedRule> existing, std::span<const PlacedRule> added) {
+    std::map<Rule::Listens, ByInterface> all; // those of `added`, and what shares with them
+    for (const auto& placed : added)
+        if (placed.rule.weight()) all[placed.rule.listens()][placed.ifindex].push_back(&placed);
+    for (const auto& placed : existing) {
+        if (!placed.rule.weight()) continue;
+        if (auto found = all.find(placed.rule.listens()); found != all.end())
+            found->second[placed.ifindex].push_back(&placed);
+    }
+    for (auto& [listens, shares] : all) {
+        for (auto& [ifindex, rules] : shares) {
+            std::ranges::sort(rules, {}, [](const auto* one) { return one->rule.target(); });
+            if (auto checked = check_one(rules); !checked) return checked;
+        }
+        if (auto checked = check_loopback(shares); !checked) return checked;
+    }
+    return {};
+}
+
+} // namespace bpfport
