@@ -48,6 +48,20 @@ TEST(PolicyEdit, FirstRuleMakesAnEntry) {
               "policy.toml:3:10");
 }
 
+TEST(PolicyEdit, AWeightIsOfOneTarget) {
+    const std::string plain =
+        "[[interface]]\nname = \"eth0\"\nrules = [\"80:3000\", \"443:8443\"]\n";
+    const auto shared = put(plain, {"eth0", "80:3000*95,4000*5"});
+    EXPECT_EQ(shared, "[[interface]]\nname = \"eth0\"\n"
+                      "rules = [\"80:3000*95\", \"443:8443\", \"80:4000*5\"]\n");
+    EXPECT_EQ(put(shared, {"eth0", "80:3000*95,4000*5"}), shared) << "it says so already";
+    EXPECT_EQ(put(shared, {"eth0", "80:4000*50"}),
+              "[[interface]]\nname = \"eth0\"\n"
+              "rules = [\"80:3000*95\", \"443:8443\", \"80:4000*50\"]\n");
+    EXPECT_EQ(removed(shared, {"eth0", "80:4000"}), put(plain, {"eth0", "80:3000*95"}));
+    EXPECT_EQ(put(removed(shared, {"eth0", "80:4000*5"}), {"eth0", "80:3000"}), plain);
+}
+
 constexpr const char* kCommented = R"(# Ports of this host.
 [defaults]
 owner = "www-data"   # for all

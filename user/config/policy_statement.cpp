@@ -2,8 +2,8 @@
 #include "config/policy_statement.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <set>
-#include <tuple>
 
 #include <fmt/format.h>
 
@@ -16,12 +16,24 @@ namespace {
 
 bool is_grant(const PolicyItem& item) { return std::holds_alternative<Grant>(item); }
 
-// Two rules with the same are one rule with another target. Grants have no target.
-auto listen_key(const PolicyItem& item) {
-    if (const auto* rule = std::get_if<Rule>(&item))
-        return std::tuple(rule->local(), rule->listen(), rule->protocol(), rule->clients());
+Rule::Listens listens_of(const PolicyItem& item) {
+    if (const auto* rule = std::get_if<Rule>(&item)) return rule->listens();
     const auto& rule = std::get<AutoRule>(item);
-    return std::tuple(rule.local, rule.listen, rule.protocol, ClientSet());
+    return {rule.protocol, rule.listen, rule.local, ClientSet()};
+}
+
+std::optional<std::uint16_t> weight_of(const PolicyItem& item) {
+    const auto* rule = std::get_if<Rule>(&item);
+    return rule ? rule->weight() : std::nullopt;
+}
+
+// One is the other with another target, or with another weight. Rules that share by weight are so many rules.
+// Grants have no target.
+bool same_rule(const PolicyItem& left, const PolicyItem& right) {
+    if (listens_of(left) != listens_of(right)) return false;
+    if (!weight_of(left) && !weight_of(right)) return true;
+    const auto *one = std::get_if<Rule>(&left), *other = std::get_if<Rule>(&right);
+    return one && other && one->target() == other->target();
 }
 
 // "blue" is /run/netns/blue.
@@ -33,8 +45,9 @@ std::string netns_path(const std::string& text) {
 // A rule that is in force is named by its target although that was ours to choose.
 bool names(const PolicyItem& wanted, const PolicyItem& item) {
     if (to_string(wanted) == to_string(item)) return true;
-    return std::holds_alternative<Rule>(wanted) && std::holds_alternative<AutoRule>(item) &&
-           listen_key(wanted) == listen_key(item);
+    const auto *rule = std::get_if<Rule>(&wanted), *other = std::get_if<Rule>(&item);
+    if (rule && other) return rule->with_weight({}) == other->with_weight({});
+    return rule && std::holds_alternative<AutoRule>(item) && same_rule(wanted, item);
 }
 
 bool is_about(const PolicyEdit& edit, const EntryOptions& options, const PolicyItem& item) {
@@ -49,7 +62,7 @@ bool ends_in_place(const PolicyEdit& edit, const EntryOptions& options, const Po
         return edit.items.empty() ||
                std::ranges::any_of(edit.items, [&](const auto& one) { return names(one, item); });
     return !is_grant(item) && std::ranges::any_of(edit.items, [&](const auto& one) {
-        return listen_key(one) == listen_key(item) && !says(edit, options, item, one);
+        return same_rule(one, item) && !says(edit, options, item, one);
     });
 }
 
@@ -89,8 +102,8 @@ bool says(const PolicyEdit& edit, const EntryOptions& options, const PolicyItem&
 
 const PolicyItem* replacement(const PolicyEdit& edit, const PolicyItem& item) {
     if (edit.kind != PolicyEdit::Kind::kPut || is_grant(item)) return nullptr;
-    auto found = std::ranges::find_if(
-        edit.items, [&](const PolicyItem& one) { return listen_key(one) == listen_key(item); });
+    auto found = std::ranges::find_if(edit.items,
+                                      [&](const PolicyItem& one) { return same_rule(one, item); });
     return found == edit.items.end() ? nullptr : &*found;
 }
 
