@@ -9,6 +9,7 @@
 #ifndef BPFPORT_LIB_SHARES_H
 #define BPFPORT_LIB_SHARES_H
 
+#include "bpfport/meta.h"
 #include "lib/flows.h"
 #include "lib/pkt_info.h"
 #include "lib/rules.h"
@@ -94,30 +95,35 @@ GLOBAL __u32 bp_shared_socket_at(struct __sk_buff* skb, __u32 id, __u32 index)
     return bp_has_connection(skb, rule_old_target(rule, pkt->orig_port)) ? id : 0;
 }
 
-/* Whether the packet in pkt_info(), which has no hint, may belong to a connection on a target port. */
-GLOBAL int bp_is_unrecorded(struct __sk_buff* skb)
+/* Whether the packet in pkt_info() may belong to a flow on a target port: no connection on the listen port
+ * has its tuple. */
+GLOBAL int bp_may_be_redirected(struct __sk_buff* skb)
 {
     struct pkt_info* pkt = pkt_info();
 
-    if (!pkt || pkt->proto != BP_TCP || pkt->opens) return 0;
-    return tcp_holder(skb, pkt->orig_port).kind < HOLDER_HANDSHAKE;
+    if (!pkt) return 0;
+    return pkt->proto == BP_UDP || pkt->opens ||
+           tcp_holder(skb, pkt->orig_port).kind < HOLDER_HANDSHAKE;
 }
 
 /* Of the rules that share the listen port with rule `id`, the one that has the flow in pkt_info(); 0: none.
  * Leaves the key's target_port undefined. */
 GLOBAL __u32 bp_recorded_share(struct __sk_buff* skb, __u32 id)
 {
+    const struct bp_rule* rule = rules_get(rules_side(), id);
     struct pkt_info* pkt = pkt_info();
     __u32 found = 0;
 
-    if (!pkt) return 0;
+    if (!pkt || !rule) return 0;
+    /* A hint at another target may be that of a connection before this one, which sk_lookup steered. */
+    if (rule->engine == BP_ENGINE_SKLOOKUP && !bp_may_be_redirected(skb)) return 0;
     if (bp_shared_flow(skb, id)) return id;
     for (__u32 i = 0; i < BP_MAX_SHARES; i++) {
         found = bp_shared_flow_at(skb, id, i);
         if (found) break;
     }
     if (found != NO_MORE_SHARES) return found;
-    if (!bp_is_unrecorded(skb)) return 0;
+    if (pkt->proto == BP_UDP || pkt->opens || !bp_may_be_redirected(skb)) return 0;
     for (__u32 i = 0; i < BP_MAX_SHARES; i++) {
         found = bp_shared_socket_at(skb, id, i);
         if (found) break;
@@ -132,6 +138,7 @@ GLOBAL __u32 bp_listening_share(struct __sk_buff* skb, __u32 id, __u32 step)
     __u32 side = rules_side();
     const struct bp_rule* rule = rules_get(side, id);
     struct pkt_info* pkt = pkt_info();
+    const struct bp_flow* flow;
 
     if (!pkt || !rule || step > shares_active(side, rule->shares)) return NO_MORE_SHARES;
     if (step) {
@@ -142,8 +149,11 @@ GLOBAL __u32 bp_listening_share(struct __sk_buff* skb, __u32 id, __u32 step)
     pkt->rule = id;
     pkt->target_port = rule_target(rule, pkt->orig_port);
     pkt->key.target_port = pkt->target_port;
+    flow = flow_lookup(pkt->proto, &pkt->key);
+    /* An answer to a datagram of this host is for the socket that sent it (bp_admit). */
+    if (flow && pkt->proto == BP_UDP && is_own_flow(flow, pkt->orig_port)) return id;
     if (target_holder(skb, pkt) != HOLDER_NONE) return id;
-    if (!(rule->flags & BP_RULE_EXCLUSIVE) || !has_hidden_listener(skb, pkt)) return 0;
+    if (flow || !(rule->flags & BP_RULE_EXCLUSIVE) || !has_hidden_listener(skb, pkt)) return 0;
     flow_delete(pkt->proto, &pkt->key); /* recorded when it is admitted */
     return id;
 }

@@ -14,14 +14,14 @@ constexpr std::uint16_t kOther = 4000;
 class Shares : public Decisions {
   protected:
     // Of kTarget and kOther.
-    void share(unsigned target, unsigned other) const {
+    void share(unsigned target, unsigned other, std::uint8_t on_absent = BP_ABSENT_RESET) const {
         const auto text = [](std::uint16_t port, unsigned weight, const char* protocol) {
             return fmt::format("80:{}*{}{}", port, weight, protocol);
         };
         const std::string texts[] = {text(kTarget, target, ""), text(kOther, other, ""),
                                      text(kTarget, target, "/udp"), text(kOther, other, "/udp")};
         std::vector<LabRule> rules;
-        for (const auto& one : texts) rules.push_back({one});
+        for (const auto& one : texts) rules.push_back({.text = one, .on_absent = on_absent});
         lab().rules(rules);
     }
 };
@@ -107,6 +107,28 @@ TEST_P(Shares, IcmpErrorsFindTheTarget) {
                              Quote(ip(reply) / l4(reply) / Payload(64), 200))
                                 .build();
         EXPECT_TRUE(expect_translation(frame, lab().in(frame).frame, Where::kQuotedSource, kOther));
+    }
+}
+
+// Its answer belongs to the socket on the listen port, although the target of the hash has no listener and
+// the other one has.
+TEST_P(Shares, NextLeavesAnAnswerToThisHostAlone) {
+    for (const bool ipv6 : {false, true}) {
+        SCOPED_TRACE(ipv6 ? "IPv6" : "IPv4");
+        lab().forget();
+        share(1, 1, BP_ABSENT_NEXT);
+        SocketOptions options;
+        options.source = Endpoint{Lab::address(ipv6), kOther};
+        const auto server =
+            open_socket(lab().netns(), ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM, options);
+        ASSERT_TRUE(server);
+        Ends in = Ends::in(ipv6, true);
+        while (share_of({in.from, in.sport}, in.to) >= 0.5) in.sport++;
+        EXPECT_EQ(port_in(opening(in)), kOther) << "a client";
+        lab().forget();
+        const Ends sent{ipv6, true, in.to, in.from, kListen, in.sport};
+        EXPECT_EQ(port_out((Lab::ethernet() / ip(sent) / l4(sent)).build()), kListen);
+        EXPECT_EQ(port_in(opening(in)), kListen);
     }
 }
 
