@@ -3,6 +3,7 @@
 // it is, and --on-absent next.
 #include <list>
 #include <map>
+#include <optional>
 #include <thread>
 
 #include <bpf/bpf.h>
@@ -14,6 +15,7 @@
 #include "kernel/map.hpp"
 #include "net/fixture.hpp"
 #include "net/rules/answers.hpp"
+#include "net/rules/policy.hpp"
 #include "state/pins.hpp"
 
 namespace bpfport::test {
@@ -86,10 +88,16 @@ class Living {
     std::list<std::pair<std::string, UdpClient>> flows_;
 };
 
-void expect_all_get(const ClientServer& net, const std::string& answer) {
+// Each from a port of its own: a UDP flow that another client of the test has begun there goes on.
+void expect_all_get(const ClientServer& net, const std::string& answer,
+                    std::optional<Transport> only = {}) {
+    static std::uint16_t port = 30000;
     for (const Flavour& flavour : kFlavours)
-        for (int i = 0; i < 4; i++)
-            EXPECT_EQ(ask(net.client, {kServer(flavour.ipv6), 80}, flavour.transport), answer)
+        for (int i = 0; i < 4 && (!only || *only == flavour.transport); i++)
+            EXPECT_EQ(ask(net.client, {kServer(flavour.ipv6), 80}, flavour.transport,
+                          {.source = Endpoint{ClientServer::client_address(flavour.ipv6), port++},
+                           .timeout = 3s}),
+                      answer)
                 << flavour.text();
 }
 
@@ -235,6 +243,38 @@ TEST_P(Weights, WhatIsRefused) {
     ASSERT_TRUE(works(net.server, attach("eth0 80:3000")));
     EXPECT_TRUE(refuses(net.server, attach("eth0 80:4000*5"), 1,
                         {"80:4000*5 on eth0 conflicts with 80:3000 on eth0", "both a weight"}));
+    ASSERT_TRUE(works(net.server, "detach --all"));
+    EXPECT_TRUE(expect_kernel_empty({net.server}));
+}
+
+// Files that give a rule weights, change them and take them away again: it is the same rule all the time.
+TEST_F(NetTest, WeightsOfAPolicy) {
+    const ClientServer net;
+    const Answers blue(net.server, 3000, kBlue), lime(net.server, 4000, kLime);
+    const std::string tc = "engine = \"tc\"";
+    const auto put = [&](const char* list, const std::string& says) {
+        const PolicyText file(entry("eth0", list, tc));
+        const auto applied = apply(net.server, file, {"--prune"});
+        EXPECT_EQ(applied.status, 0) << applied.err;
+        EXPECT_THAT(applied.out, HasSubstr(says)) << list;
+        EXPECT_THAT(apply(net.server, file, {"--prune"}).out, testing::Not(HasSubstr("changed")));
+    };
+    put("\"80:3000\"", "added: 80:3000 on eth0 (tc)");
+    auto open = connected(net.client, {kServer(false), 80});
+    ASSERT_EQ(asked(open), kBlue);
+    put("\"80:3000*1,4000*1\"", "changed: 80:3000*1 on eth0 (tc), before: 80:3000");
+    put("\"80:3000*0,4000*1\"", "changed: 80:3000*0 on eth0 (tc), before: 80:3000*1");
+    EXPECT_EQ(asked(open), kBlue);
+    expect_all_get(net, kLime, Transport::kTcp);
+    const auto exported = bpfport(net.server, {"export"});
+    EXPECT_THAT(exported.out, HasSubstr("80:3000*0"));
+    EXPECT_THAT(exported.out, HasSubstr("80:4000*1"));
+    put("\"80:3000\"", "removed: 80:4000*1 on eth0 (tc)");
+    EXPECT_EQ(asked(open), kBlue);
+    expect_all_get(net, kBlue, Transport::kTcp);
+    EXPECT_EQ(status(net.server).at("rules").at(0).at("connections"), 9)
+        << "the rule's counters are those of the first";
+    open.reset();
     ASSERT_TRUE(works(net.server, "detach --all"));
     EXPECT_TRUE(expect_kernel_empty({net.server}));
 }
