@@ -124,7 +124,7 @@ SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
     if (steered) {
         if (proto == BP_UDP)
             record_datagram(&key, listen_port, id);
-        else if (!fallback && bpf_map_lookup_elem(&bp_hints, &key))
+        else if (!fallback && !tc_unused() && bpf_map_lookup_elem(&bp_hints, &key))
             /* The hint of an earlier connection with this tuple, which tc redirected: tc must not
              * take this connection for that one. */
             bpf_map_delete_elem(&bp_hints, &key);

@@ -244,11 +244,6 @@ static __always_inline int tc_out(struct __sk_buff* skb, __u32 link_header)
     return tc_out_matched(skb, &p, &l4, &ports, entry);
 }
 
-/* Whether every rule is one of sklookup that tc is the fallback of, and none has ever needed it in this
- * network namespace. Then there is no flow, hint or record that a packet could belong to, and the packet
- * isn't parsed. */
-static __always_inline bool tc_unused(void) { return !*(volatile __u32*)&bp_table.tc_used; }
-
 static __always_inline int in(struct __sk_buff* skb, __u32 link_header)
 {
     return tc_unused() ? TC_NEXT : tc_in(skb, link_header);

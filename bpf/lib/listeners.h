@@ -129,6 +129,10 @@ static __always_inline void fallback_activate(const struct bp_listener_key* key)
     bp_table.tc_used = 1;
 }
 
+/* Whether every rule is one of sklookup that tc is the fallback of, and none has ever needed it in this
+ * network namespace. Then there is no flow, hint or record of tc, and nothing for it to do. */
+static __always_inline bool tc_unused(void) { return !*(volatile __u32*)&bp_table.tc_used; }
+
 static __always_inline bool fallback_wanted(__be16 target, const __u8* local)
 {
     __u8 fallback = bp_table.fallback[port_index(target)];
