@@ -107,12 +107,17 @@ SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
         if (!is_for_client && !(known && known->listen_port == listen_port && in_use(known)))
             return other_client();
     }
-    fallback = has_fallback(rule, &key);
+    fallback = has_fallback(rule, key.target_port, key.local);
     steered = steer(ctx, ifindex, proto, key.local, key.target_port) == STEERED;
     if (!steered && !fallback && rule->shares && rule->on_absent == BP_ABSENT_NEXT) {
-        __u32 next = bp_steer_next(ctx, ifindex, &key, id, proto | (__u32)listen_port << 8);
+        __u32 ports = proto | (__u32)listen_port << 8;
+        __u32 next = NEXT_NONE;
 
-        if (next) {
+        for (__u32 step = 0; step < BP_MAX_SHARES; step++) {
+            next = bp_steer_step(ctx, ifindex, &key, bounded(id, 0xffff) | step << 16, ports);
+            if (next) break;
+        }
+        if (next & (NEXT_STEERED | NEXT_FALLBACK)) {
             id = NEXT_RULE(next);
             steered = next & NEXT_STEERED;
             fallback = next & NEXT_FALLBACK;

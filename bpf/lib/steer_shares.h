@@ -13,10 +13,11 @@
 #include "lib/rules.h"
 #include "lib/steer.h"
 
-/* Whether tc serves the target port of the key, too. */
-static __always_inline bool has_fallback(const struct bp_rule* rule, const struct bp_flow_key* key)
+/* Whether tc serves the target port at that address, too. */
+static __always_inline bool has_fallback(const struct bp_rule* rule, __be16 target,
+                                         const __u8* local)
 {
-    return (rule->flags & BP_RULE_FALLBACK) && fallback_wanted(key->target_port, key->local);
+    return (rule->flags & BP_RULE_FALLBACK) && fallback_wanted(target, local);
 }
 
 /* The id of the rule whose span has this index, if it has the datagram's flow; 0: it has not. In functions like
@@ -54,49 +55,31 @@ GLOBAL __u32 bp_flow_share(const struct bp_flow_key* key, __u32 id, __u32 listen
     return id;
 }
 
-/* What bp_steer_next() returns; 0: no listener. */
+/* What bp_steer_step() returns; 0: the rule has no listener. */
 #define NEXT_RULE(next) ((next)&0xffff)
 #define NEXT_STEERED 0x10000
 #define NEXT_FALLBACK 0x20000
+#define NEXT_NONE 0x40000 /* all have been tried */
 
-/* Of the rules that share the listen port with rule `id`, the `step`-th to be tried. `ports`: enum bp_proto,
- * and the listen port from bit 8 on. */
+/* --on-absent next: selects a listener of the `step`-th rule to be tried, of those that share the listen port
+ * with rule `id`. `ports`: enum bp_proto, and the listen port from bit 8 on. */
 GLOBAL __u32 bp_steer_step(struct bpf_sk_lookup* ctx, __u32 ifindex, const struct bp_flow_key* key,
                            __u32 id_and_step, __u32 ports)
 {
     __u32 side = rules_side();
     __u32 id = id_and_step & 0xffff;
     const struct bp_rule* rule = rules_get(side, id);
-    struct bp_flow_key copy;
+    __be16 target;
     __u32 next = 0;
 
-    if (!key || !rule) return 0;
+    if (!key || !rule || id_and_step >> 16 >= shares_active(side, rule->shares)) return NEXT_NONE;
     id = sharing_rule(side, next_share(side, rule, key, id_and_step >> 16));
     rule = rules_get(side, id);
-    if (!rule) return 0;
-    copy = *key;
-    copy.target_port = rule_target(rule, ports >> 8);
-    if (steer(ctx, ifindex, ports & 0xff, copy.local, copy.target_port) == STEERED)
-        next = NEXT_STEERED;
-    if (has_fallback(rule, &copy)) next |= NEXT_FALLBACK;
+    if (!rule) return NEXT_NONE;
+    target = rule_target(rule, ports >> 8);
+    if (steer(ctx, ifindex, ports & 0xff, key->local, target) == STEERED) next = NEXT_STEERED;
+    if (has_fallback(rule, target, key->local)) next |= NEXT_FALLBACK;
     return next ? next | bounded(id, 0xffff) : 0;
-}
-
-/* --on-absent next: rule `id` has no listener. Selects one of the rules that share the listen port with it. */
-GLOBAL __u32 bp_steer_next(struct bpf_sk_lookup* ctx, __u32 ifindex, const struct bp_flow_key* key,
-                           __u32 id, __u32 ports)
-{
-    __u32 side = rules_side();
-    const struct bp_rule* rule = rules_get(side, id);
-    __u32 count, next;
-
-    if (!key || !rule) return 0;
-    count = shares_active(side, rule->shares);
-    for (__u32 i = 0; i < BP_MAX_SHARES && i < count; i++) {
-        next = bp_steer_step(ctx, ifindex, key, bounded(id, 0xffff) | i << 16, ports);
-        if (next) return next;
-    }
-    return 0;
 }
 
 /* The id of the rule whose span has this index, if that is its target port; 0: it is not. */
