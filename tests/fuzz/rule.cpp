@@ -39,19 +39,30 @@ void require_valid(const Rule& rule) {
             "what a rule prints is read as that rule", text);
 }
 
+// Of one text: for one protocol after the other the same targets, which share if there are several.
+void require_siblings(const std::vector<Rule>& rules, std::string_view text) {
+    const Rule& first = rules.front();
+    const bool both = first.protocol() != rules.back().protocol();
+    const std::size_t targets = both ? rules.size() / 2 : rules.size();
+    require(!both || rules.size() % 2 == 0, "both protocols have the same targets", text);
+    for (std::size_t i = 0; i < rules.size(); i++) {
+        const Rule &rule = rules[i], &other = rules[i % targets];
+        require(rule.listen() == first.listen() && rule.local() == first.local() &&
+                    rule.clients() == first.clients(),
+                "rules of one text listen for the same", text);
+        require(rule.target() == other.target() && rule.weight() == other.weight(),
+                "both protocols have the same targets", text);
+        require(targets == 1 || rule.weight(), "targets of one text have weights", text);
+    }
+}
+
 void fuzz_text(std::string_view text) {
     auto rules = parse_rules(text);
     if (!rules) return require_usage_error(rules.error());
     require(looks_like_rule(text), "what is read as a rule looks like one", text);
-    require(rules->size() == 1 || rules->size() == 2, "a text is one rule, or two", text);
+    require(!rules->empty(), "a text is a rule", text);
     for (const Rule& rule : *rules) require_valid(rule);
-    if (rules->size() == 2) {
-        const Rule &tcp = rules->front(), &udp = rules->back();
-        require(tcp.protocol() == Protocol::kTcp && udp.protocol() == Protocol::kUdp &&
-                    tcp.listen() == udp.listen() && tcp.target() == udp.target() &&
-                    tcp.local() == udp.local(),
-                "two rules of one text differ by protocol only", text);
-    }
+    require_siblings(*rules, text);
 }
 
 // The same bytes as a rule's fields, as they might stand in the kernel's table.

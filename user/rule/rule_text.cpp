@@ -142,28 +142,26 @@ struct Ports {
     std::vector<Target> targets;
 };
 
-Result<std::uint16_t> parse_weight(std::string_view target, std::string_view text) {
+Result<std::uint16_t> parse_weight(PortRange target, std::string_view text) {
     if (auto weight = parse_port_number(text)) return *weight; // the same decimal digits
-    return usage_error(fmt::format("weight {:?} of target {}", text, target),
+    return usage_error(fmt::format("weight {:?} of target {}", text, target.to_string()),
                        "write 0 to 65535, such as 80:3000*95,4000*5");
 }
 
 Result<Target> parse_target(std::string_view text) {
     Target target;
-    auto star = text.find('*');
-    if (star != text.npos) {
-        auto weight = parse_weight(text.substr(0, star), text.substr(star + 1));
-        if (!weight) return std::unexpected(weight.error());
-        target.weight = *weight;
-        text = text.substr(0, star);
-    }
     if (text.starts_with('=')) {
         target.mapping = PortMapping::kOneTarget;
         text.remove_prefix(1);
     }
-    auto ports = parse_range("target port", text);
+    const auto star = text.find('*');
+    auto ports = parse_range("target port", text.substr(0, star));
     if (!ports) return std::unexpected(ports.error());
     target.ports = *ports;
+    if (star == text.npos) return target;
+    auto weight = parse_weight(*ports, text.substr(star + 1));
+    if (!weight) return std::unexpected(weight.error());
+    target.weight = *weight;
     return target;
 }
 
