@@ -84,27 +84,36 @@ struct Destroy {
 };
 
 // The rules of a lab: one for each protocol, besides any number on other ports; or a port that rules
-// for so many addresses of each family share, the lab's own among them.
+// for so many addresses of each family share, the lab's own among them; or two targets by weight.
 struct Rules {
     const char* name;
     unsigned elsewhere, addresses;
+    bool weights = false;
 };
-constexpr std::array<Rules, 3> kRules{
-    {{"one rule", 0, 0}, {"60,000 elsewhere", 60000, 0}, {"1,000 addresses", 0, 1000}}};
+constexpr std::array<Rules, 4> kRules{{{"one rule", 0, 0},
+                                       {"60,000 elsewhere", 60000, 0},
+                                       {"1,000 addresses", 0, 1000},
+                                       {"two by weight", 0, 0, true}}};
 
 std::string own_rule(bool ipv6, bool udp) {
     return fmt::format("{}:80:3000{}", ipv6 ? "[2001:db8::2]" : "192.0.2.2", udp ? "/udp" : "");
 }
 
 std::uint16_t rule_of(const Lab& lab, const Case& c) {
-    const std::string own = own_rule(c.ipv6, c.udp);
-    return lab.has_rule(own) ? lab.rule_id(own) : lab.rule_id(c.udp ? "80:3000/udp" : "80:3000");
+    const std::string plain = c.udp ? "80:3000/udp" : "80:3000", weight = "80:3000*1";
+    for (const auto& rule : {own_rule(c.ipv6, c.udp), c.udp ? weight + "/udp" : weight})
+        if (lab.has_rule(rule)) return lab.rule_id(rule);
+    return lab.rule_id(plain);
 }
 
 void set_rules(Lab& lab, const Rules& rules) {
     std::vector<std::string> texts;
     for (const char* protocol : {"", "/udp"}) {
-        if (!rules.addresses) texts.push_back(fmt::format("80:3000{}", protocol));
+        if (rules.weights) // of which one gets all, so that every case has one target
+            for (const char* share : {"80:3000*1", "80:4000*0"})
+                texts.push_back(fmt::format("{}{}", share, protocol));
+        else if (!rules.addresses)
+            texts.push_back(fmt::format("80:3000{}", protocol));
         for (unsigned i = 0; i < rules.addresses; ++i) {
             texts.push_back(fmt::format("192.0.{}.{}:80:3000{}", 2 + i / 256, i % 256, protocol));
             texts.push_back(fmt::format("[2001:db8::{:x}]:80:3000{}", i, protocol));
