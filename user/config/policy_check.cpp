@@ -159,8 +159,12 @@ class Check {
                               fmt::format("{} ({})", scope, rule.place.to_string())});
             sources.push_back(&rule);
         }
-        if (placed.empty()) return;
-        if (check_pairs({}, placed)) return check_weights(placed, sources.front()->place);
+        if (check_pairs({}, placed)) {
+            if (auto conflict = find_share_conflict({}, placed))
+                fail(sources[static_cast<std::size_t>(conflict->rule - placed.data())]->place,
+                     conflict->error.message, conflict->error.hint);
+            return;
+        }
         std::size_t clean = 0; // that many from the beginning have none
         for (std::size_t found = 0; found < kMost; found++) {
             auto conflict = shortest_with_conflict(placed, clean);
@@ -169,12 +173,6 @@ class Check {
             placed.erase(placed.begin() + static_cast<std::ptrdiff_t>(clean));
             sources.erase(sources.begin() + static_cast<std::ptrdiff_t>(clean));
         }
-    }
-
-    // Whether rules may share depends on all of them, so the error names their places, not one of them.
-    void check_weights(const std::vector<PlacedRule>& placed, const SourcePlace& place) {
-        if (auto checked = check_shares({}, placed); !checked)
-            fail(place, checked.error().message, checked.error().hint);
     }
 
     // The rule behind the beginning that is clean has the conflict. Looked for in steps that double, then by

@@ -31,13 +31,6 @@ bool within(PortRange inner, PortRange outer) {
 // Neither has the narrower range, by which it would win.
 bool same_rank(PortRange a, PortRange b) { return a == b || !(within(a, b) || within(b, a)); }
 
-// 127.0.0.1 and ::1 belong to no rule's interface; every rule that serves local clients claims
-// them.
-bool serves_loopback(const PlacedRule& placed) {
-    return placed.ifindex && !placed.no_local &&
-           (!placed.rule.local() || placed.rule.local()->has_loopback());
-}
-
 std::string ports_text(PortRange ports, Protocol protocol) {
     return fmt::format("{} {}/{}", ports.size() == 1 ? "port" : "ports", ports.to_string(),
                        to_string(protocol));
@@ -52,7 +45,7 @@ std::unexpected<Error> refuse(const PlacedRule& added, const PlacedRule& other,
 
 // Of one interface and one prefix, or of one prefix that has loopback addresses.
 Result<void> check_targets(const PlacedRule& added, const PlacedRule& other) {
-    if (added.rule.shares_with(other.rule)) return {}; // check_shares() looks at all of them
+    if (added.rule.shares_with(other.rule)) return {}; // find_share_conflict() looks at all of them
     if (!disagree(added.rule, other.rule) || !same_rank(added.rule.listen(), other.rule.listen()) ||
         !added.rule.clients().ties_with(other.rule.clients()))
         return {};
@@ -96,7 +89,7 @@ class Added {
             const PlacedRule& one = rules[i];
             const Rule& rule = one.rule;
             same_place_.add({rule.protocol(), one.ifindex, rule.local()}, rule.listen(), i);
-            if (serves_loopback(one))
+            if (one.serves_loopback())
                 loopback_.add({rule.protocol(), rule.local()}, rule.listen(), i);
             listens_.add(rule.protocol(), rule.listen(), i);
             targets_.add(rule.protocol(), rule.target(), i);
@@ -123,7 +116,7 @@ class Added {
         };
         same_place_.each_overlapping({rule.protocol(), other.ifindex, rule.local()}, rule.listen(),
                                      with(targets));
-        if (serves_loopback(other))
+        if (other.serves_loopback())
             loopback_.each_overlapping({rule.protocol(), rule.local()}, rule.listen(),
                                        with(elsewhere));
         listens_.each_overlapping(rule.protocol(), rule.target(), with(loop));
@@ -139,6 +132,10 @@ class Added {
 };
 
 } // namespace
+
+bool PlacedRule::serves_loopback() const {
+    return ifindex && !no_local && (!rule.local() || rule.local()->has_loopback());
+}
 
 std::string PlacedRule::to_string() const {
     return fmt::format("{} on {}", rule.to_string(), scope_name);
@@ -161,7 +158,9 @@ Result<void> check_pairs(std::span<const PlacedRule> existing, std::span<const P
 Result<void> check_conflicts(std::span<const PlacedRule> existing,
                              std::span<const PlacedRule> added) {
     if (auto checked = check_pairs(existing, added); !checked) return checked;
-    return check_shares(existing, added);
+    if (auto conflict = find_share_conflict(existing, added))
+        return std::unexpected(std::move(conflict->error));
+    return {};
 }
 
 std::vector<Warning> warnings(std::span<const PlacedRule> added, PortRange ephemeral,

@@ -19,6 +19,10 @@ struct PlacedRule {
     bool no_local = false;
     std::string scope_name; // for messages: eth0, any
 
+    // 127.0.0.1 and ::1 belong to no rule's interface; every rule that serves local clients claims
+    // them.
+    [[nodiscard]] bool serves_loopback() const;
+
     [[nodiscard]] std::string to_string() const; // "80:3000 on eth0"
 };
 
@@ -30,11 +34,11 @@ struct PlacedRule {
 //   - rules of different interfaces that send 127.0.0.1's listen port to different targets, if their
 //     prefix and range don't tell them apart either: the loopback device has no interface of theirs
 //     (--no-local takes one out).
-//   - rules that share by weight, if check_shares() refuses them.
+//   - rules that share by weight, if find_share_conflict() finds one.
 // Rules that agree (the same listen port to the same target) never conflict, whatever overlaps.
 Result<void> check_conflicts(std::span<const PlacedRule> existing,
                              std::span<const PlacedRule> added);
-// The same without check_shares(): what two rules alone refuse, whatever others there are.
+// The same without that: what two rules alone refuse, whatever others there are.
 Result<void> check_pairs(std::span<const PlacedRule> existing, std::span<const PlacedRule> added);
 
 struct Warning {

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <map>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -16,28 +18,27 @@ namespace {
 using Sharing = std::vector<const PlacedRule*>; // of one interface, by target
 using ByInterface = std::map<unsigned, Sharing>;
 
-Result<void> check_one(const Sharing& rules) {
-    const PlacedRule& first = *rules.front();
-    if (rules.size() > BP_MAX_SHARES)
-        return failure(
-            fmt::format("{}: {} targets share the listen port", first.to_string(), rules.size()),
-            fmt::format("up to {} can", BP_MAX_SHARES));
-    for (std::size_t i = 1; i < rules.size(); i++)
-        if (rules[i - 1]->rule.target().overlaps(rules[i]->rule.target()))
-            return failure(fmt::format("{} conflicts with {}: their targets overlap",
-                                       rules[i]->to_string(), rules[i - 1]->to_string()),
-                           "rules that share a listen port have targets of their own");
-    if (std::ranges::all_of(rules, [](const auto* one) { return one->rule.weight() == 0; }))
-        return failure(fmt::format("{}: no target of the listen port has another weight than 0",
-                                   first.to_string()),
-                       "give one of them a weight of 1 or more");
-    return {};
+using Found = std::optional<ShareConflict>;
+
+Found conflict(const PlacedRule& rule, const std::string& what, std::string hint) {
+    return ShareConflict{&rule, failure(rule.to_string() + what, std::move(hint)).error()};
 }
 
-bool serves_local(const Sharing& rules) {
-    return std::ranges::any_of(rules, [](const auto* one) {
-        return !one->no_local && (!one->rule.local() || one->rule.local()->has_loopback());
-    });
+Found find_in(const Sharing& rules) {
+    const PlacedRule& first = *rules.front();
+    if (rules.size() > BP_MAX_SHARES)
+        return conflict(first, fmt::format(": {} targets share the listen port", rules.size()),
+                        fmt::format("up to {} can", BP_MAX_SHARES));
+    for (std::size_t i = 1; i < rules.size(); i++)
+        if (rules[i - 1]->rule.target().overlaps(rules[i]->rule.target()))
+            return conflict(
+                *rules[i],
+                fmt::format(" conflicts with {}: their targets overlap", rules[i - 1]->to_string()),
+                "rules that share a listen port have targets of their own");
+    if (std::ranges::all_of(rules, [](const auto* one) { return one->rule.weight() == 0; }))
+        return conflict(first, ": no target of the listen port has another weight than 0",
+                        "give one of them a weight of 1 or more");
+    return {};
 }
 
 bool same_rules(const Sharing& left, const Sharing& right) {
@@ -45,15 +46,16 @@ bool same_rules(const Sharing& left, const Sharing& right) {
         left, right, [](const auto* one, const auto* other) { return one->rule == other->rule; });
 }
 
-Result<void> check_loopback(const ByInterface& shares) {
+Found find_on_loopback(const ByInterface& shares) {
     const Sharing* before = nullptr;
     for (const auto& [ifindex, rules] : shares) {
-        if (ifindex == 0 || !serves_local(rules)) continue;
+        if (std::ranges::none_of(rules, &PlacedRule::serves_loopback)) continue;
         if (before && !same_rules(*before, rules))
-            return failure(
-                fmt::format("{} conflicts with {}: local clients of 127.0.0.1 and ::1 would have "
+            return conflict(
+                *rules.front(),
+                fmt::format(" conflicts with {}: local clients of 127.0.0.1 and ::1 would have "
                             "other targets or weights",
-                            rules.front()->to_string(), before->front()->to_string()),
+                            before->front()->to_string()),
                 "give both interfaces the same; --no-local leaves local clients out of the new "
                 "rules");
         before = &rules;
@@ -63,7 +65,8 @@ Result<void> check_loopback(const ByInterface& shares) {
 
 } // namespace
 
-Result<void> check_shares(std::span<const PlacedRule> existing, std::span<const PlacedRule> added) {
+std::optional<ShareConflict> find_share_conflict(std::span<const PlacedRule> existing,
+                                                 std::span<const PlacedRule> added) {
     std::map<Rule::Listens, ByInterface> all; // those of `added`, and what shares with them
     for (const auto& placed : added)
         if (placed.rule.weight()) all[placed.rule.listens()][placed.ifindex].push_back(&placed);
@@ -75,9 +78,9 @@ Result<void> check_shares(std::span<const PlacedRule> existing, std::span<const 
     for (auto& [listens, shares] : all) {
         for (auto& [ifindex, rules] : shares) {
             std::ranges::sort(rules, {}, [](const auto* one) { return one->rule.target(); });
-            if (auto checked = check_one(rules); !checked) return checked;
+            if (auto found = find_in(rules)) return found;
         }
-        if (auto checked = check_loopback(shares); !checked) return checked;
+        if (auto found = find_on_loopback(shares)) return found;
     }
     return {};
 }
