@@ -97,11 +97,7 @@ class Editor {
                 const bool twice = std::ranges::any_of(items, [&](const PolicyItem& other) {
                     return to_string(other) == to_string(item);
                 });
-                if (!twice && std::ranges::none_of(all, [&](const PolicyStatement& one) {
-                        return (one.scope == scope || is_of_pattern(one.scope, scope)) &&
-                               says(edit_, one.options, one.item, item);
-                    }))
-                    items.push_back(item);
+                if (!twice && !is_said(all, edit_, scope, item)) items.push_back(item);
             }
             if (!items.empty()) result.emplace_back(scope, std::move(items));
         }

@@ -100,6 +100,14 @@ bool says(const PolicyEdit& edit, const EntryOptions& options, const PolicyItem&
            (is_grant(item) || same_options(options, edit.options, edit.on_cgroups()));
 }
 
+bool is_said(const std::vector<PolicyStatement>& all, const PolicyEdit& edit, const Scope& scope,
+             const PolicyItem& wanted) {
+    return std::ranges::any_of(all, [&](const PolicyStatement& one) {
+        return (one.scope == scope || is_of_pattern(one.scope, scope)) &&
+               says(edit, one.options, one.item, wanted);
+    });
+}
+
 const PolicyItem* replacement(const PolicyEdit& edit, const PolicyItem& item) {
     if (edit.kind != PolicyEdit::Kind::kPut || is_grant(item)) return nullptr;
     auto found = std::ranges::find_if(edit.items,
@@ -150,11 +158,7 @@ Result<std::vector<PolicyStatement>> edited(std::vector<PolicyStatement> all,
     if (edit.kind == PolicyEdit::Kind::kRemove) return all;
     for (const auto& scope : edit.scopes)
         for (const auto& item : edit.items) {
-            const bool there = std::ranges::any_of(all, [&](const PolicyStatement& one) {
-                return (one.scope == scope || is_of_pattern(one.scope, scope)) &&
-                       says(edit, one.options, one.item, item);
-            });
-            if (!there) all.push_back({scope, item, edit.options, {}});
+            if (!is_said(all, edit, scope, item)) all.push_back({scope, item, edit.options, {}});
         }
     return all;
 }

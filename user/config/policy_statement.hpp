@@ -47,6 +47,10 @@ bool ends(const PolicyEdit& edit, const Scope& scope, const EntryOptions& option
 bool says(const PolicyEdit& edit, const EntryOptions& options, const PolicyItem& item,
           const PolicyItem& wanted);
 
+// Whether one of `all` says that of the scope, be it by a pattern.
+bool is_said(const std::vector<PolicyStatement>& all, const PolicyEdit& edit, const Scope& scope,
+             const PolicyItem& wanted);
+
 // What the edit puts in the place of a rule that ends; nullptr: nothing.
 const PolicyItem* replacement(const PolicyEdit& edit, const PolicyItem& item);
 
