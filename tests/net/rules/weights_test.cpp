@@ -50,6 +50,16 @@ std::string asked(UdpClient& flow) {
     return answer ? answer->data : answer.error().message;
 }
 
+// Some of both families, each with the server that it had at first.
+std::list<std::pair<std::string, TcpClient>> connections(const ClientServer& net) {
+    std::list<std::pair<std::string, TcpClient>> open;
+    for (int i = 0; i < 12; i++) {
+        open.emplace_back("", connected(net.client, {kServer(i % 2), 80}));
+        open.back().first = asked(open.back().second);
+    }
+    return open;
+}
+
 // Connections and flows of a client, each with the server that it had at first.
 class Living {
   public:
@@ -156,11 +166,7 @@ TEST_P(Weights, AConnectionIsFoundWithoutItsHint) {
     const ClientServer net;
     const Answers blue(net.server, 3000, kBlue), lime(net.server, 4000, kLime);
     ASSERT_TRUE(works(net.server, attach("eth0 80:3000*1,4000*1")));
-    std::list<std::pair<std::string, TcpClient>> open;
-    for (int i = 0; i < 12; i++) {
-        open.emplace_back("", connected(net.client, {kServer(i % 2), 80}));
-        open.back().first = asked(open.back().second);
-    }
+    auto open = connections(net);
     for (const char* weights : {"80:3000*1,4000*0", "80:3000*0,4000*1"}) {
         ASSERT_TRUE(works(net.server, attach(std::string("eth0 ") + weights)));
         const auto hints = open_pin(instance_directory(net.server) / pins::kHints);
@@ -207,11 +213,7 @@ TEST_P(Weights, ATargetIsAddedDrainedAndTakenOut) {
     ASSERT_TRUE(works(net.server, attach("eth0 80:3000*1/tcp+udp")));
     expect_all_get(net, kBlue);
     ASSERT_TRUE(works(net.server, attach("eth0 80:4000*1/tcp+udp")));
-    std::list<std::pair<std::string, TcpClient>> open;
-    for (int i = 0; i < 12; i++) {
-        open.emplace_back("", connected(net.client, {kServer(i % 2), 80}));
-        open.back().first = asked(open.back().second);
-    }
+    auto open = connections(net);
     Process draining(bpfport_command(
         {"--netns", net.server.name(), "detach", "eth0", "80:3000/tcp+udp", "--drain"}));
     for (int i = 0; i < 100 && !is_draining(net.server); i++) std::this_thread::sleep_for(20ms);
