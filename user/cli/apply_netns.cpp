@@ -80,14 +80,10 @@ Result<void> ApplyNetns::claim(const StagedEntry& staged, unsigned ifindex,
     return {};
 }
 
-// A rule that gets a weight, or loses it, is claimed by its target.
 const ApplyNetns::Claim* ApplyNetns::claim_of(const InstalledRule& rule) const {
-    auto found = claims_.find(listen_key(rule));
-    if (found != claims_.end()) return &found->second;
-    found = claims_.find(other_listen_key(rule));
-    return found != claims_.end() && found->second.rule.target() == rule.rule.target()
-               ? &found->second
-               : nullptr;
+    auto found =
+        find_same_rule(claims_, rule, [](const Claim& claim) -> const Rule& { return claim.rule; });
+    return found == claims_.end() ? nullptr : &found->second;
 }
 
 // Rules that drain end by themselves.

@@ -93,25 +93,24 @@ Result<std::vector<InstalledRule>> with_engines(const std::vector<WantedRule>& a
 class Merge {
   public:
     Merge(Plan& plan, const std::vector<InstalledRule>& wanted) : plan_(plan) {
-        for (const auto& rule : wanted) {
-            places_.emplace(listen_key(rule), kNowhere);
-            places_.emplace(other_listen_key(rule), kNowhere);
-        }
+        std::set<ListenKey> keys;
+        for (const auto& rule : wanted) keys.insert({listen_key(rule), other_listen_key(rule)});
         for (std::size_t at = 0; at < plan.rules.size(); at++)
-            if (auto found = places_.find(listen_key(plan.rules[at])); found != places_.end())
-                found->second = at;
+            if (auto key = keys.find(listen_key(plan.rules[at])); key != keys.end())
+                places_.emplace(*key, at);
     }
 
     Result<void> put(InstalledRule wanted, const AttachRequest& request, const HostFacts& facts) {
-        std::size_t at = place_of(wanted);
-        if (at == kNowhere) {
-            at = plan_.rules.size();
-            places_[listen_key(wanted)] = at;
-            fresh_.insert(at);
+        auto known = find_same_rule(
+            places_, wanted, [&](std::size_t at) -> const Rule& { return plan_.rules[at].rule; });
+        if (known == places_.end()) {
+            places_.emplace(listen_key(wanted), plan_.rules.size());
+            fresh_.insert(plan_.rules.size());
             plan_.added.push_back(wanted);
             plan_.rules.push_back(wanted);
             return {};
         }
+        const std::size_t at = known->second;
         InstalledRule& place = plan_.rules[at];
         if (same(place, wanted)) {
             plan_.kept.push_back(place);
@@ -133,16 +132,6 @@ class Merge {
     [[nodiscard]] const std::set<std::size_t>& fresh() const { return fresh_; }
 
   private:
-    static constexpr std::size_t kNowhere = ~std::size_t{};
-
-    // A rule that gets a weight, or loses it, is the same rule if its target is.
-    [[nodiscard]] std::size_t place_of(const InstalledRule& wanted) const {
-        if (auto at = places_.at(listen_key(wanted)); at != kNowhere) return at;
-        const auto at = places_.at(other_listen_key(wanted));
-        return at != kNowhere && plan_.rules[at].rule.target() == wanted.rule.target() ? at
-                                                                                       : kNowhere;
-    }
-
     Result<void> check_replace(std::size_t at, const InstalledRule& wanted,
                                const AttachRequest& request, const HostFacts& facts) const {
         const InstalledRule& place = plan_.rules[at];

@@ -36,6 +36,17 @@ ListenKey listen_key(const InstalledRule& rule);
 // The same for the rule with a weight, if it has none, or without, if it has one.
 ListenKey other_listen_key(const InstalledRule& rule);
 
+// Of a map by ListenKey, whose values rule_of() turns into rules, what is the same rule as this one: a rule that
+// gets a weight, or loses it, is the same if its target is.
+template <typename Map, typename RuleOf>
+auto find_same_rule(Map& map, const InstalledRule& rule, const RuleOf& rule_of) {
+    auto found = map.find(listen_key(rule));
+    if (found != map.end()) return found;
+    found = map.find(other_listen_key(rule));
+    return found != map.end() && rule_of(found->second).target() == rule.rule.target() ? found
+                                                                                       : map.end();
+}
+
 struct Plan {
     std::vector<InstalledRule> rules; // all that will be in force
     std::vector<InstalledRule> added;
