@@ -47,15 +47,6 @@ std::vector<const TomlValue*> values_of(const TomlKey& key) {
     return values;
 }
 
-// In the order of items_of().
-std::vector<SourcePlace> places_of(const PolicyEntry& entry) {
-    std::vector<SourcePlace> places;
-    for (const auto& rule : entry.rules) places.push_back(rule.place);
-    for (const auto& rule : entry.autos) places.push_back(rule.place);
-    for (const auto& grant : entry.grants) places.push_back(grant.place);
-    return places;
-}
-
 void put_items(PolicyEntry& entry, const std::vector<PolicyItem>& items) {
     for (const auto& item : items) {
         if (const auto* rule = std::get_if<Rule>(&item)) entry.rules.push_back({*rule, {}});
@@ -70,9 +61,9 @@ std::set<Scope> scope_set(const PolicyEntry& entry) {
     return scopes;
 }
 
-std::vector<std::string> quoted_texts(const std::vector<PolicyItem>& items) {
+std::vector<std::string> quoted_texts(const std::vector<Written<PolicyItem>>& items) {
     std::vector<std::string> texts;
-    for (const auto& item : items) texts.push_back(quoted_text(to_string(item)));
+    for (const auto& item : items) texts.push_back(quoted_text(to_string(item.value)));
     return texts;
 }
 
@@ -93,7 +84,7 @@ void EntryEdit::end_items(const PolicyEntry& entry) {
     for (const auto& scope : entry.scopes) {
         Ended ended;
         for (const auto& item : items)
-            ended.push_back(ends(edit_, scope.value, entry.options, item));
+            ended.push_back(ends(edit_, scope.value, entry.options, item.value));
         by_ended[ended].push_back(scope.value);
     }
     const EntryTable table = table_of(document_, entry);
@@ -113,7 +104,7 @@ void EntryEdit::end_scopes(const PolicyEntry& entry, const TomlValue& table,
         leaving.insert(scopes.begin(), scopes.end());
         std::vector<PolicyItem> kept;
         for (std::size_t index = 0; index < items.size(); index++)
-            if (!ended[index]) kept.push_back(items[index]);
+            if (!ended[index]) kept.push_back(items[index].value);
         if (kept.empty()) continue;
         PolicyEntry more;
         more.on_cgroup = entry.on_cgroup;
@@ -139,15 +130,14 @@ void EntryEdit::end_scopes(const PolicyEntry& entry, const TomlValue& table,
 std::optional<std::string> EntryEdit::rest_of(const TomlValue& value, const PolicyEntry& entry,
                                               const Ended& ended) const {
     const auto items = items_of(entry);
-    const auto places = places_of(entry);
     std::vector<std::string> kept;
     std::vector<PolicyItem> ending;
     for (std::size_t index = 0; index < items.size(); index++) {
-        if (!same_place(places[index], value.place)) continue;
+        if (!same_place(items[index].place, value.place)) continue;
         if (ended[index])
-            ending.push_back(items[index]);
+            ending.push_back(items[index].value);
         else
-            kept.push_back(to_string(items[index]));
+            kept.push_back(to_string(items[index].value));
     }
     if (ending.empty()) return std::nullopt;
     const auto in_edit = [&](const Written<Scope>& scope) {

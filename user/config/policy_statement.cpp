@@ -126,11 +126,14 @@ bool same_options(const EntryOptions& left, const EntryOptions& right, bool on_c
     });
 }
 
-std::vector<PolicyItem> items_of(const PolicyEntry& entry) {
-    std::vector<PolicyItem> items;
-    for (const auto& rule : entry.rules) items.emplace_back(rule.value);
-    for (const auto& rule : entry.autos) items.emplace_back(rule.value);
-    for (const auto& grant : entry.grants) items.emplace_back(grant.value);
+std::vector<Written<PolicyItem>> items_of(const PolicyEntry& entry) {
+    std::vector<Written<PolicyItem>> items;
+    const auto add = [&](const auto& list) {
+        for (const auto& [value, place] : list) items.push_back({value, place});
+    };
+    add(entry.rules);
+    add(entry.autos);
+    add(entry.grants);
     return items;
 }
 
@@ -139,7 +142,7 @@ std::vector<PolicyStatement> statements(const HostPolicy& policy) {
     for (const auto& entry : policy.entries)
         for (const auto& scope : entry.scopes)
             for (auto& item : items_of(entry))
-                all.push_back({scope.value, std::move(item), entry.options, entry.place});
+                all.push_back({scope.value, std::move(item.value), entry.options, entry.place});
     return all;
 }
 

@@ -57,7 +57,7 @@ const PolicyItem* replacement(const PolicyEdit& edit, const PolicyItem& item);
 // Whether both mean the same for entries of interfaces or of cgroups; `required` apart.
 bool same_options(const EntryOptions& left, const EntryOptions& right, bool on_cgroup);
 
-std::vector<PolicyItem> items_of(const PolicyEntry& entry);
+std::vector<Written<PolicyItem>> items_of(const PolicyEntry& entry);
 std::vector<PolicyStatement> statements(const HostPolicy& policy);
 
 // What the policy shall say afterwards. An error: what a file can't say, or what an entry for a pattern says of
