@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 
 #include "bpfport/meta.h"
+#include "config/entry_request.hpp"
 #include "engine/sklookup_engine.hpp"
 #include "engine/sockname.hpp"
 
@@ -108,9 +109,8 @@ std::string notes_text(const RuleView& rule, const OtherListeners& others) {
     note(rule.rule.has(BP_RULE_NO_LOCAL), "no-local");
     note(rule.rule.has(BP_RULE_FORWARDED), "forwarded");
     note(rule.rule.has(BP_RULE_VLAN), "vlan");
-    note(rule.rule.on_absent == BP_ABSENT_DROP, "on-absent:drop");
-    note(rule.rule.on_absent == BP_ABSENT_PASS, "on-absent:pass");
-    note(rule.rule.on_absent == BP_ABSENT_NEXT, "on-absent:next");
+    note(rule.rule.on_absent != BP_ABSENT_RESET,
+         fmt::format("on-absent:{}", on_absent_word(rule.rule.on_absent)));
     note(rule.cgroup && rule.cgroup->run, "run");
     return words.empty() ? "-" : fmt::format("{}", fmt::join(words, " "));
 }

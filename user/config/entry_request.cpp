@@ -1,17 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "config/entry_request.hpp"
 
+#include <array>
+
 #include "bpfport/listener.h"
 #include "engine/registry.hpp"
 
 namespace bpfport {
 
+namespace {
+
+constexpr std::array<const char*, 4> kOnAbsent{"reset", "drop", "pass", "next"};
+static_assert(BP_ABSENT_RESET == 0 && BP_ABSENT_DROP == 1 && BP_ABSENT_PASS == 2 &&
+              BP_ABSENT_NEXT == 3);
+
+} // namespace
+
+const char* on_absent_word(std::uint8_t on_absent) { return kOnAbsent.at(on_absent); }
+
 AttachRequest attach_request(const EntryOptions& options) {
     AttachRequest request;
-    request.on_absent = options.on_absent == "drop"   ? BP_ABSENT_DROP
-                        : options.on_absent == "pass" ? BP_ABSENT_PASS
-                        : options.on_absent == "next" ? BP_ABSENT_NEXT
-                                                      : BP_ABSENT_RESET;
+    for (std::uint8_t value = 0; value < kOnAbsent.size(); value++)
+        if (options.on_absent == kOnAbsent[value]) request.on_absent = value;
     request.engine = find_engine(options.engine); // "auto": none
     if (options.xdp_mode == "generic") request.flags |= BP_RULE_XDP_GENERIC;
     if (options.no_local) request.flags |= BP_RULE_NO_LOCAL;
@@ -28,9 +38,7 @@ EntryOptions entry_options(const InstalledRule& rule) {
     EntryOptions options;
     // Only `auto` has another engine stand by.
     options.engine = rule.has(BP_RULE_FALLBACK) ? "auto" : engine_name(rule.engine);
-    if (rule.on_absent == BP_ABSENT_DROP) options.on_absent = "drop";
-    if (rule.on_absent == BP_ABSENT_PASS) options.on_absent = "pass";
-    if (rule.on_absent == BP_ABSENT_NEXT) options.on_absent = "next";
+    options.on_absent = on_absent_word(rule.on_absent);
     if (rule.has(BP_RULE_XDP_GENERIC)) options.xdp_mode = "generic";
     if (rule.has(BP_RULE_SOCKNAME_LISTEN)) options.sockname = "listen";
     options.no_local = rule.has(BP_RULE_NO_LOCAL);

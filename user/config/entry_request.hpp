@@ -18,6 +18,9 @@ EntryOptions entry_options(const InstalledRule& rule);
 // Those that differ from the default: EngineOption.
 unsigned given_options(const EntryOptions& options);
 
+// reset, drop, pass, next: of an enum bp_on_absent.
+const char* on_absent_word(std::uint8_t on_absent);
+
 HookChoice hook_choice(std::string_view word); // auto, tcx, clsact
 
 } // namespace bpfport
