@@ -134,12 +134,7 @@ GLOBAL __u32 bp_quoted_target_of(struct __sk_buff* skb, __u32 entry, __u32 index
     const struct bp_rule* rule = id ? rules_get(rules_side(), id) : NULL;
 
     if (!rule) return 0;
-    if (rule->shares) {
-        pkt->proto = proto;
-        pkt->orig_port = listen_port;
-        pkt->opens = false;
-        id = bp_recorded_share(skb, id);
-    }
+    if (rule->shares) id = recorded_share_of(skb, pkt, id, proto, listen_port);
     return id ? bp_quoted_target(skb, id, proto, listen_port) : 0;
 }
 

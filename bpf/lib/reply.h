@@ -206,10 +206,7 @@ GLOBAL int bp_record_own(struct __sk_buff* skb, __u64 packed, __u32 entry)
     rule = id ? rules_get(rules_side(), id) : NULL;
     if (!rule) return 0;
     if (rule->shares) {
-        pkt->proto = BP_UDP;
-        pkt->orig_port = listen_port;
-        pkt->opens = false;
-        __u32 known = bp_recorded_share(skb, id);
+        __u32 known = recorded_share_of(skb, pkt, id, BP_UDP, listen_port);
 
         if (known) rule = rules_get(rules_side(), known);
         if (!rule) return 0;

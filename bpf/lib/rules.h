@@ -212,28 +212,25 @@ static __always_inline const struct bp_rule* rules_usual(__u32 side, __u32 entry
 /* The number of the rules at `shares` (bp_rule.shares). */
 static __always_inline __u32 shares_count(__u32 side, __u32 shares)
 {
-    __u32 zero = 0;
-    const struct bp_span* spans = bpf_map_lookup_elem(&bp_spans, &zero);
+    const struct bp_span* head = span_at(side, shares);
 
-    return spans ? span_get(spans, side, shares)->rule : 0;
+    return head ? head->rule : 0;
 }
 
 /* The number of those that get new flows. */
 static __always_inline __u32 shares_active(__u32 side, __u32 shares)
 {
-    __u32 zero = 0;
-    const struct bp_span* spans = bpf_map_lookup_elem(&bp_spans, &zero);
+    const struct bp_span* head = span_at(side, shares);
 
-    return spans ? span_get(spans, side, shares)->count : 0;
+    return head ? head->count : 0;
 }
 
 /* The id of the one whose span has this index, which is one of those behind `shares`. */
 static __always_inline __u32 sharing_rule(__u32 side, __u32 index)
 {
-    __u32 zero = 0;
-    const struct bp_span* spans = bpf_map_lookup_elem(&bp_spans, &zero);
+    const struct bp_span* span = span_at(side, index);
 
-    return spans ? span_get(spans, side, index)->rule : 0;
+    return span ? span->rule : 0;
 }
 
 /* The index of the span of the one that is tried at `step`, from 0 on, when that for the key has no

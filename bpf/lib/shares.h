@@ -131,6 +131,16 @@ GLOBAL __u32 bp_recorded_share(struct __sk_buff* skb, __u32 id)
     return found == NO_MORE_SHARES ? 0 : found;
 }
 
+/* The same for the flow of the key in pkt_info(), where that is not the flow of the packet. */
+static __always_inline __u32 recorded_share_of(struct __sk_buff* skb, struct pkt_info* pkt,
+                                               __u32 id, __u8 proto, __be16 listen_port)
+{
+    pkt->proto = proto;
+    pkt->orig_port = listen_port;
+    pkt->opens = false;
+    return bp_recorded_share(skb, id);
+}
+
 /* --on-absent next: rule `id` at step 0, then those that share the listen port with it, one at each step. The
  * id of that rule, if a program listens on its target port for the packet in pkt_info(), or has its flow. */
 GLOBAL __u32 bp_listening_share(struct __sk_buff* skb, __u32 id, __u32 step)

@@ -32,6 +32,14 @@ static __always_inline const struct bp_span* span_get(const struct bp_span* span
     return &spans[index + from];
 }
 
+static __always_inline const struct bp_span* span_at(__u32 side, __u32 index)
+{
+    __u32 zero = 0;
+    const struct bp_span* spans = bpf_map_lookup_elem(&bp_spans, &zero);
+
+    return spans ? span_get(spans, side, index) : NULL;
+}
+
 /* 1: the span begins behind the key, without a branch: the verifier follows both ways of each. */
 static __always_inline __u64 span_is_behind(const struct bp_span* span, __u64 high, __u64 low)
 {
@@ -92,23 +100,17 @@ GLOBAL __u64 bp_search_set(__u32 side, __u32 set, __u32 scope, __u64 high, __u64
 /* The id of the rule of those at `shares` (bp_rule.shares) that gets a connection with this hash. */
 GLOBAL __u32 bp_search_shares(__u32 side, __u32 shares, __u32 hash)
 {
-    __u32 zero = 0;
-    const struct bp_span* spans = bpf_map_lookup_elem(&bp_spans, &zero);
+    const struct bp_span* head = span_at(side, shares);
 
-    if (!spans) return 0;
-    return FOUND_RULE(
-        bp_search_list(side, shares + 1, span_get(spans, side, shares)->count, hash, 0));
+    return head ? FOUND_RULE(bp_search_list(side, shares + 1, head->count, hash, 0)) : 0;
 }
 
 /* Whether the clients at `clients` (bp_rule.clients) have one with this address. */
 GLOBAL __u32 bp_has_client(__u32 side, __u32 clients, __u64 high, __u64 low)
 {
-    __u32 zero = 0;
-    const struct bp_span* spans = bpf_map_lookup_elem(&bp_spans, &zero);
-    const struct bp_span* head;
+    const struct bp_span* head = span_at(side, clients);
 
-    if (!spans) return 0;
-    head = span_get(spans, side, clients);
+    if (!head) return 0;
     return FOUND_RULE(bp_search_list(side, clients + 1 + head->rule, head->count, high, low));
 }
 
