@@ -151,7 +151,9 @@ TEST(PlanAttach, ARuleGetsAndLosesItsWeight) {
         ASSERT_FALSE(refused) << "the other one has a part of the port";
         EXPECT_THAT(refused.error().message, HasSubstr("conflicts with"));
     }
-    EXPECT_FALSE(plan_attach(attach("eth0", {"80:3000", "80:3000*1"}), {}, host()));
+    const auto twice = plan_attach(attach("eth0", {"80:3000", "80:3000*1"}), {}, host());
+    ASSERT_FALSE(twice);
+    EXPECT_THAT(twice.error().hint, HasSubstr("keep one of the two"));
 }
 
 TEST(PlanAttach, ConflictsNameBothRules) {

@@ -142,9 +142,12 @@ class Merge {
                                        "at the wrong ports",
                                        now, before),
                            "detach that one first");
-        const bool same_target = place.rule.target() == wanted.rule.target();
-        if (!fresh_.contains(at) && (same_target || request.replace)) return {};
-        return failure(fmt::format("{} conflicts with {}", now, before),
+        const auto conflict = fmt::format("{} conflicts with {}", now, before);
+        if (fresh_.contains(at)) // both are asked for
+            return failure(conflict, "keep one of the two, or give targets that differ a weight "
+                                     "each, such as 80:3000*95,4000*5");
+        if (place.rule.target() == wanted.rule.target() || request.replace) return {};
+        return failure(conflict,
                        "--replace changes the target; open connections stay with the old");
     }
 
@@ -211,7 +214,7 @@ Result<void> check_weight(const Rule& rule, const AttachRequest& request) {
     if (!rule.weight() && request.on_absent == BP_ABSENT_NEXT)
         return usage_error(
             fmt::format("{}: --on-absent next is for targets with weights", rule.to_string()),
-            fmt::format("such as {}*95,4000*5", rule.to_string()));
+            "give each target of the listen port one, such as 80:3000*95,4000*5");
     return {};
 }
 

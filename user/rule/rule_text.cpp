@@ -144,7 +144,8 @@ struct Ports {
 
 Result<std::uint16_t> parse_weight(PortRange target, std::string_view text) {
     if (auto weight = parse_port_number(text)) return *weight; // the same decimal digits
-    return usage_error(fmt::format("weight {:?} of target {}", text, target.to_string()),
+    return usage_error(fmt::format("weight {:?} of target {} is not a number up to 65535", text,
+                                   target.to_string()),
                        "write 0 to 65535, such as 80:3000*95,4000*5");
 }
 
