@@ -69,13 +69,13 @@ void NotifySocket::clear() {
 }
 
 Served::Served(const Netns& netns, const std::string& policy,
-               const std::vector<std::string>& environment)
-    : netns_(netns), environment_(environment) {
+               const std::vector<std::string>& before)
+    : netns_(netns) {
     std::string name = testing::TempDir() + "serveXXXXXX";
     if (!::mkdtemp(name.data())) throw std::runtime_error("can't make " + name);
     directory_ = name;
     write(policy);
-    start();
+    start(before);
 }
 
 Served::~Served() {
@@ -98,13 +98,13 @@ std::vector<std::string> Served::command() const {
     return bpfport_command({"--netns", netns_.name(), "serve", directory_});
 }
 
-void Served::start() {
+void Served::start(const std::vector<std::string>& before) {
     notify.clear();
     std::vector<std::string> words{"env", "NOTIFY_SOCKET=" + notify.path()};
-    std::ranges::copy(environment_, std::back_inserter(words));
+    std::ranges::copy(before, std::back_inserter(words));
     // Seen while it runs, not only at its end.
     std::ranges::copy(
-        std::vector<std::string>{"sh", "-c", "exec \"$@\" 2>>\"$0\"", directory_ / "said"},
+        std::vector<std::string>{"sh", "-c", "exec \"$@\" 2>\"$0\"", directory_ / "said"},
         std::back_inserter(words));
     std::ranges::copy(command(), std::back_inserter(words));
     process_.emplace(words);
@@ -116,6 +116,12 @@ ProcessResult Served::stop(int signal) {
     auto result = process_->wait();
     process_.reset();
     return result;
+}
+
+void Served::kill() {
+    ::kill(-process_->pid(), SIGKILL);
+    process_->wait();
+    process_.reset();
 }
 
 std::string Served::said() const {

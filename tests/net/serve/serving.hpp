@@ -45,18 +45,19 @@ class NotifySocket {
 
 class Served {
   public:
-    // Returns once it is ready. `environment`: such as WATCHDOG_USEC=1000000.
+    // Returns once it is ready. `before`: of the command, such as WATCHDOG_USEC=1000000, or a tracer.
     Served(const Netns& netns, const std::string& policy,
-           const std::vector<std::string>& environment = {});
+           const std::vector<std::string>& before = {});
     ~Served();
 
     // As an editor writes: a new file under another name, which is renamed.
     void write(const std::string& policy) const;
-    void start(); // again
+    void start(const std::vector<std::string>& before = {}); // again
     ProcessResult stop(int signal = SIGTERM);
+    void kill(); // with its tracer and the processes that it has started
 
     [[nodiscard]] Process& process() { return *process_; }
-    [[nodiscard]] std::string said() const; // on standard error, so far
+    [[nodiscard]] std::string said() const; // on standard error, since it was started
     [[nodiscard]] const std::filesystem::path& directory() const { return directory_; }
     [[nodiscard]] std::vector<std::string> command() const;
     NotifySocket notify;
@@ -64,7 +65,6 @@ class Served {
   private:
     const Netns& netns_;
     std::filesystem::path directory_;
-    std::vector<std::string> environment_;
     std::optional<Process> process_;
 };
 
