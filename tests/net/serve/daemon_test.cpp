@@ -117,12 +117,34 @@ TEST_F(NetTest, ServeFollowsFiles) {
     EXPECT_TRUE(expect_kernel_empty({net.server}));
 }
 
+// As tools make it that manage configurations.
+TEST_F(NetTest, ServeFollowsTheTargetOfALink) {
+    const ClientServer net;
+    const PolicyText target(entry("eth0", "\"80:3000\"", kTc));
+    Served serve(net.server, "");
+    const auto file = serve.directory() / "policy.toml";
+    std::filesystem::remove(file);
+    std::filesystem::create_symlink(target.name(), file);
+    EXPECT_TRUE(has_rules(net.server, {"80:3000 on eth0"})) << serve.said();
+    target.write(entry("eth0", "\"81:3000\"", kTc));
+    EXPECT_TRUE(has_rules(net.server, {"81:3000 on eth0"})) << serve.said();
+    EXPECT_EQ(serve.stop().status, 0);
+    ASSERT_TRUE(works(net.server, "detach --all"));
+}
+
 TEST_F(NetTest, ServeTellsSystemd) {
     const ClientServer net;
     Served serve(net.server, entry("eth0", "\"80:3000\"", kTc), {"WATCHDOG_USEC=400000"});
     EXPECT_TRUE(serve.notify.has("WATCHDOG=1"));
-    serve.notify.clear();
-    EXPECT_TRUE(serve.notify.has("WATCHDOG=1", 1s));
+    // Twice in the time that systemd waits.
+    std::chrono::milliseconds least = 1h;
+    for (int round = 0; round < 3; round++) {
+        serve.notify.clear();
+        const auto time = time_until([&] { return serve.notify.has("WATCHDOG=1", 0ms); });
+        ASSERT_TRUE(time);
+        least = std::min(least, *time);
+    }
+    EXPECT_LT(least, 300ms);
     ASSERT_EQ(::kill(serve.process().pid(), SIGHUP), 0);
     EXPECT_TRUE(serve.notify.has("RELOADING=1\nMONOTONIC_USEC="));
     EXPECT_TRUE(serve.notify.has("READY=1"));

@@ -97,6 +97,39 @@ TEST_F(NetTest, ServeFollowsAddressesAndHooks) {
     ASSERT_TRUE(works(net.server, "detach --all"));
 }
 
+TEST_F(NetTest, ServePutsHooksBack) {
+    const ClientServer net;
+    const Service web(net.server, 3000);
+    Served serve(net.server, "[host]\nhook = \"clsact\"\n" + entry("eth0", "\"80:3000\"", kTc));
+    ASSERT_TRUE(answers(net.client, {kServer(false), 80}));
+    const auto tc = [&](std::vector<std::string> words) {
+        words.insert(words.begin(), {"tc", "-n", net.server.name()});
+        ASSERT_EQ(run(words).status, 0);
+    };
+    for (const char* taken : {"qdisc", "filter"}) {
+        SCOPED_TRACE(taken);
+        if (taken == std::string("qdisc"))
+            tc({"qdisc", "del", "dev", "eth0", "clsact"});
+        else
+            tc({"filter", "del", "dev", "eth0", "ingress"});
+        EXPECT_TRUE(time_until([&] {
+            return answers(net.client, {kServer(false), 80});
+        })) << serve.said();
+    }
+    EXPECT_EQ(serve.stop().status, 0);
+    ASSERT_TRUE(works(net.server, "detach --all"));
+}
+
+TEST_F(NetTest, ServeSaysThatAnInterfaceHasGone) {
+    const ClientServer net;
+    Served serve(net.server, entry("eth0", "\"80:3000\"", kTc));
+    serve.notify.clear();
+    net.server.ip("link del eth0");
+    EXPECT_TRUE(serve.notify.has("STATUS=0 in force, 1 waiting")) << serve.said();
+    EXPECT_EQ(serve.stop().status, 0);
+    ASSERT_TRUE(works(net.server, "detach --all"));
+}
+
 TEST_F(NetTest, ServeFollowsNamespaces) {
     const ClientServer net;
     const Service web(net.server, 3000);
@@ -118,6 +151,34 @@ TEST_F(NetTest, ServeFollowsNamespaces) {
     EXPECT_EQ(serve.stop().status, 0);
     ASSERT_TRUE(works(net.server, "detach --all"));
     EXPECT_TRUE(expect_kernel_empty({net.server}));
+}
+
+// A namespace that no file names any more is looked at once more.
+TEST_F(NetTest, ServeTakesRulesFromANamespaceThatNoFileNames) {
+    const ClientServer net;
+    const auto here = entry("eth0", "\"80:3000\"", kTc);
+    const auto there = kTc + fmt::format("netns = \"{}\"\n", net.client.name());
+    Served serve(net.server, here + entry("eth0", "\"81:3000\"", there));
+    EXPECT_THAT(rules(net.client), ElementsAre("81:3000 on eth0"));
+    serve.write(here);
+    EXPECT_TRUE(time_until([&] { return rules(net.client).empty(); })) << serve.said();
+    EXPECT_THAT(rules(net.server), ElementsAre("80:3000 on eth0"));
+    EXPECT_EQ(serve.stop().status, 0);
+    ASSERT_TRUE(works(net.server, "detach --all"));
+    EXPECT_TRUE(expect_kernel_empty({net.server, net.client}));
+}
+
+// What failed is tried again soon, without an event.
+TEST_F(NetTest, ServeTriesAgain) {
+    const ClientServer net;
+    std::optional<TcpServer> taken;
+    taken.emplace(net.server, Endpoint{"::", 83});
+    Served serve(net.server, entry("eth0", "\"83:3000\"", kTc));
+    EXPECT_THAT(rules(net.server), IsEmpty());
+    taken.reset();
+    EXPECT_TRUE(time_until([&] { return !rules(net.server).empty(); })) << serve.said();
+    EXPECT_EQ(serve.stop().status, 0);
+    ASSERT_TRUE(works(net.server, "detach --all"));
 }
 
 // One entry can't be put into force: the others are, and are kept so.
