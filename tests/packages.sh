@@ -7,7 +7,7 @@
 # In the release of this machine the .deb has its libraries from the archive, in others it brings them. What maintainer scripts do
 # happens in a network namespace and a bpffs of the root's own (tests/roots.bash), with which nothing of the machine
 # is reached. The .rpm is installed by rpm --root --nodeps: what it asks for is not looked up, for Debian has no rpms of it.
-# Exit status 77: can't be run here.
+# BPFPORT_SOAK=1: the upgrade is killed at each of dpkg's changing calls, not at six. Exit status 77: can't be run here.
 set -euo pipefail
 source=$(realpath "$(dirname "$0")/..")
 # shellcheck source=roots.bash
@@ -21,17 +21,18 @@ inside() { # RELEASE PACKAGES OWN
     cp "$source/tests/packages/life.bash" "$root/root/"
     needed=$(dpkg-deb -f "$packages/$kind/old.deb" Depends | sed 's/([^)]*)//g; s/,/ /g')
     in_root "$root" sh -c 'apt-get -q update && exec apt-get install -q -y --no-install-recommends "$@"' sh \
-        iproute2 curl busybox-static $needed >/dev/null
+        iproute2 curl busybox-static strace $needed >/dev/null
     # From here on nothing has a network but its own.
     exec unshare -n bash "$0" --life "$root" "$kind"
 }
 
 life() { # ROOT KIND
-    local root=$1 kind=$2
+    local root=$1 kind=$2 kills=6
+    [[ ${BPFPORT_SOAK:-} != 1 ]] || kills=1000000
     mount -t sysfs sysfs "$root/sys"
     mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
     mount -t bpf -o mode=0700 bpf "$root/sys/fs/bpf"
-    in_root "$root" bash /root/life.bash deb "/root/packages/$kind"
+    in_root "$root" bash /root/life.bash deb "/root/packages/$kind" "$kills"
     in_root "$root" bash /root/life.bash archive /root/packages
     in_root "$root" bash /root/life.bash begin
     local rpm=(rpm --force-debian --root "$root" --nodeps --dbpath /var/lib/rpm)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The package under a real systemd: units, readiness, reload, watchdog, journal, a unit that is restarted under serve.
+# The package under a real systemd: units, readiness, reload, watchdog, journal, a unit that is restarted under serve, upgrades.
 #
 #   tests/systemd.sh BUILD [RELEASE]     default: trixie
 #
@@ -17,6 +17,8 @@ source=$(realpath "$(dirname "$0")/..")
 inside() { # RELEASE PACKAGE ROUNDS
     host_base "$1" /mnt
     host_install "$2" /mnt
+    in_root /mnt sh -e -c 'cd /root && dpkg-deb -R bpfport.deb next && sed -i "s/^Version: .*/Version: 0.0.2/" next/DEBIAN/control &&
+        dpkg-deb -Znone -b next next.deb >/dev/null && rm -r next'
     # In a cgroup namespace an owner is refused: the guard would not hold outside of it.
     sed -i '/^owner/d' /mnt/etc/bpfport/policy.d/host.toml
     in_root /mnt systemctl -q enable bpfport

@@ -79,7 +79,52 @@ traffic() {
     echo "$asked $failed" >/root/counted
 }
 
-deb() { # DIRECTORY
+# The calls by which dpkg and what it starts change files.
+changing=rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,mkdir,mkdirat,rmdir
+
+# Of a log of strace: those that succeeded, of the process that has most, as "NAME NUMBER" (which of that name it is).
+calls_of() {
+    awk '{ name = substr($2, 1, index($2, "(") - 1) }
+        name == "" { next }
+        { number[$1, name]++ }
+        !/= -1 / { text[$1] = text[$1] name " " number[$1, name] "\n"; if (++count[$1] > count[most]) most = $1 }
+        END { printf "%s", text[most] }' "$1"
+}
+
+version() { dpkg-query -W -f '${db:Status-Abbrev}${Version}' bpfport; }
+
+# The upgrade killed at calls that are spread over it: nothing in force changes, the command works, and the same upgrade run
+# again finishes.
+killed() { # DIRECTORY MOST
+    local calls call name number repaired=0 kills=0 status
+    dpkg --install "$1/old.deb" >/dev/null 2>&1
+    strace -f -qqq -o /root/calls -e "trace=bpf,$changing" dpkg --install "$1/new.deb" >/dev/null
+    ! grep -E 'bpf\(|/sys/fs/bpf' /root/calls || fail "the upgrade itself changes what is in the kernel"
+    mapfile -t calls < <(calls_of /root/calls)
+    for ((call = 0; call < ${#calls[@]}; call += 1 + (${#calls[@]} - 1) / $2)); do
+        read -r name number <<<"${calls[call]}"
+        dpkg --install "$1/old.deb" >/dev/null 2>&1
+        status=0
+        {
+            strace -f -qqq -o /dev/null -e "trace=$name" -e "inject=$name:signal=KILL:when=$number" \
+                dpkg --install "$1/new.deb" || status=$?
+        } >/dev/null 2>&1
+        ((status == 137)) || fail "dpkg was not killed at $name $number: $status"
+        upgraded
+        [[ $("$bpfport" status) == *80:3000* ]] || fail "no status, killed at $name $number"
+        dpkg --configure -a >/dev/null 2>&1 || true
+        [[ $(version) != 'ii 0.0.2' ]] || repaired=$((repaired + 1))
+        dpkg --install "$1/new.deb" >/dev/null 2>&1 || fail "not upgraded after a kill at $name $number"
+        [[ $(version) == 'ii 0.0.2' ]] || fail "$(version) after a kill at $name $number"
+        ! dpkg --verify bpfport | grep -v ' c /etc' || fail "files differ after a kill at $name $number"
+        upgraded
+        kills=$((kills + 1))
+    done
+    echo "packages: .deb: the upgrade killed at $kills of its ${#calls[@]} changing calls, of which none is of bpf;" \
+        "dpkg --configure -a finished $repaired, the upgrade again all"
+}
+
+deb() { # DIRECTORY MOST
     local asked failed client
     begin
     dpkg --install "$1/old.deb" >/dev/null
@@ -99,13 +144,15 @@ deb() { # DIRECTORY
     sleep 1
     printf '\r\n' >&"${CONNECTION[1]}"
     grep -q reached <&"${CONNECTION[0]}" || fail "a connection did not survive the upgrade"
+    upgraded
+    killed "$1" "$2"
     touch /root/enough
     wait "$client"
     read -r asked failed </root/counted
-    ((asked > 20 && failed == 0)) || fail "of $asked requests during the upgrade $failed had no answer"
+    ((asked > 20 && failed == 0)) || fail "of $asked requests during the upgrades $failed had no answer"
     upgraded
     grep -q '^# an edit' /etc/bpfport/policy.toml || fail "the upgrade replaced the policy"
-    [[ $(dpkg-query -W -f '${Version}' bpfport) == 0.0.2 ]] || fail "not upgraded"
+    [[ $(version) == 'ii 0.0.2' ]] || fail "not upgraded"
 
     dpkg --remove bpfport >/dev/null
     gone
@@ -119,7 +166,7 @@ deb() { # DIRECTORY
     cp /bin/false "$bpfport"
     dpkg --purge bpfport >/dev/null 2>&1
     purged
-    echo "packages: .deb: $asked requests during the upgrade, each was answered"
+    echo "packages: .deb: $asked requests during the upgrades, each was answered"
 }
 
 purged() {

@@ -3,6 +3,7 @@
 set -uo pipefail
 . /usr/local/lib/host/host.bash
 . /usr/local/lib/host/serve.bash
+. /usr/local/lib/host/upgrade.bash
 
 boot=1 rounds=$1 usual=1000 patience=5000 # the longest: others take the CPUs
 until [[ $(systemctl is-system-running --wait 2>/dev/null) == @(running|degraded) ]]; do
@@ -12,6 +13,7 @@ tell "$(systemctl --version | head -n 1)"
 expect "all three are active" active bpfport-apply.service bpfport.service bpfport-exporter.service
 exposure
 serve
+expect "the package is upgraded, also after kills on the way, and every client answered" upgrades 3
 expect "port 80 is answered" ask 80
 expect "no unit has failed" test -z "$(systemctl --failed --no-legend)"
 ((wrongs == 0)) || journalctl -b --no-pager -o short-monotonic -u 'bpfport*'
