@@ -53,6 +53,27 @@ TEST_F(ServedCgroup, IsMadeAgain) {
     EXPECT_EQ(serve.stop().status, 0);
 }
 
+// Which connects go to a cgroup's server is a matter of the host's own addresses, which come and go.
+TEST_F(ServedCgroup, KnowsTheAddressesOfTheHost) {
+    Served serve(*netns,
+                 fmt::format("[[cgroup]]\npath = \"{}\"\nrules = [\"80:3000\"]\n", cgroup->name()));
+    std::optional<TcpServer> server;
+    {
+        const InCgroup inside(*cgroup);
+        server.emplace(*netns, Endpoint{"0.0.0.0", 80});
+    }
+    const auto answers = [&] {
+        return ask(*netns, {"10.9.0.1", 80}, Transport::kTcp, {.timeout = 100ms}) == "hello";
+    };
+    EXPECT_FALSE(answers());
+    netns->ip("addr add 10.9.0.1/24 dev lo");
+    EXPECT_TRUE(time_until(answers)) << serve.said();
+    netns->ip("addr del 10.9.0.1/24 dev lo");
+    EXPECT_TRUE(time_until(
+        [&] { return bp({"doctor"}).out.find("it has left this host") == std::string::npos; }));
+    EXPECT_EQ(serve.stop().status, 0);
+}
+
 // A unit's cgroup lies in a slice that comes with it; what else comes and goes is no reason to work.
 TEST_F(ServedCgroup, IsOfAUnitInASliceThatComesLater) {
     const auto slice = cgroup->path() + ".slice";

@@ -120,12 +120,20 @@ TEST_F(NetTest, ServePutsHooksBack) {
     ASSERT_TRUE(works(net.server, "detach --all"));
 }
 
-TEST_F(NetTest, ServeSaysThatAnInterfaceHasGone) {
+// Nothing but its own messages tells of an interface without addresses.
+TEST_F(NetTest, ServeFollowsAnInterfaceWithoutAddresses) {
     const ClientServer net;
-    Served serve(net.server, entry("eth0", "\"80:3000\"", kTc));
-    serve.notify.clear();
-    net.server.ip("link del eth0");
-    EXPECT_TRUE(serve.notify.has("STATUS=0 in force, 1 waiting")) << serve.said();
+    Served serve(net.server, entry("late0", "\"80:3000\"", kTc));
+    EXPECT_TRUE(serve.notify.has("STATUS=0 in force, 1 waiting"));
+    const auto after = [&](const char* command, const char* says) {
+        serve.notify.clear();
+        net.server.ip(command);
+        EXPECT_TRUE(serve.notify.has(says, 3s)) << command << "\n" << serve.said();
+    };
+    after("link add late0 type veth peer name late1", "STATUS=1 in force");
+    after("link set late0 name other0", "STATUS=0 in force, 1 waiting");
+    after("link set other0 name late0", "STATUS=1 in force");
+    after("link del late0", "STATUS=0 in force, 1 waiting");
     EXPECT_EQ(serve.stop().status, 0);
     ASSERT_TRUE(works(net.server, "detach --all"));
 }
