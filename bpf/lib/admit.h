@@ -32,8 +32,12 @@ static __always_inline enum verdict leave(enum bp_outcome outcome)
     return LEAVE;
 }
 
-static __always_inline enum verdict record_flow(const struct pkt_info* pkt)
+/* Records the flow of the packet in pkt_info(). */
+GLOBAL int bp_record_flow(void)
 {
+    struct pkt_info* pkt = pkt_info();
+
+    if (!pkt) return REDIRECT;
     if (!flow_store(pkt->proto, &pkt->key, flow_of(pkt))) report(BP_OUTCOME_FLOW_LOST);
     if (pkt->proto == BP_UDP) {
         last_local_store(&pkt->key);
@@ -82,7 +86,7 @@ GLOBAL int bp_admit_no_listener(struct __sk_buff* skb)
     if (!pkt) return LEAVE;
     rule = rules_get(rules_side(), pkt->rule);
     if (!rule) return LEAVE;
-    if ((rule->flags & BP_RULE_EXCLUSIVE) && has_hidden_listener(skb, pkt)) return record_flow(pkt);
+    if ((rule->flags & BP_RULE_EXCLUSIVE) && has_hidden_listener(skb, pkt)) return bp_record_flow();
     return no_listener(rule);
 }
 
@@ -121,20 +125,20 @@ static __always_inline enum verdict admit_tcp(struct __sk_buff* skb, struct pkt_
 
         if (bp_has_connection(skb, old)) {
             pkt->target_port = old;
-            return record_flow(pkt);
+            return bp_record_flow();
         }
     }
 
     holder = tcp_holder(skb, pkt->target_port);
     if (holder.kind == HOLDER_REDIRECTED && holder.listen_port == pkt->orig_port)
-        return record_flow(pkt);
+        return bp_record_flow();
     if (needs_proof(holder.kind)) {
         struct bp_flow* hint = flow_lookup(BP_TCP, &pkt->key);
 
         /* A redirected handshake or connection: its SYN left this hint. */
         if (hint && hint->listen_port == pkt->orig_port) return REDIRECT;
         proof = bp_proof(skb, pkt->target_port);
-        if (proof == PROVEN) return record_flow(pkt);
+        if (proof == PROVEN) return bp_record_flow();
         /* TCP itself checks the numbers of an acknowledgement. A SYN may be another client's; it is
          * repeated, and the handshake is finished then. */
         if (proof == UNDECIDED) return pkt->opens ? DROP : REDIRECT;
@@ -147,7 +151,7 @@ static __always_inline enum verdict admit_tcp(struct __sk_buff* skb, struct pkt_
     if (rule->flags & BP_RULE_DRAINING) return leave(BP_OUTCOME_DRAINING);
     if (checks_listener(rule) && holder.kind == HOLDER_NONE && pkt->opens)
         return bp_admit_no_listener(skb);
-    return record_flow(pkt);
+    return bp_record_flow();
 }
 
 static __always_inline enum verdict admit_udp(struct __sk_buff* skb, struct pkt_info* pkt,
@@ -170,7 +174,7 @@ static __always_inline enum verdict admit_udp(struct __sk_buff* skb, struct pkt_
     if ((rule->flags & BP_RULE_DRAINING) && !recorded) return leave(BP_OUTCOME_DRAINING);
     if (checks_listener(rule) && bp_udp_holder(skb, pkt->target_port) == HOLDER_NONE)
         return recorded ? no_listener(rule) : bp_admit_no_listener(skb);
-    if (!recorded) return record_flow(pkt);
+    if (!recorded) return bp_record_flow();
     flow_used(known);
     return REDIRECT;
 }

@@ -33,8 +33,8 @@ static __always_inline bool tracing(void)
 /* An event's kind as one argument: enum bp_event_kind, and enum bp_outcome of BP_EVENT_OUTCOME. */
 static __always_inline __u32 event_kind(__u8 kind, __u8 outcome) { return kind | outcome << 8; }
 
-/* Writes an event about the packet in pkt_info(). */
-GLOBAL int bp_trace(__u32 kind)
+/* Writes an event about the packet in pkt_info(). Returns 1 if it was written. */
+static __always_inline int write_event(__u32 kind)
 {
     struct pkt_info* pkt = pkt_info();
     __u64 now = bpf_ktime_get_ns();
@@ -68,12 +68,16 @@ GLOBAL int bp_trace(__u32 kind)
     return 1;
 }
 
+GLOBAL int bp_trace(__u32 kind) { return write_event(kind); }
+
 /* Counts the outcome of the packet in pkt_info(), and writes an event if a trace runs. */
-static __always_inline void report(__u8 outcome)
+GLOBAL int bp_report(__u32 outcome)
 {
     count_outcome(outcome);
-    if (tracing()) bp_trace(event_kind(BP_EVENT_OUTCOME, outcome));
+    return tracing() ? write_event(event_kind(BP_EVENT_OUTCOME, outcome)) : 0;
 }
+
+static __always_inline void report(__u8 outcome) { bp_report(outcome); }
 
 /* The same for a packet whose info is on the stack. */
 static __always_inline void report_packet(const struct pkt_info* pkt, __u8 outcome)
