@@ -20,6 +20,8 @@ using Loaded = std::expected<void, LoadFailure>;
 // "tc_helper" of a skeleton named tc_helper_bpf.
 std::string object_name(const bpf_object_skeleton& skeleton);
 Loaded load_object(bpf_object_skeleton& skeleton);
+// Without the skeleton's pointers into mapped memory, so that maps which have one may be left out.
+Loaded load_maps(bpf_object_skeleton& skeleton);
 
 // Between open and load: the map is the one that is pinned there.
 Result<void> use_pinned(bpf_map* map, const std::filesystem::path& pin);
@@ -49,6 +51,7 @@ template <typename Skeleton> class Object {
         return object;
     }
     [[nodiscard]] Loaded load() const { return load_object(*skeleton_->skeleton); }
+    [[nodiscard]] Loaded load_maps() const { return bpfport::load_maps(*skeleton_->skeleton); }
 
     Skeleton* operator->() const { return skeleton_.get(); }
     Skeleton& operator*() const { return *skeleton_; }

@@ -67,6 +67,7 @@ std::unordered_map<std::uint32_t, Process> socket_owners(std::span<const std::ui
     std::unordered_map<std::uint32_t, Process> owners;
     std::unordered_set<std::uint32_t> wanted(inodes.begin(), inodes.end());
     wanted.erase(0); // a socket that no process holds
+    if (wanted.empty()) return owners;
     for (pid_t pid : all_processes()) {
         if (wanted.empty()) break;
         for (const auto& path : entries_of(fmt::format("/proc/{}/fd", pid))) {
