@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstdio>
 #include <ctime>
+#include <future>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -85,7 +86,7 @@ Result<void> pin_instance_maps(bpf_object* object, const std::filesystem::path& 
     bpf_object__for_each_map(map, object) {
         const char* pin = instance_pin(map);
         std::error_code ignored;
-        if (!pin) continue;
+        if (!pin || !bpf_map__autocreate(map)) continue;
         if (std::filesystem::exists(directory / pin, ignored)) {
             if (fits(map, directory / pin)) continue;
             std::filesystem::remove(directory / pin, ignored);
@@ -159,15 +160,33 @@ Result<void> enlarge_table(Store& store, const Instance& instance, const TableCa
     return {};
 }
 
-Result<void> make_instance_maps(const std::filesystem::path& directory, const MapSizes& sizes) {
+namespace {
+
+// Half of the time that the kernel takes for all maps, to clear the memory of these.
+constexpr std::string_view kLarge[] = {"bp_udp_flows", "bp_last_local", "bp_addresses"};
+
+Result<void> make_maps(const std::filesystem::path& directory, const MapSizes& sizes, bool large) {
     auto object = Object<maps_bpf>::open();
-    if (!object) return context("create maps", object.error());
+    if (!object) return std::unexpected(object.error());
     size_maps((*object)->maps, sizes);
-    BP_TRY(use_instance_maps((*object)->obj, directory), "create maps");
-    if (auto loaded = object->load(); !loaded)
-        return context("create maps", loaded.error().error());
-    BP_TRY(pin_instance_maps((*object)->obj, directory), "create maps");
-    return {};
+    bpf_map* map = nullptr;
+    bpf_object__for_each_map(map, (*object)->obj) {
+        const bool is_large = std::ranges::count(kLarge, bpf_map__name(map)) != 0;
+        bpf_map__set_autocreate(map, is_large == large);
+    }
+    if (auto used = use_instance_maps((*object)->obj, directory); !used) return used;
+    if (auto loaded = object->load_maps(); !loaded) return std::unexpected(loaded.error().error());
+    return pin_instance_maps((*object)->obj, directory);
+}
+
+} // namespace
+
+Result<void> make_instance_maps(const std::filesystem::path& directory, const MapSizes& sizes) {
+    auto beside = std::async([&] { return make_maps(directory, sizes, true); });
+    auto made = make_maps(directory, sizes, false);
+    auto made_beside = beside.get();
+    if (made) made = made_beside;
+    return made ? made : context("create maps", made.error());
 }
 
 } // namespace bpfport
