@@ -2,6 +2,7 @@
 // bpfport status [SCOPE...]
 #include <algorithm>
 #include <ostream>
+#include <string_view>
 
 #include <fmt/ostream.h>
 #include <nlohmann/json.hpp>
@@ -82,6 +83,12 @@ void print_engines(std::ostream& out, const Snapshot& snapshot) {
                        rule.rule.rule.to_string());
 }
 
+const char* path_text(std::string_view path) {
+    if (path == "fast") return "fast path";
+    if (path == "helper") return "helper path (no BTF or kernel before 6.2)";
+    return "not loaded, sockets serve every rule";
+}
+
 void print_table(std::ostream& out, const Snapshot& snapshot,
                  const std::vector<OtherListeners>& others) {
     TextTable table({"SCOPE", "RULE", "ENGINE", "IN", "OUT", "CONNECTIONS", "TARGET", "NOTES"});
@@ -95,8 +102,7 @@ void print_table(std::ostream& out, const Snapshot& snapshot,
     }
     fmt::print(out, "{}", table.to_string());
 
-    fmt::print(out, "\ntc: {}; hooks:",
-               snapshot.direct_write ? "fast path" : "helper path (no BTF or kernel before 6.2)");
+    fmt::print(out, "\ntc: {}; hooks:", path_text(snapshot.path));
     for (const auto& hook : snapshot.hooks)
         fmt::print(out, " {} ({}{}{}{})", hook.interface, hook.kind, hook.alive ? "" : ", BROKEN",
                    *hook.xdp ? ", xdp " : "", hook.xdp);
@@ -135,7 +141,7 @@ void print_json(std::ostream& out, const std::optional<Snapshot>& snapshot,
     json["rules"] = Json::array();
     if (snapshot) {
         json["netns"] = snapshot->netns;
-        json["path"] = snapshot->direct_write ? "fast" : "helper";
+        json["path"] = snapshot->path;
         for (std::size_t i = 0; i < snapshot->rules.size(); i++)
             json["rules"].push_back(to_json(snapshot->rules[i], others[i]));
         for (const auto& hook : snapshot->hooks)

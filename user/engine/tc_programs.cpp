@@ -69,7 +69,7 @@ Result<bool> stage_programs(const fs::path& staging, const Instance& instance) {
         return std::unexpected(made.error());
     TcLoad load{.keep_maps = instance.path()};
     for (LinkLayer layer : kLayers) {
-        if (layer != LinkLayer::kEthernet && !exists(instance.path(), layer)) continue;
+        if (!exists(instance.path(), layer)) continue;
         load.layer = layer;
         auto loaded = load_tc_object(staging, load);
         if (!loaded) return std::unexpected(loaded.error());

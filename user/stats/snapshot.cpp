@@ -12,6 +12,7 @@
 #include "bpfport/meta.h"
 #include "engine/drain.hpp"
 #include "engine/option_program.hpp"
+#include "engine/tc_programs.hpp"
 #include "kernel/bpf.hpp"
 #include "kernel/map.hpp"
 #include "kernel/netns.hpp"
@@ -135,7 +136,8 @@ Result<std::optional<Snapshot>> read_snapshot(const Store& store, std::uint64_t 
 
     Snapshot snapshot;
     snapshot.netns = netns;
-    snapshot.direct_write = instance->meta().direct_write != 0;
+    if (has_programs(*instance, LinkLayer::kEthernet) || has_programs(*instance, LinkLayer::kNone))
+        snapshot.path = instance->meta().direct_write ? "fast" : "helper";
     read_hooks(store, snapshot);
     const EngineLook look = look_at(store, *instance, facts, snapshot);
     auto open = open_connections(*instance);

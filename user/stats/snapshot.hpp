@@ -54,7 +54,7 @@ struct ProgramUse {
 
 struct Snapshot {
     std::uint64_t netns = 0;
-    bool direct_write = false;
+    const char* path = "none"; // of the tc programs: fast, helper; none: no rule needs them
     std::vector<RuleView> rules;
     std::vector<HookStatus> hooks;
     std::vector<EngineStatus> engines; // those that have something of their own in the kernel

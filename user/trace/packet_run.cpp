@@ -5,6 +5,7 @@
 #include <linux/bpf.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <deque>
 #include <set>
@@ -151,6 +152,8 @@ std::optional<InstalledRule> find_rule(const Instance& instance,
     return found == rules.end() ? std::nullopt : std::optional(*found);
 }
 
+constexpr int kGoesOn = -1; // TC_ACT_UNSPEC
+
 // A page less what the kernel keeps of it (BPF_PROG_TEST_RUN of an skb); 4 kB pages.
 constexpr std::size_t kMostBytes = 3500;
 
@@ -209,6 +212,11 @@ Result<PacketDecision> run_packet(Tracer& tracer, const Interface& interface, co
         decision.flow_known = guard->knows(key_of(view, outgoing, target));
     }
     auto program = instance.open_pin(outgoing ? pins::kTcOut : pins::kTcIn);
+    if (!program && program.error().code == ENOENT) { // no rule here needs to see packets
+        decision.action = kGoesOn;
+        decision.after = decision.before;
+        return decision;
+    }
     if (!program) return std::unexpected(program.error());
     Tracer::Visit keep = [&](const bp_event& event) {
         if (is_of(event, view, outgoing)) decision.events.push_back(event);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // With rules that sklookup serves the tc programs of auto leave packets unparsed, until the first listener
-// that sk_lookup can't select.
-#include <gtest/gtest.h>
+// that sk_lookup can't select. Where no rule needs them they are not loaded.
+#include <gmock/gmock.h>
 
 #include "net/sklookup/sklookup.hpp"
 
@@ -43,6 +43,22 @@ TEST_P(UnusedTc, OlderConnectionsGoOnWhenItIsNeeded) {
     for (auto* connection : {&steered, &direct, &beside, &later, &direct_later, &redirected})
         EXPECT_EQ(talk(*connection), "hello");
     EXPECT_EQ(connections_on(80), 2U) << "still steered";
+}
+
+TEST_F(SklookupTest, TcIsLoadedByTheFirstRuleThatNeedsIt) {
+    TcpServer program(server(), {"::", 3000});
+    attach("sklookup");
+    EXPECT_EQ(status().at("path"), "none");
+    EXPECT_THAT(run_bpfport({"status"}), testing::HasSubstr("tc: not loaded"));
+    EXPECT_THAT(run_bpfport({"trace", "eth0", "--packet", "tcp 10.1.0.9:40000 > 10.1.0.2:80 S"}),
+                testing::AllOf(testing::HasSubstr("80:3000 on any"),
+                               testing::HasSubstr("verdict   goes on"),
+                               testing::HasSubstr("unchanged")));
+    EXPECT_EQ(try_echo(false), "");
+    run_bpfport({"attach", "any", "81:3000", "--engine", "tc"});
+    EXPECT_NE(status().at("path"), "none");
+    EXPECT_EQ(try_echo(false, 81), "");
+    EXPECT_EQ(try_echo(true), "");
 }
 
 } // namespace
