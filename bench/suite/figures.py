@@ -53,7 +53,7 @@ FIGURES = {
     "flows": Figure("datagrams of 1,000,000 clients, one each", "1/s", "high", True),
     "flows_arrived": Figure("of those came to the server", "%", "high", digits=1),
     "flows_mb": Figure("kernel memory for them", "MB", "low", digits=0),
-    "attach_first": Figure("attach: the first rule", "ms", "low", digits=0),
+    "attach_first": Figure("attach: the first rule of a network namespace", "ms", "low", digits=0),
     "detach_all": Figure("detach: all", "ms", "low", digits=0),
 }
 for _count in growth.RULES:
@@ -102,6 +102,7 @@ LOADS = {
     "rules": Load(growth.rules, _named("direct", "twin", "auto", "sklookup", "tc"), HTTP),
     "living": Load(growth.living, _named("direct", "twin", "nft", "auto", "sklookup", "tc", "xdp"), HTTP),
     "flows": Load(growth.flows, _named("direct", "twin", "nft", "tc", "xdp"), ("ethtool",)),
+    "first": Load(growth.first, _named("auto", "sklookup", "tc", "xdp")),
     "commands": Load(growth.commands, _named("auto", "sklookup", "tc", "xdp"), ("bpftool",)),
 }
 DEFAULT = ("connections", "requests", "latency", "bulk", "datagrams", "programs", "strangers", "neighbours", "floods")

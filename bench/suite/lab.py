@@ -20,6 +20,7 @@ SERVER_ADDRESS, CLIENT_ADDRESS = "192.0.2.1", "192.0.2.2"
 FLOOD_ADDRESS = "198.18.0.1"
 ROOT = Path(__file__).resolve().parent.parent.parent
 NOBODY = 65534
+ANY_CPU = "any"
 
 
 class Failure(Exception):
@@ -69,13 +70,13 @@ class Lab:
         self.run(SERVER, "ip", "route", "add", "198.18.0.0/15", "via", CLIENT_ADDRESS)
         self.run(OTHER, "ip", "link", "set", "lo", "up")
 
-    def _place(self, where: str, cpu: int | None) -> list[str]:
+    def _place(self, where: str, cpu: int | str | None) -> list[str]:
         words = ["nsenter", f"--net=/proc/{self.holders[where].pid}/ns/net"]
         if cpu is None:
             cpu = cpus()[where == CLIENT]
-        return [*words, "taskset", "-c", str(cpu)]
+        return words if cpu == ANY_CPU else [*words, "taskset", "-c", str(cpu)]
 
-    def run(self, where: str, *command: str, cpu: int | None = None, seconds: float = 60) -> str:
+    def run(self, where: str, *command: str, cpu: int | str | None = None, seconds: float = 60) -> str:
         try:
             done = subprocess.run(
                 [*self._place(where, cpu), *command], capture_output=True, text=True, timeout=seconds
@@ -114,7 +115,8 @@ class Lab:
         raise Failure(f"nothing listens on port {port}: {log[-300:]}")
 
     def bpfport(self, where: str, *arguments: str) -> str:
-        return self.run(where, str(self.build / "user/bpfport"), *arguments, seconds=120)
+        """On any CPU, as a user's commands are."""
+        return self.run(where, str(self.build / "user/bpfport"), *arguments, cpu=ANY_CPU, seconds=120)
 
     def make_cgroup(self, for_servers: bool) -> str:
         """A cgroup, as bpfport names it."""
