@@ -33,9 +33,11 @@ killed() {
 }
 
 upgrades() { # MOST: so many kills
-    local begin whole kill client asked failures main kills=0 failed=0
-    mkdir -p /run/systemd/system/bpfport.service.d
-    printf '[Unit]\nStartLimitIntervalSec=0\n' >/run/systemd/system/bpfport.service.d/upgrades.conf
+    local unit begin whole kill client asked failures main kills=0 failed=0
+    for unit in bpfport bpfport-exporter; do # are started more often than systemd allows else
+        mkdir -p "/run/systemd/system/$unit.service.d"
+        printf '[Unit]\nStartLimitIntervalSec=0\n' >"/run/systemd/system/$unit.service.d/upgrades.conf"
+    done
     systemctl daemon-reload
     pins >/run/pins
     rm -f /run/enough
