@@ -138,11 +138,11 @@ TEST_F(NetTest, ServeTellsSystemd) {
     EXPECT_TRUE(serve.notify.has("WATCHDOG=1"));
     // Twice in the time that systemd waits.
     std::chrono::milliseconds least = 1h;
-    for (int round = 0; round < 3; round++) {
+    for (int round = 0; round < 4; round++) {
         serve.notify.clear();
         const auto time = time_until([&] { return serve.notify.has("WATCHDOG=1", 0ms); });
         ASSERT_TRUE(time);
-        least = std::min(least, *time);
+        if (round > 0) least = std::min(least, *time); // from one to the next
     }
     EXPECT_LT(least, 300ms);
     ASSERT_EQ(::kill(serve.process().pid(), SIGHUP), 0);

@@ -161,10 +161,11 @@ TEST_F(NetTest, ServeFollowsNamespaces) {
     EXPECT_TRUE(expect_kernel_empty({net.server}));
 }
 
-// A namespace that no file names any more is looked at once more.
+// A namespace that no file names any more is looked at once more, also where not all could be put into force before.
 TEST_F(NetTest, ServeTakesRulesFromANamespaceThatNoFileNames) {
     const ClientServer net;
-    const auto here = entry("eth0", "\"80:3000\"", kTc);
+    const TcpServer taken(net.server, {"::", 83});
+    const auto here = entry("eth0", "\"80:3000\"", kTc) + entry("eth0", "\"83:3000\"", kTc);
     const auto there = kTc + fmt::format("netns = \"{}\"\n", net.client.name());
     Served serve(net.server, here + entry("eth0", "\"81:3000\"", there));
     EXPECT_THAT(rules(net.client), ElementsAre("81:3000 on eth0"));

@@ -57,7 +57,7 @@ class Host {
     [[nodiscard]] std::vector<Call> calls(const std::string& file) {
         const auto all = changing_calls(file);
         calls_ += all.size();
-        return some_of(all, quick_or_full(4, 1000));
+        return some_of(all, quick_or_full(3, 1000));
     }
     void end() {
         fmt::print("{} calls; killed at {}, which left the old rules, and {}, the new ones\n",
