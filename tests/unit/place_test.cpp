@@ -95,7 +95,7 @@ std::string doctor_says(const RuleView& rule) {
     facts.network = host();
     facts.host.interfaces = facts.network.interfaces;
     Findings findings;
-    check_rule(rule, facts, findings);
+    check_rule(rule, {rule}, facts, findings);
     std::string text;
     for (const auto& finding : findings) text += finding.text + '\n';
     return text;

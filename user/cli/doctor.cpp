@@ -94,7 +94,7 @@ Result<Findings> examine(const Session& session, const DoctorOptions& options) {
                             "can't tell what the firewall does: " + reading.unreadable,
                             "install nftables and run as root; or bpfport doctor --probe"});
     for (const auto& rule : snapshot->rules) {
-        check_rule(rule, *facts, findings);
+        check_rule(rule, snapshot->rules, *facts, findings);
         check_firewall(rule, *facts, findings);
     }
     check_unserved(*snapshot, *facts, findings);

@@ -39,18 +39,27 @@ bool serves_v6(const Socket& socket) { return socket.ipv6 && !socket.local.is_v4
 // Whether remote clients, whose packets are for an address of an interface, reach it.
 bool reaches_remote(const Socket& socket) { return !socket.local.is_loopback(); }
 
+// Some rule that shares the listen port has a target that serves.
+bool another_serves(const RuleView& rule, const std::vector<RuleView>& all) {
+    return std::ranges::any_of(all, [&](const RuleView& other) {
+        return &other != &rule && other.rule.ifindex == rule.rule.ifindex &&
+               other.rule.rule.shares_with(rule.rule.rule) && !other.listeners.empty();
+    });
+}
+
+void check_absence(const RuleView& rule, const std::vector<RuleView>& all, Findings& findings) {
+    const bool next = rule.rule.on_absent == BP_ABSENT_NEXT && another_serves(rule, all);
+    const char* outcome = next                                    ? "clients get another target"
+                          : rule.rule.on_absent == BP_ABSENT_DROP ? "clients get no answer"
+                          : rule.rule.on_absent == BP_ABSENT_PASS ? "packets are left alone"
+                                                                  : "clients are refused";
+    add(findings, next ? Severity::kWarning : Severity::kBroken, rule,
+        fmt::format("no program listens on {}: {}", target_text(rule), outcome),
+        fmt::format("start the program that serves {}", target_text(rule)));
+}
+
 void check_listeners(const RuleView& rule, const NetworkFacts& facts, Findings& findings) {
-    if (rule.rule.has(BP_RULE_FORWARDED)) return; // the target may be on another host
-    if (rule.listeners.empty()) {
-        const char* outcome = rule.rule.on_absent == BP_ABSENT_DROP   ? "clients get no answer"
-                              : rule.rule.on_absent == BP_ABSENT_PASS ? "packets are left alone"
-                              : rule.rule.on_absent == BP_ABSENT_NEXT ? "clients get another target"
-                                                                      : "clients are refused";
-        add(findings, Severity::kBroken, rule,
-            fmt::format("no program listens on {}: {}", target_text(rule), outcome),
-            fmt::format("start the program that serves {}", target_text(rule)));
-        return;
-    }
+    if (rule.listeners.empty() || rule.rule.has(BP_RULE_FORWARDED)) return;
     auto& first = rule.listeners.front();
     auto remote = [](const Listener& listener) { return reaches_remote(listener.socket); };
     bool loopback_rule = facts.host.interfaces.end() !=
@@ -186,8 +195,11 @@ std::string subject_of(const RuleView& rule) {
     return fmt::format("{} on {}", rule.rule.rule.to_string(), rule.scope);
 }
 
-void check_rule(const RuleView& rule, const NetworkFacts& facts, Findings& findings) {
+void check_rule(const RuleView& rule, const std::vector<RuleView>& all, const NetworkFacts& facts,
+                Findings& findings) {
     check_place(rule, facts, findings);
+    if (rule.listeners.empty() && !rule.rule.has(BP_RULE_FORWARDED)) // which may be another host's
+        check_absence(rule, all, findings);
     check_listeners(rule, facts, findings);
     check_steering(rule, findings);
     check_sockname(rule, findings);

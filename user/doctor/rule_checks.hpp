@@ -23,8 +23,9 @@ struct NetworkFacts {
 std::string subject_of(const RuleView& rule); // "80:3000 on eth0"
 
 // Hooks, listeners of target and listen port, the addresses they listen on, ephemeral ports,
-// forwarding.
-void check_rule(const RuleView& rule, const NetworkFacts& facts, Findings& findings);
+// forwarding. `all`: it is one of these.
+void check_rule(const RuleView& rule, const std::vector<RuleView>& all, const NetworkFacts& facts,
+                Findings& findings);
 // Interfaces that rules of `any` should cover but don't.
 void check_instance(const Snapshot& snapshot, Findings& findings);
 

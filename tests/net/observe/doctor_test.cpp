@@ -74,6 +74,16 @@ TEST_F(Doctor, TargetsThatNobodyReaches) {
     EXPECT_EQ(ask(net.client, {"10.1.0.2", 82}, Transport::kTcp), "hello");
 }
 
+TEST_F(Doctor, AnotherTargetOfThePortServes) {
+    const ClientServer net;
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000*1,4000*1 --on-absent next"));
+    EXPECT_EQ(examine(net.server).severity_of("tcp port 3000: clients are refused"), "broken");
+    const Service service(net.server, 4000);
+    auto found = examine(net.server);
+    EXPECT_EQ(found.severity_of("tcp port 3000: clients get another target"), "warning");
+    EXPECT_EQ(found.severity_of("no program listens on tcp port 4000"), "");
+}
+
 TEST_F(Doctor, AFirewallThatAcceptsTheListenPortOnly) {
     REQUIRE_PROGRAM("nft");
     const ClientServer net;
