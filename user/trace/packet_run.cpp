@@ -154,6 +154,18 @@ std::optional<InstalledRule> find_rule(const Instance& instance,
 
 constexpr int kGoesOn = -1; // TC_ACT_UNSPEC
 
+// The rule, and those that share its listen ports by weight: a flow is of the one where it began, whichever
+// the weights give new ones to.
+std::vector<InstalledRule> sharing_with(const InstalledRule& rule,
+                                        const std::vector<InstalledRule>& rules) {
+    std::vector<InstalledRule> sharing{rule};
+    for (const auto& other : rules)
+        if (other.id != rule.id && other.ifindex == rule.ifindex &&
+            other.rule.shares_with(rule.rule))
+            sharing.push_back(other);
+    return sharing;
+}
+
 // A page less what the kernel keeps of it (BPF_PROG_TEST_RUN of an skb); 4 kB pages.
 constexpr std::size_t kMostBytes = 3500;
 
@@ -201,15 +213,20 @@ Result<PacketDecision> run_packet(Tracer& tracer, const Interface& interface, co
     const Instance& instance = *tracer.instance();
     const auto rules = instance.table().rules();
     const FrameView& view = decision.before;
+    std::vector<InstalledRule> sharing;
     std::optional<FlowGuard> guard;
     if (view.protocol) {
-        std::uint16_t target = own_port(view, outgoing);
         if (!outgoing) decision.rule = find_rule(instance, rules, view, interface.ifindex);
-        if (decision.rule) target = decision.rule->rule.target_of(view.destination_port);
+        if (decision.rule) sharing = sharing_with(*decision.rule, rules);
         auto begun = FlowGuard::begin(instance, view, outgoing);
         if (!begun) return std::unexpected(begun.error());
         guard = std::move(*begun);
-        decision.flow_known = guard->knows(key_of(view, outgoing, target));
+        decision.flow_known =
+            sharing.empty() ? guard->knows(key_of(view, outgoing, own_port(view, outgoing)))
+                            : std::ranges::any_of(sharing, [&](const InstalledRule& one) {
+                                  const auto target = one.rule.target_of(view.destination_port);
+                                  return guard->knows(key_of(view, outgoing, target));
+                              });
     }
     auto program = instance.open_pin(outgoing ? pins::kTcOut : pins::kTcIn);
     if (!program && program.error().code == ENOENT) { // no rule here needs to see packets
@@ -228,6 +245,9 @@ Result<PacketDecision> run_packet(Tracer& tracer, const Interface& interface, co
     if (!after) return std::unexpected(after.error());
     if (auto read = tracer.read(keep); !read) return std::unexpected(read.error());
     decision.after = view_frame(*after);
+    for (const auto& one : sharing)
+        if (one.rule.target_of(view.destination_port) == decision.after.destination_port)
+            decision.rule = one;
     for (const auto& event : decision.events)
         if (auto rule = std::ranges::find(rules, event.rule, &InstalledRule::id);
             event.rule && !decision.rule && rule != rules.end())

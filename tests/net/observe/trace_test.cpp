@@ -206,6 +206,25 @@ TEST_F(Trace, ThePacketsRuleIsTheOneTheProgramsChoose) {
             << map << " remembers a packet that nobody sent";
 }
 
+// A flow is of the rule where it began, whatever the weights are now.
+TEST_F(Trace, AFlowOfRulesThatShareIsWhereItBegan) {
+    const ClientServer net;
+    const Service service(net.server, 3000);
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000*1,4000*0 --engine tc"));
+    const auto connection =
+        connected(net.client, {"10.1.0.2", 80}, {.source = Endpoint{"10.1.0.1", 40000}});
+    ASSERT_TRUE(works(net.server, "attach eth0 80:3000*0,4000*1 --engine tc"));
+    const auto traced = [&](const char* packet) {
+        return bpfport(net.server, {"trace", "eth0", "--packet", packet}).out;
+    };
+    const auto known = traced("tcp 10.1.0.1:40000 > 10.1.0.2:80 A");
+    EXPECT_THAT(known, HasSubstr("rule      80:3000*0 on eth0"));
+    EXPECT_THAT(known, HasSubstr("flow      known before"));
+    const auto fresh = traced("tcp 10.1.0.1:40001 > 10.1.0.2:80 S");
+    EXPECT_THAT(fresh, HasSubstr("rule      80:4000*1 on eth0"));
+    EXPECT_THAT(fresh, HasSubstr("not known before"));
+}
+
 // What a forwarded connection has on record is larger than a flow: all of it is put back.
 TEST_F(Trace, AForwardedConnectionIsAsBefore) {
     const ClientServer net;
