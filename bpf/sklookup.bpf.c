@@ -108,7 +108,7 @@ SEC("sk_lookup") int bp_lookup(struct bpf_sk_lookup* ctx)
             return other_client();
     }
     fallback = has_fallback(rule, key.target_port, key.local);
-    steered = steer(ctx, ifindex, proto, key.local, key.target_port) == STEERED;
+    steered = bp_steer(ctx, ifindex, &key, STEER_TO(proto, key.target_port)) == STEERED;
     if (!steered && !fallback && rule->shares && rule->on_absent == BP_ABSENT_NEXT) {
         __u32 ports = proto | (__u32)listen_port << 8;
         __u32 next = NEXT_NONE;
@@ -164,10 +164,13 @@ static __always_inline int store_new_listener(struct bpf_sock_ops* ctx, struct b
                                               struct bp_listener_key* key)
 {
     struct listener_search search = {.ctx = ctx, .key = key};
+    note_kind(key, READ(sk, bound_dev_if));
 
     LOOP(BP_GROUP_MEMBERS, store_new_member, &search);
-    if (!search.error) group_join(key, READ(sk, bound_dev_if));
-    return search.error;
+    if (search.error) return search.error;
+    note_member(key);
+    group_join(key, READ(sk, bound_dev_if));
+    return 0;
 }
 
 /* Whether some rule redirects to a listener on this target port and address. Others take no room in

@@ -35,7 +35,9 @@ static __always_inline void store_found(struct bpf_sock* sk, struct bp_find* fin
 
     find->found = 1;
     bound_address(sk, key.address);
+    note_kind(&key, READ(sk, bound_dev_if));
     find->error = store_listener(sk, &key);
+    if (!find->error) note_member(&key);
     find->member = key.member;
     copy_address(find->address, key.address);
     if (find->proto == BP_UDP) return;

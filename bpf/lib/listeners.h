@@ -11,6 +11,41 @@
 #include "lib/packet.h"
 #include "lib/rules.h"
 
+/* What is known of listeners on a TCP port: enum bp_fallback, enum bp_listener_kind. */
+static __always_inline __u32 port_listeners(__be16 port)
+{
+    return bp_table.listeners[port_index(port)];
+}
+
+/* An atomic instruction, since the word has the bytes of other ports, too (Linux 5.12: for the
+ * sklookup object only). */
+static __always_inline void note_listeners(__be16 port, __u32 bits)
+{
+    __u32 index = port_index(port);
+    __u32* word = (__u32*)&bp_table.listeners[index & 0xfffc];
+
+    __sync_fetch_and_or(word, bits << 8 * (index & 3));
+}
+
+/* A listener is going to be stored under the key. */
+static __always_inline void note_kind(const struct bp_listener_key* key, bool bound)
+{
+    __u32 kind = BP_LISTENER_ADDRESS;
+
+    if (key->proto != BP_TCP) return;
+    if (address_is_unspecified(key->address))
+        kind = address_is_v4(key->address) ? BP_LISTENER_ANY_V4 : BP_LISTENER_ANY_V6;
+    if (bound) kind |= BP_LISTENER_GROUP;
+    if ((port_listeners(key->port) & kind) != kind) note_listeners(key->port, kind);
+}
+
+/* One has been stored under the key, as that member. */
+static __always_inline void note_member(const struct bp_listener_key* key)
+{
+    if (key->proto == BP_TCP && key->member >= BP_GROUP_FIRST)
+        note_listeners(key->port, BP_LISTENER_GROUP);
+}
+
 struct {
     __uint(type, BPF_MAP_TYPE_SOCKHASH);
     __uint(max_entries, BP_MAX_LISTENERS);
@@ -113,18 +148,13 @@ static __always_inline bool group_has_member(struct bp_listener_key* group, __u3
 
 /* -- listeners that sk_lookup can't select: tc serves them as the fallback -- */
 
-/* An atomic instruction, since the word has the bytes of other ports, too (Linux 5.12: for the
- * sklookup object only). */
 static __always_inline void fallback_activate(const struct bp_listener_key* key)
 {
     /* Any user may bind an address that is not local (IP_FREEBIND); no client can connect to it. */
     if (!address_is_unspecified(key->address) && !address_is_local(key->address)) return;
 
-    __u32 port = port_index(key->port);
-    __u32 bit = address_is_loopback(key->address) ? BP_FALLBACK_LOOPBACK : BP_FALLBACK_ALL;
-    __u32* word = (__u32*)&bp_table.fallback[port & 0xfffc];
-
-    __sync_fetch_and_or(word, bit << 8 * (port & 3));
+    note_listeners(key->port,
+                   address_is_loopback(key->address) ? BP_FALLBACK_LOOPBACK : BP_FALLBACK_ALL);
     bp_table.fallback_active = 1;
     bp_table.tc_used = 1;
 }
@@ -135,7 +165,7 @@ static __always_inline bool tc_unused(void) { return !*(volatile __u32*)&bp_tabl
 
 static __always_inline bool fallback_wanted(__be16 target, const __u8* local)
 {
-    __u8 fallback = bp_table.fallback[port_index(target)];
+    __u32 fallback = port_listeners(target) & BP_ANY_FALLBACK;
 
     return fallback & BP_FALLBACK_ALL || (fallback && address_is_loopback(local));
 }

@@ -84,19 +84,21 @@ static long steer_to_later(__u32 pass, struct group_search* search)
     return steer_to_one(BP_GROUP_FIRST + pass, search);
 }
 
-/* Selects a socket that is bound to group->address: enum steered. As in the kernel, one that is
+/* Selects a socket that is bound to group->address: enum steered. `kinds`: with BP_LISTENER_GROUP, if map
+ * `groups` may know it. As in the kernel, one that is
  * bound to the packet's device comes before one that is bound to none. Any member selects its whole
  * group; the kernel then chooses a member as usual. The argument is a pointer (Linux 5.13), which
  * verifiers before 6.6 don't take as a map key: hence the copy. */
 GLOBAL int bp_steer_to(struct bpf_sk_lookup* ctx, __u32 ifindex,
-                       const struct bp_listener_key* group)
+                       const struct bp_listener_key* group, __u32 kinds)
 {
     struct group_search search = {.ctx = ctx, .ifindex = ifindex, .steered = NOT_STEERED};
 
     if (!group) return NOT_STEERED;
     search.key = *group;
     search.key.member = 0;
-    search.known = group_read(&search.key);
+    search.known = BP_GROUP_FIRST;
+    if (kinds & BP_LISTENER_GROUP) search.known = group_read(&search.key);
     if (!HAS_LOOP) {
         struct group_search in_registers = search; /* no callback needs its address */
 
@@ -111,22 +113,28 @@ GLOBAL int bp_steer_to(struct bpf_sk_lookup* ctx, __u32 ifindex,
 }
 
 /* Selects a listener on the target port as the kernel does: one on the address, then on the
- * wildcard address of the family, then, for IPv4, a dual-stack one. */
-static __always_inline enum steered steer(struct bpf_sk_lookup* ctx, __u32 ifindex, __u8 proto,
-                                          const __u8* local, __be16 target)
+ * wildcard address of the family, then, for IPv4, a dual-stack one. Kinds that the port never had are not
+ * searched for: most ports have one listener, on a wildcard address. `flow`: its local address is read.
+ * `wanted`: STEER_TO(). */
+#define STEER_TO(proto, target) ((proto) << 16 | (target))
+GLOBAL int bp_steer(struct bpf_sk_lookup* ctx, __u32 ifindex, const struct bp_flow_key* flow,
+                    __u32 wanted)
 {
-    struct bp_listener_key key = {.port = target, .proto = proto};
-    bool v4 = address_is_v4(local);
+    struct bp_listener_key key = {.port = wanted, .proto = wanted >> 16};
+    __u32 kinds = key.proto == BP_TCP ? port_listeners(key.port) : ~0U; /* UDP: nothing is noted */
 
-    copy_address(key.address, local);
-    if (bp_steer_to(ctx, ifindex, &key) == STEERED) return STEERED;
-    __builtin_memset(key.address, 0, sizeof(key.address));
-    if (v4) {
-        map_v4(key.address, 0);
-        if (bp_steer_to(ctx, ifindex, &key) == STEERED) return STEERED;
-        __builtin_memset(key.address, 0, sizeof(key.address));
+    if (!flow) return NOT_STEERED;
+    if (kinds & BP_LISTENER_ADDRESS) {
+        copy_address(key.address, flow->local);
+        if (bp_steer_to(ctx, ifindex, &key, kinds) == STEERED) return STEERED;
     }
-    return bp_steer_to(ctx, ifindex, &key);
+    if ((kinds & BP_LISTENER_ANY_V4) && address_is_v4(flow->local)) {
+        map_v4(key.address, 0);
+        if (bp_steer_to(ctx, ifindex, &key, kinds) == STEERED) return STEERED;
+    }
+    if (!(kinds & BP_LISTENER_ANY_V6)) return NOT_STEERED;
+    __builtin_memset(key.address, 0, sizeof(key.address));
+    return bp_steer_to(ctx, ifindex, &key, kinds);
 }
 
 /* Whether a program listens on the listen port of this loopback address, and keeps its clients
@@ -136,10 +144,12 @@ static __always_inline bool steer_to_exempt(struct bpf_sk_lookup* ctx, __u32 ifi
                                             const __u8* local, __be16 listen_port)
 {
     struct bp_listener_key key = {.port = listen_port, .proto = proto};
+    __u32 kinds = port_listeners(listen_port);
 
     if (proto == BP_UDP) return true;
+    if (!(kinds & BP_LISTENER_ADDRESS)) return false;
     copy_address(key.address, local);
-    return bp_steer_to(ctx, ifindex, &key) == STEERED;
+    return bp_steer_to(ctx, ifindex, &key, kinds) == STEERED;
 }
 
 /* Records the flow of a datagram that was steered: tc translates the answer (tc_out). */

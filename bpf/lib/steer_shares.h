@@ -77,7 +77,7 @@ GLOBAL __u32 bp_steer_step(struct bpf_sk_lookup* ctx, __u32 ifindex, const struc
     rule = rules_get(side, id);
     if (!rule) return NEXT_NONE;
     target = rule_target(rule, ports >> 8);
-    if (steer(ctx, ifindex, ports & 0xff, key->local, target) == STEERED) next = NEXT_STEERED;
+    if (bp_steer(ctx, ifindex, key, STEER_TO(ports & 0xff, target)) == STEERED) next = NEXT_STEERED;
     if (has_fallback(rule, target, key->local)) next |= NEXT_FALLBACK;
     return next ? next | bounded(id, 0xffff) : 0;
 }

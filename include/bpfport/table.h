@@ -73,10 +73,20 @@ enum bp_rule_flags {
     BP_RULE_WEIGHT = 1 << 13, /* `weight` is set: other rules may have the same listen ports */
 };
 
-/* Which connections to a target port tc serves as the fallback of sklookup. */
+/* What listens on a TCP port, as sklookup knows it. Which connections tc serves as its fallback, since
+ * sk_lookup can't select the listener: */
 enum bp_fallback {
     BP_FALLBACK_ALL = 1 << 0,
     BP_FALLBACK_LOOPBACK = 1 << 1, /* to loopback addresses: the listener is bound to one */
+};
+#define BP_ANY_FALLBACK (BP_FALLBACK_ALL | BP_FALLBACK_LOOPBACK)
+/* Of which kind the listeners in map `listeners` are, or once were: no other is searched for. A bit is set
+ * before the listener is stored, and stays. */
+enum bp_listener_kind {
+    BP_LISTENER_ADDRESS = 1 << 2, /* bound to an address */
+    BP_LISTENER_ANY_V4 = 1 << 3,  /* to 0.0.0.0 */
+    BP_LISTENER_ANY_V6 = 1 << 4,  /* to ::, with or without IPV6_V6ONLY */
+    BP_LISTENER_GROUP = 1 << 5,   /* map `groups` has an entry */
 };
 
 struct bp_rule {
@@ -152,10 +162,10 @@ struct bp_table {
      * every packet alone. */
     __u32 tc_used;
     __u32 ports[2][BP_PROTOS][65536]; /* by side, and by port in host byte order: BP_PORT_* */
-    /* Not flipped. TCP target ports with a listener that sk_lookup can't select (Multipath TCP): a program
-     * sets the byte when the socket begins to listen, the loader clears it when the socket is gone. */
-    __u32 fallback_active; /* 1: some byte of `fallback` is set, or was */
-    __u8 fallback[65536];  /* enum bp_fallback, by target port in host byte order */
+    /* Not flipped. The listeners of TCP ports: a program sets bits when a socket begins to listen, the loader
+     * clears those of enum bp_fallback when the socket is gone. */
+    __u32 fallback_active; /* 1: some byte of `listeners` has a bit of enum bp_fallback, or had */
+    __u8 listeners[65536]; /* enum bp_fallback, bp_listener_kind, by port in host byte order */
 };
 
 /* Which of the rules that share a listen port gets a new connection or flow: a number that every engine

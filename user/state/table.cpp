@@ -197,15 +197,18 @@ void Table::copy_to(Table& larger) const {
 }
 
 std::uint8_t Table::fallback(std::uint16_t target_port) const {
-    return std::atomic_ref(table_->fallback[target_port]).load();
+    return std::atomic_ref(table_->listeners[target_port]).load() & BP_ANY_FALLBACK;
 }
 
 void Table::clear_fallback(const std::set<std::uint16_t>& gone) {
-    for (std::uint16_t port : gone) std::atomic_ref(table_->fallback[port]).store(0);
+    for (std::uint16_t port : gone)
+        std::atomic_ref(table_->listeners[port])
+            .fetch_and(static_cast<std::uint8_t>(~BP_ANY_FALLBACK));
     std::atomic_ref(table_->fallback_active).store(0);
-    // Programs set fallback first and fallback_active then, so whatever was set meanwhile is seen here.
-    for (auto& port : table_->fallback)
-        if (std::atomic_ref(port).load()) std::atomic_ref(table_->fallback_active).store(1);
+    // Programs set the bit first and fallback_active then, so whatever was set meanwhile is seen here.
+    for (auto& port : table_->listeners)
+        if (std::atomic_ref(port).load() & BP_ANY_FALLBACK)
+            std::atomic_ref(table_->fallback_active).store(1);
 }
 
 } // namespace bpfport
