@@ -39,7 +39,7 @@ struct socket_address_v6 {
 static __always_inline struct bp_record connection_flow(struct bpf_sock* sk,
                                                         const struct bp_flow_key* key)
 {
-    struct bp_record* record = bpf_sk_storage_get(&bp_records, sk, 0, 0);
+    struct bp_record* record = flow_record(sk);
     struct bp_record found = {};
     struct bp_flow* hint;
 

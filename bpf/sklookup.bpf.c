@@ -21,9 +21,9 @@
 #include "lib/listeners.h"
 #include "lib/rules.h"
 #include "lib/sock_ops.h"
-#include "lib/sockname.h"
 #include "lib/steer.h"
 #include "lib/steer_shares.h"
+#include "lib/steered.h"
 
 #include "bpfport/meta.h"
 
@@ -32,7 +32,6 @@ const volatile __u32 bp_has_ifindex;
 const volatile bool bp_has_loop; /* the kernel has bpf_loop() (Linux 5.17) */
 
 struct sk_word_map bp_sockname_set SEC(".maps");
-struct sk_word_clone_map bp_steered SEC(".maps");
 
 /* rules_find(). It takes a pointer, since sk_lookup needs 5.15 anyway; verifiers before 6.6 don't
  * take that as a map key: hence the copy. */
@@ -164,8 +163,8 @@ static __always_inline int store_new_listener(struct bpf_sock_ops* ctx, struct b
                                               struct bp_listener_key* key)
 {
     struct listener_search search = {.ctx = ctx, .key = key};
-    note_kind(key, READ(sk, bound_dev_if));
 
+    note_kind(key, READ(sk, bound_dev_if));
     LOOP(BP_GROUP_MEMBERS, store_new_member, &search);
     if (search.error) return search.error;
     note_member(key);
@@ -208,7 +207,7 @@ static __always_inline void on_listen(struct bpf_sock_ops* ctx)
     if (!serves) return;
     /* EEXIST: the group has BP_GROUP_MEMBERS already; any of them selects this one, too. */
     if (!error || error == -BP_EEXIST)
-        set_listen_port(sk, port);
+        bequeath_port(sk, port);
     else
         fallback_activate(&key); /* Multipath TCP, or the map is full */
 }
@@ -220,31 +219,31 @@ static __always_inline void on_established(struct bpf_sock_ops* ctx)
     __u32 side = rules_side();
     struct bpf_sock* sk = READ(ctx, sk);
     __u32 port = READ(ctx, local_port);
+    __be16 listen_port = bpf_htons(port);
     const struct bp_rule* rule;
-    struct bp_record record = {};
     struct bp_flow_key key = {};
-    __u32* target;
+    struct bp_record* record;
     __u32 entry, id;
 
     if (!sk) return;
-    target = bpf_sk_storage_get(&bp_steered, sk, 0, 0);
-    if (!target || (*target & STEERED_PORT) == port) return;
-    record.listen_port = bpf_htons(port);
-    entry = port_entry(side, BP_TCP, record.listen_port);
+    record = steered_record(sk, port);
+    if (!record) return;
+    entry = port_entry(side, BP_TCP, listen_port);
     if (!(entry & BP_PORT_LISTEN)) return;
     local_address(ctx, key.local);
     remote_address(ctx, key.peer);
     id = bp_rule_for(&key, entry, LOOPBACK_INDEX);
     rule = rules_get(side, id); /* 0: a rule of no engine */
     if (rule && rule->shares) {
-        id = bp_accepting_share(id, record.listen_port, bpf_htons(*target & STEERED_PORT));
+        id = bp_accepting_share(id, listen_port, bpf_htons(record->bound_port));
         rule = rules_get(side, id);
     }
-    if (!rule || !(rule->flags & BP_RULE_SOCKNAME_LISTEN)) *target |= STEERED_NAME;
+    if (!rule || !(rule->flags & BP_RULE_SOCKNAME_LISTEN)) record->flags |= BP_RECORD_NAME;
     if (!rule || rule->engine != BP_ENGINE_SKLOOKUP) return;
-    record.rule = id;
-    if (bpf_sk_storage_get(&bp_records, sk, &record, BPF_SK_STORAGE_GET_F_CREATE))
-        count_connection(id);
+    record->listen_port = listen_port;
+    record->rule = id;
+    record->flags |= BP_RECORD_FLOW;
+    count_connection(id);
 }
 
 SEC("sockops") int bp_listen(struct bpf_sock_ops* ctx)

@@ -183,26 +183,21 @@ static __always_inline int tc_out_matched(struct __sk_buff* skb, struct packet* 
         if (!(entry & BP_PORT_FORWARDED)) return TC_NEXT; /* of another host or a container */
     } else {
         sk = sender(skb, l4);
-        if (sk) record = bpf_sk_storage_get(&bp_records, sk, 0, 0);
+        if (sk) record = flow_record(sk);
     }
     if (record) {
         flow.listen_port = record->listen_port;
         flow.rule = record->rule;
     } else {
         if (!flow_of_reply(skb, p, l4, ports, entry, &flow)) flow.listen_port = 0;
-        if (sk && is_connection(sk, ports->source)) {
-            struct bp_record first = {flow.listen_port, flow.rule};
-
-            /* If there is no memory the next packet tries again, with the hint. */
-            if (bpf_sk_storage_get(&bp_records, sk, &first, BPF_SK_STORAGE_GET_F_CREATE) &&
-                flow.listen_port) {
-                count_connection(flow.rule);
-                if (tracing())
-                    bp_trace_packet(
-                        skb, packet_pack(p, PARSED),
-                        event_ports(ports->destination, flow.listen_port, ports->source), flow.rule,
-                        OUTGOING | event_kind(BP_EVENT_CONNECTION, 0));
-            }
+        /* If there is no memory the next packet tries again, with the hint. */
+        if (sk && is_connection(sk, ports->source) &&
+            record_connection(sk, flow.listen_port, flow.rule) && flow.listen_port) {
+            count_connection(flow.rule);
+            if (tracing())
+                bp_trace_packet(skb, packet_pack(p, PARSED),
+                                event_ports(ports->destination, flow.listen_port, ports->source),
+                                flow.rule, OUTGOING | event_kind(BP_EVENT_CONNECTION, 0));
         }
     }
     if (!flow.listen_port) return TC_NEXT;

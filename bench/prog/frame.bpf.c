@@ -30,7 +30,7 @@ struct {
 /* The test run's socket lives as long as the run: the record is made in the first round. */
 static __noinline int leave_record(struct __sk_buff* skb)
 {
-    struct bp_record value = {record.listen_port, record.rule};
+    struct bp_record value = {record.listen_port, record.rule, 0, record.flags};
     struct bpf_sock* sk = skb->sk;
 
     skb->mark = 0;

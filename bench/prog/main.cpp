@@ -137,7 +137,7 @@ class Bench {
         rodata.checksum_at = static_cast<std::uint32_t>(*view.packet->checksum_offset);
         rodata.ports = read<std::uint32_t>(frame_, view.packet->l4_offset);
         rodata.checksum = read<std::uint16_t>(frame_, *view.packet->checksum_offset);
-        rodata.record = {htons(kListen), rule_of(lab, c)};
+        rodata.record = {htons(kListen), rule_of(lab, c), 0, BP_RECORD_FLOW};
         for (bpf_map* map : {skeleton_->maps.bp_hints, skeleton_->maps.bp_udp_flows,
                              skeleton_->maps.bp_forward_tcp, skeleton_->maps.bp_forward_udp})
             bpf_map__set_autocreate(map, false);

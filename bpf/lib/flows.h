@@ -16,10 +16,32 @@
 
 struct {
     __uint(type, BPF_MAP_TYPE_SK_STORAGE);
-    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
     __type(key, int);
     __type(value, struct bp_record);
 } bp_records SEC(".maps");
+
+/* The record of a socket; NULL: none, or one that does not tell yet which port the peer sees. */
+static __always_inline struct bp_record* flow_record(struct bpf_sock* sk)
+{
+    struct bp_record* record = bpf_sk_storage_get(&bp_records, sk, 0, 0);
+
+    return record && (record->flags & BP_RECORD_FLOW) ? record : NULL;
+}
+
+/* Puts a connection on record. False: there is no memory. */
+static __always_inline bool record_connection(struct bpf_sock* sk, __be16 listen_port, __u16 rule)
+{
+    struct bp_record first = {};
+    struct bp_record* record =
+        bpf_sk_storage_get(&bp_records, sk, &first, BPF_SK_STORAGE_GET_F_CREATE);
+
+    if (!record) return false;
+    record->listen_port = listen_port;
+    record->rule = rule;
+    record->flags |= BP_RECORD_FLOW;
+    return true;
+}
 
 /* User space sets max_entries of the LRU maps. */
 struct flow_map {

@@ -9,7 +9,7 @@
 #include "bpfport/listener.h"
 #include "lib/ctx.h"
 #include "lib/listeners.h"
-#include "lib/sockname.h"
+#include "lib/steered.h"
 #include "lib/tuple.h"
 
 static __always_inline struct bpf_sock* find_socket(struct __sk_buff* skb,
@@ -42,7 +42,7 @@ static __always_inline void store_found(struct bpf_sock* sk, struct bp_find* fin
     copy_address(find->address, key.address);
     if (find->proto == BP_UDP) return;
     if (!find->error || find->error == -BP_EEXIST)
-        set_listen_port(sk, bpf_ntohs(find->port));
+        bequeath_port(sk, bpf_ntohs(find->port));
     else
         fallback_activate(&key);
 }

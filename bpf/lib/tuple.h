@@ -71,7 +71,7 @@ GLOBAL __u32 bp_tcp_holder(struct __sk_buff* skb, __u32 local_port)
         kind = HOLDER_HANDSHAKE;
     } else {
         struct bpf_sock* full = bpf_sk_fullsock(sk);
-        struct bp_record* record = full ? bpf_sk_storage_get(&bp_records, full, 0, 0) : NULL;
+        struct bp_record* record = full ? flow_record(full) : NULL;
 
         if (record) {
             listen_port = record->listen_port;

@@ -2,8 +2,8 @@
 /*
  * Flows: which connections and datagram flows are redirected, and which listen port the peer sees.
  *
- * record   in the connection's own socket (BPF_MAP_TYPE_SK_STORAGE, in tc programs since 5.2): it can't
- *          be evicted and is freed with the socket.
+ * record   in the connection's own socket (BPF_MAP_TYPE_SK_STORAGE, in tc programs since 5.2, with
+ *          BPF_F_CLONE since 5.4): it can't be evicted and is freed with the socket.
  * hint     in an LRU map: serves packets that have no full socket (SYN-ACK, SYN cookie, RST, TIME_WAIT),
  *          and shows that the flow was admitted (local address, no older connection).
  * UDP flow the same for datagrams, in an LRU map of its own: a UDP flood can't evict TCP hints.
@@ -62,11 +62,22 @@ struct bp_forward {
     struct bp_forward_candidate candidate;
 };
 
-/* Map `records`, in sockets. */
+enum bp_record_flags {
+    BP_RECORD_FLOW =
+        1 << 0, /* it is known which port the peer sees: listen_port and rule are set */
+    BP_RECORD_NAME = 1 << 1, /* getsockname(2) says bound_port */
+};
+
+/* Map `records`, in sockets. The listeners that sk_lookup selects have one, which connections inherit: so
+ * there is room for theirs without an allocation of its own. */
 struct bp_record {
     __be16
         listen_port; /* the port the peer sees; 0: a direct connection, which is not translated */
     __u16 rule;      /* id in the rule table, for the counters */
+    __u16
+        bound_port; /* host byte order: that the listener is bound to; a connection on another port
+                         was steered. 0: not inherited */
+    __u16 flags;    /* enum bp_record_flags */
 };
 
 #endif

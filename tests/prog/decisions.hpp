@@ -83,7 +83,7 @@ class Decisions : public Programs {
     }
 
     void put_on_record(const Fd& socket, std::uint16_t listen_port, std::uint16_t rule) const {
-        const bp_record record{htons(listen_port), rule};
+        const bp_record record{htons(listen_port), rule, 0, BP_RECORD_FLOW};
         const int fd = socket.get();
         ASSERT_EQ(bpf_map_update_elem(lab().map(pins::kRecords).get(), &fd, &record, BPF_ANY), 0)
             << error_text(errno);

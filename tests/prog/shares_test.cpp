@@ -78,7 +78,7 @@ TEST_P(Shares, AConnectionIsKnownByItsSocket) {
         lab().forget();
         share(1, 0);
         const Connection held = connect(ipv6, kTarget);
-        const bp_record record{htons(kListen), lab().rule_id("80:3000*1")};
+        const bp_record record{htons(kListen), lab().rule_id("80:3000*1"), 0, BP_RECORD_FLOW};
         const int socket = held.server.get();
         ASSERT_EQ(bpf_map_update_elem(lab().map(pins::kRecords).get(), &socket, &record, BPF_ANY),
                   0);

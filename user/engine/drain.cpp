@@ -28,7 +28,7 @@ Result<OpenConnections> open_connections(const Instance& instance) {
         bp_record record{};
         if (value.size() < sizeof(record)) continue;
         std::memcpy(&record, value.data(), sizeof(record));
-        if (!record.listen_port) continue; // on record as direct
+        if (!record.listen_port) continue; // direct, or a listener
         open.by_rule[record.rule]++;
         if (socket.local_port == ntohs(record.listen_port)) {
             open.steered[record.rule]++;

@@ -102,7 +102,7 @@ Result<void> SklookupEngine::upgrade(const Instance& instance) {
     const SklookupConfig config{meta.netns_cookie, meta.has_ifindex != 0};
     const auto& directory = attachment->path();
     auto load = [&](const std::filesystem::path& staging) {
-        return load_sklookup_object(staging, instance.path(), config, directory);
+        return load_sklookup_object(staging, instance.path(), config);
     };
     // The look-up first: it knows what the other program writes into the maps.
     const Hook hooks[] = {kLookupHook, kListenHook, kSocknameHooks[0], kSocknameHooks[1]};

@@ -95,18 +95,15 @@ SklookupSupport probe_sklookup() {
 }
 
 Result<void> load_sklookup_object(const fs::path& directory, const fs::path& instance,
-                                  const SklookupConfig& config, const fs::path& keep) {
+                                  const SklookupConfig& config) {
     auto object = open(config);
     if (!object) return std::unexpected(object.error());
     BP_TRY(use_instance(**object, instance), "load sklookup programs");
     auto host = instance.parent_path() / kHostDirectory; // beside it in the store
     BP_TRY(use_pinned((*object)->maps.bp_sockname_set, host / pins::kSocknameSet),
            "load sklookup programs");
-    bpf_map* steered = (*object)->maps.bp_steered;
-    if (!keep.empty()) BP_TRY(use_pinned(steered, keep / pins::kSteered), "load sklookup programs");
     if (auto loaded = object->load(); !loaded) return std::unexpected(loaded.error().error());
-    if (auto pinned = pin_programs(**object, directory); !pinned) return pinned;
-    return keep.empty() ? pin_object(steered, directory / pins::kSteered) : Result<void>{};
+    return pin_programs(**object, directory);
 }
 
 void try_sklookup_object(const ObjectTrial& trial) {

@@ -20,12 +20,10 @@ struct SklookupConfig {
     bool has_ifindex = false;
 };
 
-// Pins programs into `directory`, and the map of its own unless `keep` has it. The maps that the
-// netns shares are those of the instance in `instance`.
+// Pins programs into `directory`. Their maps are those of the instance in `instance`.
 Result<void> load_sklookup_object(const std::filesystem::path& directory,
                                   const std::filesystem::path& instance,
-                                  const SklookupConfig& config,
-                                  const std::filesystem::path& keep = {});
+                                  const SklookupConfig& config);
 
 // Differs whenever the compiled programs do.
 std::uint64_t sklookup_object_build();

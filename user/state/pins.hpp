@@ -38,7 +38,6 @@ inline constexpr const char* kLinkXdp = "xdp";
 
 // sklookup-<inode>/; its hooks' are in state/sklookup_attachment.hpp.
 inline constexpr const char* kFind = "find";
-inline constexpr const char* kSteered = "steered";
 
 // cgroup-<id>/; the hooks' are in kCgroupHooks.
 inline constexpr const char* kPolicy = "policy";
