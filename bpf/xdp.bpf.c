@@ -112,7 +112,7 @@ static __always_inline int xdp_in_matched(struct xdp_md* xdp, const struct packe
     key.target_port = rule_target(rule, ports->destination);
     flow = flow_lookup(l4->proto, &key);
     if (!flow || flow->listen_port != ports->destination) return XDP_PASS;
-    if (asks_for_client(flow, rule, l4->proto, opens)) return XDP_PASS;
+    if (chooses_anew(flow, rule, l4->proto, opens)) return XDP_PASS;
     if (l4->proto == BP_UDP) flow_used(flow);
 
     struct port_change change = {p->transport, DESTINATION_PORT, flow->listen_port,

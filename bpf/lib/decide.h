@@ -128,7 +128,7 @@ static __always_inline bool is_recorded(const struct bp_flow* flow, const struct
                                         const struct bp_rule* rule)
 {
     return flow && flow->listen_port == pkt->orig_port &&
-           !asks_for_client(flow, rule, pkt->proto, pkt->opens) &&
+           !chooses_anew(flow, rule, pkt->proto, pkt->opens) &&
            !(pkt->opens && (pkt->known_only || (rule->flags & BP_RULE_RECHECK) ||
                             rule_exempts(rule, pkt->key.local)));
 }

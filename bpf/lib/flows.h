@@ -89,12 +89,12 @@ static __always_inline void flow_used(struct bp_flow* flow)
     if (flow->last_used != now) flow->last_used = now;
 }
 
-/* Whether a packet of a recorded flow begins a new one, as far as the clients of its rule go. `opens`:
- * a SYN, or a datagram. */
-static __always_inline bool asks_for_client(const struct bp_flow* flow, const struct bp_rule* rule,
-                                            __u8 proto, bool opens)
+/* Whether a packet of a recorded flow may begin a new one, for which the rule is chosen anew: by the client,
+ * or by weights, which may have changed since. `opens`: a SYN, or a datagram. */
+static __always_inline bool chooses_anew(const struct bp_flow* flow, const struct bp_rule* rule,
+                                         __u8 proto, bool opens)
 {
-    return opens && rule->clients && (proto == BP_TCP || !in_use(flow));
+    return opens && (rule->clients | rule->shares) && (proto == BP_TCP || !in_use(flow));
 }
 
 /* Whether the flow is in use through another port than `listen_port` (0: the target port itself).

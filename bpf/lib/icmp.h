@@ -119,9 +119,9 @@ static __always_inline __u32 quoted_rule(struct pkt_info* pkt, __u32 entry, __u3
     if (!index) return bp_find_rule(entry);
     spans = bpf_map_lookup_elem(&bp_spans, &zero);
     if (!spans || index > span_get(spans, side, set)->count) return 0;
-    return share_of(
-        side, search_set(side, entry, span_get(spans, side, set + index)->first[0], &pkt->key),
-        &pkt->key);
+    return share_of(side,
+                    search_set(side, entry, span_get(spans, side, set + index)->first, &pkt->key),
+                    &pkt->key);
 }
 
 /* bp_quoted_target() of that rule. In a loop, so the rule is found in here: verifiers before 6.7

@@ -5,6 +5,7 @@
 #ifndef BPFPORT_LIB_RULES_H
 #define BPFPORT_LIB_RULES_H
 
+#include "bpfport/meta.h"
 #include "bpfport/table.h"
 #include "lib/packet.h"
 #include "lib/pkt_info.h"
@@ -168,30 +169,37 @@ static __always_inline bool rule_is_for(__u32 side, const struct bp_rule* rule, 
            bp_has_client(side, rule->clients, address_half(peer, 0), address_half(peer, 1));
 }
 
-/* The id of the rule of a set that covers a packet to a local address; 0: none, or the
- * client or a hash of it decides. */
-GLOBAL __u32 bp_find_shared(__u32 side, __u32 set, __u32 ifindex, __u64 high, __u64 low)
+/* The id of the rule that a new flow of the packet in pkt_info() gets, of a port that rules share; 0: none, or
+ * the client decides. */
+GLOBAL __u32 bp_usual_rule(__u32 entry)
 {
-    __u32 zero = 0;
+    struct pkt_info* pkt = pkt_info();
+    __u32 zero = 0, side = rules_side(), set = entry & BP_PORT_LISTEN;
     const struct bp_span* spans = bpf_map_lookup_elem(&bp_spans, &zero);
     const struct bp_span* scope;
+    __u64 high, low;
     __u32 found = 0;
 
-    if (!spans) return 0;
-    scope = span_get(spans, side,
-                     bp_search_spans(side, set + 1, span_get(spans, side, set)->count, ifindex, 0));
-    if (scope->first[0] == ifindex)
-        found = bp_search_list(side, scope->rule, scope->count, high, low);
+    if (!pkt || !spans) return 0;
+    high = address_half(pkt->key.local, 0);
+    low = address_half(pkt->key.local, 1);
+    scope = scope_get(spans, side, set, pkt->ifindex);
+    if (scope->first == pkt->ifindex)
+        found = list_get(spans, side, scope->rule, scope->count, high, low)->rule;
     if (!found) {
         scope = span_get(spans, side, set + 1); /* scopes are sorted */
-        if (scope->first[0] == BP_SCOPE_ANY)
+        if (scope->first == BP_SCOPE_ANY)
             found = bp_search_list(side, scope->rule, scope->count, high, low);
     }
-    return found & (BP_SPAN_CLIENTS | BP_SPAN_SHARES) ? 0 : found;
+    if (found & BP_SPAN_CLIENTS) return 0;
+    if (!(found & BP_SPAN_SHARES)) return found;
+    return share_get(spans, side, found & ~BP_SPAN_SHARES, key_hash(&pkt->key));
 }
 
-/* The rule in the usual cases: the packet is not on lo, and the rule is the only one on the port or the
- * local address decides. Its id is in pkt->rule then. NULL: bp_find_rule() tells. */
+/* The rule in the usual cases: the packet is not on lo, and the rule is the only one on the port, or the local
+ * address and the weights decide. Its id is in pkt->rule then. NULL: bp_find_rule() tells. Of rules that
+ * share by weight it is the one for a new flow; where sk_lookup serves them the recorded one is to be found
+ * first, since it tells whether tc has a part in it. */
 static __always_inline const struct bp_rule* rules_usual(__u32 side, __u32 entry,
                                                          struct pkt_info* pkt)
 {
@@ -199,13 +207,15 @@ static __always_inline const struct bp_rule* rules_usual(__u32 side, __u32 entry
     __u32 id = entry & BP_PORT_LISTEN;
 
     if (pkt->ifindex == LOOPBACK_INDEX) return NULL;
-    if (entry & BP_PORT_SEARCH)
-        id = bp_find_shared(side, id, pkt->ifindex, address_half(pkt->key.local, 0),
-                            address_half(pkt->key.local, 1));
+    if (entry & BP_PORT_SEARCH) {
+        pkt_info_store(pkt);
+        id = bp_usual_rule(entry);
+    }
     pkt->rule = id;
     if (!id) return NULL;
     rule = rules_get(side, id);
     if (!rule || (rule->ifindex && rule->ifindex != pkt->ifindex)) return NULL;
+    if (rule->shares && rule->engine == BP_ENGINE_SKLOOKUP) return NULL;
     return rule;
 }
 

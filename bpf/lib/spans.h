@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Spans: which span of a set or a list covers an address (struct bp_span in bpfport/table.h). Searched by
- * halves, without a helper call.
+ * Spans: which span of a set or a list covers an address (struct bp_span in bpfport/table.h). Searched
+ * without a helper call.
  */
 #ifndef BPFPORT_LIB_SPANS_H
 #define BPFPORT_LIB_SPANS_H
@@ -40,37 +40,49 @@ static __always_inline const struct bp_span* span_at(__u32 side, __u32 index)
     return spans ? span_get(spans, side, index) : NULL;
 }
 
-/* 1: the span begins behind the key, without a branch: the verifier follows both ways of each. */
-static __always_inline __u64 span_is_behind(const struct bp_span* span, __u64 high, __u64 low)
-{
-    __u64 differs = span->first[0] ^ high;
-
-    return is_below(high, span->first[0]) | (is_zero(differs) & is_below(low, span->first[1]));
-}
-
 /* The index of the last of `count` spans from `at` on that does not begin behind the key. Its
- * arguments are numbers: a GLOBAL function takes pointers from 5.13 on only. */
-GLOBAL __u32 bp_search_spans(__u32 side, __u32 at, __u32 count, __u64 high, __u64 low)
+ * arguments are numbers: a GLOBAL function takes pointers from 5.13 on only. Without a branch but that of
+ * the loop: the verifier follows both ways of each. */
+GLOBAL __u32 bp_search_spans(__u32 side, __u32 at, __u32 count, __u64 key)
 {
     __u32 zero = 0;
     const struct bp_span* spans = bpf_map_lookup_elem(&bp_spans, &zero);
+    __u64 mask = bp_span_mask;
+    __u64 found = at, left = count;
 
     if (!spans) return 0;
+    spans = span_get(spans, side, 0);
     for (int i = 0; i < BP_SEARCH_STEPS; i++) {
-        __u32 half = count >> 1;
+        __u64 half = left >> 1;
+        __u64 middle = found + half;
 
         if (!half) break;
-        at += half & (__u32)(span_is_behind(span_get(spans, side, at + half), high, low) - 1);
-        count -= half;
+        asm volatile("%0 &= %1" : "+r"(middle) : "r"(mask));
+        found += half & (is_below(key, spans[middle].first) - 1);
+        left -= half;
     }
-    return at;
+    return found;
 }
 
 /* A span found, as a number: a GLOBAL function returns no more. */
 #define FOUND_RULE(found) ((__u32)(found))
 #define FOUND_COUNT(found) ((__u32)((found) >> 32))
 
-/* The span that covers the key, of `count` from `at` on. */
+/* The span that covers the address of these halves, in a list of addresses. Calls are few: a call and its
+ * return take as long as several steps of a search where the kernel makes returns safe (SRSO). */
+static __always_inline const struct bp_span* list_get(const struct bp_span* spans, __u32 side,
+                                                      __u32 at, __u32 count, __u64 high, __u64 low)
+{
+    const struct bp_span* found = span_get(spans, side, at);
+
+    /* All IPv4 addresses are in the first span. */
+    if (count > 1 && span_get(spans, side, at + 1)->first <= high)
+        found = span_get(spans, side, bp_search_spans(side, at, count, high));
+    if (!(found->rule & BP_SPAN_LOW)) return found;
+    return span_get(spans, side,
+                    bp_search_spans(side, found->rule & ~BP_SPAN_LOW, found->count, low));
+}
+
 GLOBAL __u64 bp_search_list(__u32 side, __u32 at, __u32 count, __u64 high, __u64 low)
 {
     __u32 zero = 0;
@@ -78,8 +90,19 @@ GLOBAL __u64 bp_search_list(__u32 side, __u32 at, __u32 count, __u64 high, __u64
     const struct bp_span* found;
 
     if (!spans) return 0;
-    found = span_get(spans, side, bp_search_spans(side, at, count, high, low));
+    found = list_get(spans, side, at, count, high, low);
     return found->rule | (__u64)found->count << 32;
+}
+
+/* The span of a scope in a set; another one: the set has none. */
+static __always_inline const struct bp_span* scope_get(const struct bp_span* spans, __u32 side,
+                                                       __u32 set, __u32 scope)
+{
+    const struct bp_span* found = span_get(spans, side, set + 1);
+
+    if (found->first == scope) return found; /* most sets have one interface */
+    return span_get(spans, side,
+                    bp_search_spans(side, set + 1, span_get(spans, side, set)->count, scope));
 }
 
 /* The span of a set that covers an address for packets of a scope; 0: none of that scope does. */
@@ -88,21 +111,28 @@ GLOBAL __u64 bp_search_set(__u32 side, __u32 set, __u32 scope, __u64 high, __u64
     __u32 zero = 0;
     const struct bp_span* spans = bpf_map_lookup_elem(&bp_spans, &zero);
     const struct bp_span* found;
-    __u32 at;
 
     if (!spans) return 0;
-    at = bp_search_spans(side, set + 1, span_get(spans, side, set)->count, scope, 0);
-    found = span_get(spans, side, at);
-    if (found->first[0] != scope) return 0;
+    found = scope_get(spans, side, set, scope);
+    if (found->first != scope) return 0;
     return bp_search_list(side, found->rule, found->count, high, low);
 }
 
 /* The id of the rule of those at `shares` (bp_rule.shares) that gets a connection with this hash. */
+static __always_inline __u32 share_get(const struct bp_span* spans, __u32 side, __u32 shares,
+                                       __u32 hash)
+{
+    __u32 count = span_get(spans, side, shares)->count;
+
+    return span_get(spans, side, bp_search_spans(side, shares + 1, count, hash))->rule;
+}
+
 GLOBAL __u32 bp_search_shares(__u32 side, __u32 shares, __u32 hash)
 {
-    const struct bp_span* head = span_at(side, shares);
+    __u32 zero = 0;
+    const struct bp_span* spans = bpf_map_lookup_elem(&bp_spans, &zero);
 
-    return head ? FOUND_RULE(bp_search_list(side, shares + 1, head->count, hash, 0)) : 0;
+    return spans ? share_get(spans, side, shares, hash) : 0;
 }
 
 /* Whether the clients at `clients` (bp_rule.clients) have one with this address. */
@@ -111,7 +141,7 @@ GLOBAL __u32 bp_has_client(__u32 side, __u32 clients, __u64 high, __u64 low)
     const struct bp_span* head = span_at(side, clients);
 
     if (!head) return 0;
-    return FOUND_RULE(bp_search_list(side, clients + 1 + head->rule, head->count, high, low));
+    return FOUND_RULE(bp_search_list(side, clients + 1 + 2 * head->rule, head->count, high, low));
 }
 
 #endif

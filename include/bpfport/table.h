@@ -113,31 +113,38 @@ struct bp_rule {
 #define BP_RULE_INDEX(side, id) (2 * (id) + (side))
 
 /*
- * Addresses from `first` up to the next span's, in a list that is sorted by `first` and is searched by
- * halves. A set is a span whose `count` says how many scopes it has, followed by a span for each scope:
- * first[0] is the scope, `rule` the index of the list of its addresses and `count` the length of that
- * list. The first span of a list of addresses begins with address 0.
+ * A list of spans is sorted by `first`, and each goes up to where the next one begins: the search is one of
+ * 64-bit numbers by halves.
+ *
+ * A list of addresses has the more significant half of addresses in `first`, and says in `rule` which rule covers them.
+ * Where addresses with the same such half differ, `rule` has BP_SPAN_LOW: a list of the less significant
+ * halves, `count` long, tells. So all IPv4 addresses are in one list of the second kind. The first span of
+ * each begins with 0.
+ *
+ * A set is a span whose `count` says how many scopes it has, followed by a span for each scope: `first` is
+ * the scope, `rule` the index of the list of its addresses and `count` the length of that list.
  *
  * Where rules for some clients only cover an address, `rule` has BP_SPAN_CLIENTS, and a list of the
  * addresses of clients, `count` long, tells which of the rules it is.
  *
  * Rules that share new connections by weight are a span, followed by one for each of them, whose number
- * is `rule`. Those that get any come first, `count` of them, sorted by `first`: [0] is the lowest
+ * is `rule`. Those that get any come first, `count` of them, sorted by `first`: the lowest
  * bp_share_hash() of the connections that the rule gets. `rule` is its id. Where they cover an address,
  * or a client, `rule` there is the index of that first span with BP_SPAN_SHARES.
  *
- * The clients of one rule are a span, followed by one for each prefix as it was written (`first` the
- * address, `count` the length, `rule` 1: taken out), whose number is `rule`, followed by a list of the
+ * The clients of one rule are a span, followed by two for each prefix as it was written (`first` the halves
+ * of the address, `count` the length, `rule` 1: taken out), whose number is `rule`, followed by a list of the
  * addresses of clients, `count` long, whose `rule` is 1 where the rule is for the client.
  */
 struct bp_span {
-    __u64 first[2]; /* in host byte order, the more significant half first */
-    __u32 rule;     /* id of the rule that covers the addresses; 0: none; or BP_SPAN_* */
+    __u64 first; /* in host byte order */
+    __u32 rule;  /* id of the rule that covers the addresses; 0: none; or BP_SPAN_* */
     __u32 count;
 };
 
 #define BP_SPAN_CLIENTS 0x80000000 /* the rest is the index of a list of clients' addresses */
 #define BP_SPAN_SHARES 0x40000000  /* the rest is the index of rules that share by weight */
+#define BP_SPAN_LOW 0x20000000     /* the rest is the index of a list of less significant halves */
 #define BP_MAX_SHARES 16           /* rules that share one listen port by weight, at most */
 
 /* The index of a span in its side of map `spans`, whose one value has twice `spans` of them. */

@@ -253,6 +253,17 @@ TEST_F(XdpProgram, Rules) {
     expect_left(datagram);
 }
 
+// A flow of datagrams that was in use long ago may have begun again at another of the rules: tc tells.
+TEST_F(XdpProgram, AnOldFlowOfRulesThatShareIsLeft) {
+    for (const bool ipv6 : {false, true}) {
+        lab().rules({"80:3000*1/tcp+udp", "80:4000*0/tcp+udp"});
+        expect_left(frame(true, ipv6));
+        expect_redirected(frame(false, ipv6));
+        lab().rules({"80:3000/tcp+udp"});
+        expect_redirected(frame(true, ipv6));
+    }
+}
+
 TEST_F(XdpProgram, ADirectDatagramMakesTheFlowDirect) {
     for (const bool ipv6 : {false, true}) {
         expect_left(frame(true, ipv6, Checksum::kCorrect, kTarget));

@@ -53,7 +53,9 @@ void each_range(const ClientSet& clients, auto&& add) {
 
 WideRange wide_range(const Prefix& prefix) {
     const WideNumber first = wide(prefix.address.bytes);
-    return {first, first | ~wide(prefix.mask().bytes)};
+    const WideNumber host_bits =
+        prefix.length < Prefix::kBits ? ~WideNumber{0} >> prefix.length : WideNumber{0};
+    return {first, first | host_bits};
 }
 
 std::uint64_t rule_rank(unsigned local_bits, const ClientSet& clients, std::uint32_t ports) {

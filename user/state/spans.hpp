@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // Spans: ranges of addresses that may lie within each other, as the sorted lists that the programs search
-// by halves (bp_span in bpfport/table.h). Pure functions over values.
+// (bp_span in bpfport/table.h). Pure functions over values.
 #pragma once
 
 #include <array>
@@ -8,7 +8,7 @@
 #include <map>
 #include <optional>
 #include <span>
-#include <tuple>
+#include <unordered_map>
 #include <vector>
 
 #include "bpfport/table.h"
@@ -27,6 +27,8 @@ struct AddressRange {
     std::uint64_t rank = 0; // where ranges overlap the least rank wins, then the earlier one
     std::uint32_t id = 0;   // of the rule, or what add(shares) returned with BP_SPAN_SHARES
     const ClientSet* clients = nullptr; // that it is for, other than all
+
+    bool operator==(const AddressRange&) const = default;
 };
 
 // A rule that shares with others.
@@ -49,23 +51,33 @@ class SpanStore {
 
     using Scopes = std::map<std::uint32_t, std::vector<AddressRange>>; // by enum bp_scope
     // The index of the set. Scopes with the same ranges share a list.
-    std::uint32_t add(const Scopes& scopes);
+    std::uint32_t add(Scopes scopes);
 
     [[nodiscard]] const std::vector<bp_span>& spans() const { return spans_; }
 
   private:
     using Ranges = std::vector<AddressRange>;
-    // By what decides about the spans.
-    using Key = std::vector<std::tuple<WideNumber, WideNumber, std::uint64_t, std::uint32_t>>;
+    struct Hash {
+        std::size_t operator()(const Ranges& ranges) const;
+    };
     struct List {
         std::uint32_t index, length;
     };
-    std::vector<bp_span> list_of(const Ranges& ranges);
-    bp_span winner(const std::vector<const AddressRange*>& open);
-    List append(const Ranges& ranges);
+    // From an address on, up to the next one.
+    struct Stretch {
+        WideNumber first;
+        std::uint32_t rule, count; // of its span
+    };
+    using Stretches = std::vector<Stretch>;
+    Stretches stretches_of(const Ranges& ranges);
+    Stretch winner(const std::vector<const AddressRange*>& open);
+    // Adds the lists of less significant halves, and returns that of the other halves.
+    std::vector<bp_span> list_of(const Stretches& stretches);
+    std::uint32_t append(const std::vector<bp_span>& list);
+    List list_for(Ranges ranges);
 
     std::vector<bp_span> spans_;
-    std::map<Key, List> lists_; // of one set
+    std::unordered_map<Ranges, List, Hash> lists_; // of one set
     std::map<ClientSet, std::uint32_t> clients_;
 };
 

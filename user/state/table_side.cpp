@@ -133,7 +133,7 @@ std::uint32_t add_targets(SpanStore& store, const std::vector<InstalledRule>& ru
         scopes[rule.ifindex].push_back(range);
         scopes[BP_SCOPE_LOCAL_ALL].push_back(range);
     }
-    return scopes.empty() ? 0 : store.add(scopes);
+    return scopes.empty() ? 0 : store.add(std::move(scopes));
 }
 
 // Ports in a row that the same rules listen on.
