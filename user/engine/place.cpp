@@ -157,8 +157,11 @@ std::string unserved_note(const std::vector<InstalledRule>& rules,
     for (const auto& interface : view.interfaces)
         if (is_own_network(interface, view)) own.push_back(&interface);
     if (own.empty()) return {};
+    std::set<Rule> asked; // few, where many are in force
+    for (const auto& rule : rules) asked.insert(rule.rule);
     std::set<std::pair<Rule, unsigned>> there;
-    for (const auto& rule : in_force) there.emplace(rule.rule, rule.ifindex);
+    for (const auto& rule : in_force)
+        if (asked.contains(rule.rule)) there.emplace(rule.rule, rule.ifindex);
     for (const auto& rule : rules) {
         const Interface* scope = find_interface(view.interfaces, rule.ifindex);
         if (!scope || scope->is_loopback() || rule.has(BP_RULE_FORWARDED)) continue;

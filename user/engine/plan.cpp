@@ -10,6 +10,7 @@
 
 #include "bpfport/listener.h"
 #include "bpfport/meta.h"
+#include "engine/rule_ports.hpp"
 #include "engine/theft.hpp"
 #include "facts/scope_interfaces.hpp"
 
@@ -93,11 +94,14 @@ Result<std::vector<InstalledRule>> with_engines(const std::vector<WantedRule>& a
 class Merge {
   public:
     Merge(Plan& plan, const std::vector<InstalledRule>& wanted) : plan_(plan) {
+        const RulePorts ports(wanted, RulePorts::Which::kListen);
         std::set<ListenKey> keys;
         for (const auto& rule : wanted) keys.insert({listen_key(rule), other_listen_key(rule)});
-        for (std::size_t at = 0; at < plan.rules.size(); at++)
+        for (std::size_t at = 0; at < plan.rules.size(); at++) {
+            if (!ports.has_listen_port_of(plan.rules[at])) continue;
             if (auto key = keys.find(listen_key(plan.rules[at])); key != keys.end())
                 places_.emplace(*key, at);
+        }
     }
 
     Result<void> put(InstalledRule wanted, const AttachRequest& request, const HostFacts& facts) {
@@ -158,11 +162,15 @@ class Merge {
 
 // What is added or changed against all that is in force.
 Result<void> check_against_others(const Plan& plan, const std::set<std::size_t>& fresh,
+                                  const std::vector<InstalledRule>& changed,
                                   const std::vector<PlacedRule>& after, const HostFacts& facts) {
+    const RulePorts ports(changed, RulePorts::Which::kAll);
     std::vector<PlacedRule> before;
-    before.reserve(plan.rules.size());
-    for (std::size_t at = 0; at < plan.rules.size(); at++)
-        if (!fresh.contains(at)) before.push_back(placed(plan.rules[at], facts.interfaces));
+    for (std::size_t at = 0; at < plan.rules.size(); at++) {
+        const InstalledRule& rule = plan.rules[at];
+        if (!ports.has_listen_port_of(rule) && !ports.has_target_port_of(rule)) continue;
+        if (!fresh.contains(at)) before.push_back(placed(rule, facts.interfaces));
+    }
     return check_conflicts(before, after);
 }
 
@@ -258,7 +266,7 @@ Result<Plan> plan_rules(const std::vector<WantedRule>& wanted,
         fresh.push_back(plan.rules[at]);
         after.push_back(placed(plan.rules[at], facts.interfaces));
     }
-    if (auto checked = check_against_others(plan, merge.fresh(), after, facts); !checked)
+    if (auto checked = check_against_others(plan, merge.fresh(), fresh, after, facts); !checked)
         return std::unexpected(checked.error());
     const ListenerIndex listeners(facts.listeners);
     if (auto checked = check_theft(robbing, listeners); !checked)

@@ -60,6 +60,11 @@ PortList merged(PortList ports) {
     return result;
 }
 
+bool have_any(const PortList& merged, PortRange range) {
+    auto found = std::ranges::lower_bound(merged, range.first, {}, &PortRange::last);
+    return found != merged.end() && found->overlaps(range);
+}
+
 PortList missing_from(const PortList& ports, PortRange range) {
     PortList result;
     unsigned next = range.first; // the first port not yet accounted for; may run past 65535

@@ -41,6 +41,8 @@ std::string to_string(const PortList& ports);
 PortRange common(PortRange a, PortRange b);
 // Sorted, with what overlaps or touches joined.
 PortList merged(PortList ports);
+// Whether a list as merged() returns it has one of these ports.
+bool have_any(const PortList& merged, PortRange range);
 // The ports of `range` that are not in `ports`, in order.
 PortList missing_from(const PortList& ports, PortRange range);
 
