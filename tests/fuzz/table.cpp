@@ -70,9 +70,10 @@ void fuzz_rules(Memory& memory, std::string_view text) {
     Table table = std::move(*Table::open(memory.maps, true));
     auto rules = rules_of(text);
     if (rules.empty()) return;
-    require(table.number(rules).has_value(), "there are ids enough");
     auto before = table.rules();
-    if (!table.replace(rules, no_slot_bits)) {
+    auto change = table.plan(rules, no_slot_bits);
+    require(change.has_value(), "there are ids enough");
+    if (!table.commit(*change)) {
         require(table.rules().size() == before.size(), "on error nothing has changed", text);
         return;
     }

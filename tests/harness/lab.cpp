@@ -110,8 +110,7 @@ void Lab::rules(const std::vector<LabRule>& rules) {
                 known.ifindex == rule.ifindex)
                 wanted.back().id = known.id;
     }
-    must(table_->number(wanted), "ids");
-    must(table_->replace(wanted, slot_bits), "rules");
+    must(table_->commit(must(table_->plan(wanted, slot_bits), "plan")), "rules");
     rules_ = wanted;
 }
 

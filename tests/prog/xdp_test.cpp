@@ -59,8 +59,8 @@ class Lab {
         for (const char* text : texts)
             for (const Rule& rule : must(parse_rules(text)))
                 rules.push_back({0, rule, 0, engine, flags, on_absent, 0});
-        must(table_->number(rules));
-        if (!table_->replace(rules, slot_bits)) throw std::runtime_error("rules");
+        if (!table_->commit(must(table_->plan(rules, slot_bits))))
+            throw std::runtime_error("rules");
     }
 
     void know(bool udp, bool ipv6, std::uint16_t listen_port) const {

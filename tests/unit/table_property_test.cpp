@@ -193,10 +193,12 @@ TEST(TableProperty, FindsTheMostSpecificRule) {
             else
                 std::ranges::move(random.sharing(rule), std::back_inserter(rules));
         }
-        const TableMaps maps = memory_maps(*enlarged({}, rules.size() + 1, rules));
+        const auto change = Table::plan_first({}, rules, no_slot_bits);
+        ASSERT_TRUE(change);
+        const TableMaps maps = memory_maps(change->capacity);
         auto table = Table::open(maps, true);
         ASSERT_TRUE(table);
-        ASSERT_TRUE(table->replace(rules, no_slot_bits));
+        ASSERT_TRUE(table->commit(*change));
         for (const auto& back : table->rules()) ASSERT_EQ(back.rule, rules.at(back.id - 1U).rule);
         for (int i = 0; i < 500; ++i) {
             const auto packet = random.packet();

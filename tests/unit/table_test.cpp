@@ -63,20 +63,6 @@ TEST(TableSide, PortsWithTheSameRulesShareASet) {
     EXPECT_NE(ports[1000], ports[2000]);
 }
 
-// What is set aside for the spans before they are made is enough.
-TEST(TableSide, SpansAreCounted) {
-    std::vector<InstalledRule> rules{rule("80:3000", 1)};
-    EXPECT_EQ(spans_needed(rules), build_side(rules, slot_bits).spans.size());
-    EXPECT_LE(most_spans_needed(rules), 3) << "a rule of its own needs none";
-    for (std::uint16_t i = 2; i < 300; ++i) {
-        rules.push_back(rule(fmt::format("10.0.{}.{}:80:{}", i % 3, i % 256, 3000 + i), i, i % 4,
-                             i % 5 ? 0 : BP_RULE_NO_LOCAL | BP_RULE_EXCLUSIVE));
-        const auto spans = build_side(rules, slot_bits).spans.size();
-        ASSERT_GE(spans_needed(rules), spans);
-        ASSERT_GE(most_spans_needed(rules), spans_needed(rules));
-    }
-}
-
 TEST(TableSide, FlagsOfTargets) {
     auto exclusive = rule("80:3000", 1, 0, BP_RULE_EXCLUSIVE);
     auto dropping = rule("81:3001", 2, 0, BP_RULE_EXCLUSIVE);
@@ -118,10 +104,10 @@ class TableInMemory : public testing::Test {
         EXPECT_TRUE(table);
         return std::move(*table);
     }
-    // As the engine does it: ids first, since counters are zeroed by them.
     static Result<void> install(Table& table, std::vector<InstalledRule>& rules) {
-        BP_TRY(table.number(rules), "ids");
-        return table.replace(rules, slot_bits);
+        auto change = table.plan(rules, slot_bits);
+        if (!change) return std::unexpected(change.error());
+        return table.commit(*change);
     }
     TableMaps maps_;
 };
@@ -131,11 +117,15 @@ class TableInMemory : public testing::Test {
 TEST_F(TableInMemory, TheRuleOfAPacket) {
     constexpr unsigned kLo = 1, kEth0 = 2, kEth1 = 3;
     Table table = open();
-    ASSERT_TRUE(table.replace({rule("80:3000", 1, kEth0), rule("80:3001", 2, kEth1),
-                               rule("10.1.0.2:80:3002", 3), rule("81:3000", 4, 0, BP_RULE_NO_LOCAL),
-                               rule("82:3000", 5, kLo, BP_RULE_NO_LOCAL), rule("83:3000/udp", 6),
-                               rule("10.1.0.2:80:3003", 7, kEth1), rule("84:3000", 8, kEth0)},
-                              slot_bits));
+    std::vector<InstalledRule> rules{rule("80:3000", 1, kEth0),
+                                     rule("80:3001", 2, kEth1),
+                                     rule("10.1.0.2:80:3002", 3),
+                                     rule("81:3000", 4, 0, BP_RULE_NO_LOCAL),
+                                     rule("82:3000", 5, kLo, BP_RULE_NO_LOCAL),
+                                     rule("83:3000/udp", 6),
+                                     rule("10.1.0.2:80:3003", 7, kEth1),
+                                     rule("84:3000", 8, kEth0)};
+    ASSERT_TRUE(install(table, rules));
     const auto address = [](const char* text) { return *parse_address(text); };
     const auto find = [&](std::uint16_t port, unsigned ifindex, const char* local,
                           unsigned owner = 0, Protocol protocol = Protocol::kTcp) {
@@ -224,17 +214,25 @@ TEST_F(TableInMemory, CapacityFollowsTheRules) {
     for (unsigned i = 1; i < BP_MIN_RULES; ++i)
         rules.push_back(rule(fmt::format("{}:{}", i, 10000 + i)));
     Table table = open();
-    EXPECT_EQ(table.capacity_for(rules)->rules, BP_MIN_RULES);
-    ASSERT_TRUE(install(table, rules));
-    EXPECT_EQ(table.capacity_for(rules)->rules, BP_MIN_RULES) << "they have ids";
+    const auto planned = table.plan(rules, slot_bits);
+    ASSERT_TRUE(planned);
+    EXPECT_EQ(planned->capacity.rules, BP_MIN_RULES);
+    EXPECT_EQ(planned->new_ids.size(), rules.size());
+    ASSERT_TRUE(table.commit(*planned));
+    EXPECT_EQ(table.plan(rules, slot_bits)->capacity.rules, BP_MIN_RULES) << "they have ids";
     auto more = rules;
     more.push_back(rule("9000:19000"));
-    EXPECT_EQ(table.capacity_for(more)->rules, 2 * BP_MIN_RULES);
-    EXPECT_EQ(table.capacity_for({rule("9000:19000")})->rules, 2 * BP_MIN_RULES);
-    EXPECT_FALSE(table.number(more)) << "there is no id left in this one";
-    more.assign(BP_MAX_RULES - 1, rule("9000:19000"));
-    EXPECT_EQ(enlarged({}, more.size() + 1, {})->rules, BP_MAX_RULES);
-    const auto refused = enlarged({}, more.size() + 2, {});
+    const auto larger = table.plan(more, slot_bits);
+    ASSERT_TRUE(larger);
+    EXPECT_EQ(larger->capacity.rules, 2 * BP_MIN_RULES);
+    EXPECT_EQ(larger->new_ids, std::vector<std::uint16_t>{BP_MIN_RULES});
+    EXPECT_FALSE(table.commit(*larger)) << "there is no id left in this one";
+    std::vector<InstalledRule> other{rule("9000:19000")};
+    EXPECT_EQ(table.plan(other, slot_bits)->capacity.rules, 2 * BP_MIN_RULES);
+    std::vector<InstalledRule> most(BP_MAX_RULES - 1, rule("9000:19000"));
+    EXPECT_EQ(Table::plan_first({}, most, slot_bits)->capacity.rules, BP_MAX_RULES);
+    most.assign(BP_MAX_RULES, rule("9000:19000"));
+    const auto refused = Table::plan_first({}, most, slot_bits);
     ASSERT_FALSE(refused);
     EXPECT_THAT(refused.error().message, testing::HasSubstr("more than 65535 rules"));
     EXPECT_EQ(table.rules().size(), BP_MIN_RULES - 1) << "nothing has changed";
@@ -266,19 +264,25 @@ class LargeTable : public TableInMemory {
 TEST_F(LargeTable, ForwardedRulesHaveSmallIds) {
     std::vector<InstalledRule> rules(20000, rule("80:3000"));
     Table table = open();
-    ASSERT_TRUE(table.number(rules));
+    ASSERT_TRUE(install(table, rules));
     EXPECT_EQ(rules.back().id, 20000);
     std::vector<InstalledRule> few{rule("81:3001", 0, 0, BP_RULE_FORWARDED)};
-    ASSERT_TRUE(table.number(few));
+    ASSERT_FALSE(table.plan(few, slot_bits)) << "rules in force have all small ids";
+    rules.erase(rules.begin());
+    ASSERT_TRUE(install(table, rules));
+    ASSERT_TRUE(table.plan(few, slot_bits));
     EXPECT_LE(few[0].id, 0x3fff);
     auto changed = rules.back();
     changed.flags |= BP_RULE_FORWARDED;
     std::vector<InstalledRule> one{changed};
-    ASSERT_TRUE(table.number(one));
+    ASSERT_TRUE(table.plan(one, slot_bits));
     EXPECT_LE(one[0].id, 0x3fff) << "one that becomes --forwarded gets another id";
     rules.push_back(few[0]);
     rules.back().id = 0;
-    EXPECT_FALSE(table.number(rules));
+    ASSERT_TRUE(table.plan(rules, slot_bits)) << "one small id is left";
+    rules.push_back(few[0]);
+    rules.back().id = 0;
+    EXPECT_FALSE(table.plan(rules, slot_bits));
 }
 
 TEST_F(TableInMemory, ReadersNeedNoPermissionToWrite) {

@@ -51,18 +51,13 @@ unsigned OpenConnections::count_by_tc(std::uint16_t rule) const {
 
 namespace {
 
-bool waits(const InstalledRule& rule) {
-    return rule.has(BP_RULE_DRAINING | BP_RULE_TC_FLOWS) || rule.old_target_first;
-}
-
 std::vector<std::uint64_t> waiting_netns(const Store& store) {
     std::vector<std::uint64_t> found;
     for (const auto& entry : store.entries()) {
         std::uint64_t netns = 0;
         if (!parse_instance_name(entry, netns)) continue;
         auto instance = Instance::open(store, netns, Store::Access::kRead);
-        if (instance && std::ranges::any_of(instance->table().rules(), waits))
-            found.push_back(netns);
+        if (instance && instance->table().any_waits()) found.push_back(netns);
     }
     return found;
 }
@@ -88,7 +83,7 @@ Result<void> finish_in(Store& store, std::uint64_t netns) {
 } // namespace
 
 Result<void> finish_drains(NetnsRules& engine) {
-    if (!engine.instance() || std::ranges::none_of(engine.rules(), waits)) return {};
+    if (!engine.instance() || !engine.instance()->table().any_waits()) return {};
     auto open = open_connections(*engine.instance());
     if (!open) return std::unexpected(open.error());
     auto rules = engine.rules();

@@ -67,15 +67,13 @@ Result<void> NetnsRules::upgrade(EngineContext& context) {
     return open_instance();
 }
 
-// Room for the rules. If there are other maps then, the programs are to be loaded again: no build is 0.
-Result<void> NetnsRules::enlarge(const std::vector<InstalledRule>& rules) {
-    auto wanted = instance_->table().capacity_for(rules);
-    if (!wanted) return std::unexpected(wanted.error());
-    if (instance_->table().capacity().covers(*wanted)) return {};
+// If there are other maps then, the programs are to be loaded again: no build is 0.
+Result<void> NetnsRules::enlarge(const TableCapacity& wanted) {
+    if (instance_->table().capacity().covers(wanted)) return {};
     bp_netns_meta meta = instance_->meta();
     meta.build = 0;
     BP_TRY(instance_->directory().describe_anew(meta), "enlarge the rule table");
-    BP_TRY(enlarge_table(*store_, *instance_, *wanted), "enlarge the rule table");
+    BP_TRY(enlarge_table(*store_, *instance_, wanted), "enlarge the rule table");
     return open_instance();
 }
 
@@ -112,19 +110,24 @@ HookKind NetnsRules::hook_kind(const std::vector<InstalledRule>& rules, HookChoi
     return TcHooks(*store_, netns_, interfaces_).kind(rules, choice);
 }
 
-Result<void> NetnsRules::prepare(const std::vector<InstalledRule>& rules,
-                                 const ApplyOptions& options) {
-    if (!instance_) {
+// A table for the rules, and programs that read it.
+Result<void> NetnsRules::make_room(const TableCapacity& wanted, const ApplyOptions& options) {
+    if (instance_) {
+        if (auto room = enlarge(wanted); !room) return room;
+    } else {
         auto sizes = options.sizes;
-        auto capacity = enlarged(sizes.table, 1 + rules.size(), rules);
-        if (!capacity) return std::unexpected(capacity.error());
-        sizes.table = *capacity;
+        sizes.table = wanted;
         BP_TRY(make_instance(sizes), "set up this network namespace");
     }
-    if (auto room = enlarge(rules); !room) return room;
     auto context = this->context(options.hook);
     if (instance_->meta().build != tc_object_build())
         BP_TRY(upgrade(context), "set up this network namespace");
+    return {};
+}
+
+Result<void> NetnsRules::prepare(const std::vector<InstalledRule>& rules,
+                                 const ApplyOptions& options) {
+    auto context = this->context(options.hook);
     warnings_.clear();
     // Some wait for the kernel, others for the verifier: each tcx link takes a grace period of RCU.
     // Nothing of it is used before the rules are published. Without a thread, one comes after the other.
@@ -153,15 +156,30 @@ Result<void> NetnsRules::prepare(const std::vector<InstalledRule>& rules,
 }
 
 // A new rule counts from zero, whatever rule had its id before.
-Result<void> NetnsRules::publish(std::vector<InstalledRule>& rules) {
-    std::set<std::uint16_t> old;
-    for (const auto& rule : rules) old.insert(rule.id);
-    if (auto numbered = instance_->table().number(rules); !numbered) return numbered;
+Result<void> NetnsRules::publish(const TableChange& change) {
     auto counters = RuleCounters::open(instance_->path());
     if (!counters) return std::unexpected(counters.error());
-    for (const auto& rule : rules)
-        if (!old.contains(rule.id)) BP_TRY(counters->clear(rule.id), "new rule");
-    return instance_->table().replace(rules, slot_bits);
+    for (std::uint16_t id : change.new_ids) BP_TRY(counters->clear(id), "new rule");
+    return instance_->table().commit(change);
+}
+
+Result<void> NetnsRules::bring_to(std::vector<InstalledRule>& rules, const ApplyOptions& options) {
+    if (!instance_ && rules.empty()) return {};
+    auto change = instance_ ? instance_->table().plan(rules, slot_bits)
+                            : Table::plan_first(options.sizes.table, rules, slot_bits);
+    if (!change) return std::unexpected(change.error());
+    if (!rules.empty()) {
+        if (auto room = make_room(change->capacity, options); !room) return room;
+        if (auto prepared = prepare(rules, options); !prepared) return prepared;
+    }
+    bool noted = false;
+    for (auto& rule : rules) {
+        const auto before = rule.flags;
+        engine_of(rule).note(*instance_, rule);
+        noted |= rule.flags != before;
+    }
+    if (noted) change->side = build_side(rules, slot_bits);
+    return publish(*change);
 }
 
 Result<void> NetnsRules::release() {
@@ -184,12 +202,7 @@ Result<void> NetnsRules::settle() {
 }
 
 Result<void> NetnsRules::apply(std::vector<InstalledRule> rules, const ApplyOptions& options) {
-    Result<void> changed;
-    if (!rules.empty()) changed = prepare(rules, options);
-    if (changed && instance_) {
-        for (auto& rule : rules) engine_of(rule).note(*instance_, rule);
-        changed = publish(rules);
-    }
+    auto changed = bring_to(rules, options);
     if (!changed) {
         (void)release(); // what was made for nothing
         return changed;

@@ -53,10 +53,12 @@ class NetnsRules {
     NetnsRules(Store& store, std::uint64_t netns) : store_(&store), netns_(netns) {}
     Result<void> open_instance();
     Result<void> make_instance(const MapSizes& sizes);
-    Result<void> enlarge(const std::vector<InstalledRule>& rules);
+    Result<void> enlarge(const TableCapacity& wanted);
     Result<void> upgrade(EngineContext& context);
+    Result<void> bring_to(std::vector<InstalledRule>& rules, const ApplyOptions& options);
+    Result<void> make_room(const TableCapacity& wanted, const ApplyOptions& options);
     Result<void> prepare(const std::vector<InstalledRule>& rules, const ApplyOptions& options);
-    Result<void> publish(std::vector<InstalledRule>& rules);
+    Result<void> publish(const TableChange& change);
     Result<void> settle();
     Result<void> release();
     Result<void> write_addresses();

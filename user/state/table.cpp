@@ -29,6 +29,69 @@ std::uint32_t largest_id(const InstalledRule& rule) {
     return rule.has(BP_RULE_FORWARDED) ? BP_CANDIDATE_RULE : BP_MAX_RULES - 1;
 }
 
+// Ids of a table: those that are not to be given out, and the newest. Never moved, as it is large.
+struct Ids {
+    std::vector<bool> taken = std::vector<bool>(BP_MAX_RULES);
+    std::uint32_t last = 0;
+};
+
+std::unexpected<Error> no_id_for_forwarded() {
+    return failure(fmt::format("a --forwarded rule needs one of the first {} places of the rule "
+                               "table, and other rules have all of them",
+                               BP_CANDIDATE_RULE),
+                   "detach rules that are not --forwarded, or attach those that are first");
+}
+
+// Gives an id below `end` to each rule that has none. A connection of a rule that is gone may still count
+// under its id, so ids are reused late: the search starts behind the last one given out.
+Result<void> give_ids(std::vector<InstalledRule>& rules, std::uint32_t end, Ids& ids,
+                      std::vector<std::uint16_t>& given) {
+    for (auto& rule : rules) {
+        if (rule.id) continue;
+        const std::uint32_t largest = std::min(end - 1, largest_id(rule));
+        for (std::uint32_t tries = 0; !rule.id; tries++) {
+            if (tries == largest)
+                return rule.has(BP_RULE_FORWARDED) ? no_id_for_forwarded() : too_many_rules();
+            ids.last = ids.last % largest + 1;
+            if (ids.taken[ids.last]) continue;
+            ids.taken[ids.last] = true;
+            rule.id = static_cast<std::uint16_t>(ids.last);
+            given.push_back(rule.id);
+        }
+    }
+    return {};
+}
+
+// `ids` has the ids of the rules in force.
+Result<TableChange> plan_change(std::vector<InstalledRule>& rules, SlotBitsOf bits, Ids ids,
+                                TableCapacity capacity) {
+    // Ids of rules that are in force now are not given to others in the same change.
+    auto needed = 1 + static_cast<std::size_t>(std::ranges::count(ids.taken, true));
+    for (auto& rule : rules) {
+        if (rule.id > largest_id(rule)) rule.id = 0;
+        if (rule.id && !ids.taken[rule.id]) needed++;
+        if (rule.id)
+            ids.taken[rule.id] = true;
+        else
+            needed++;
+    }
+    if (needed > BP_MAX_RULES) return too_many_rules();
+    TableChange change;
+    change.capacity.rules =
+        std::max(capacity.rules, std::bit_ceil(static_cast<std::uint32_t>(needed)));
+    if (auto given = give_ids(rules, change.capacity.rules, ids, change.new_ids); !given)
+        return std::unexpected(given.error());
+    change.last_id = ids.last;
+    change.side = build_side(rules, bits);
+    const std::size_t spans = change.side.spans.size();
+    if (spans > BP_MAX_SPANS)
+        return failure(fmt::format("the rules overlap in more than {} ways", BP_MAX_SPANS),
+                       "use fewer rules whose ranges of ports share ports");
+    change.capacity.spans =
+        std::max(capacity.spans, std::bit_ceil(static_cast<std::uint32_t>(spans)));
+    return change;
+}
+
 std::uint32_t share_hash(const ArrivingPacket& packet) {
     std::array<std::uint32_t, 4> peer{}, local{};
     std::memcpy(peer.data(), packet.peer.bytes.data(), sizeof(peer));
@@ -37,19 +100,6 @@ std::uint32_t share_hash(const ArrivingPacket& packet) {
 }
 
 } // namespace
-
-Result<TableCapacity> enlarged(TableCapacity capacity, std::size_t ids,
-                               const std::vector<InstalledRule>& rules) {
-    if (ids > BP_MAX_RULES) return too_many_rules();
-    capacity.rules = std::max(capacity.rules, std::bit_ceil(static_cast<std::uint32_t>(ids)));
-    if (most_spans_needed(rules) <= capacity.spans) return capacity;
-    const std::size_t spans = spans_needed(rules);
-    if (spans > BP_MAX_SPANS)
-        return failure(fmt::format("the rules overlap in more than {} ways", BP_MAX_SPANS),
-                       "use fewer rules whose ranges of ports share ports");
-    capacity.spans = std::max(capacity.spans, std::bit_ceil(static_cast<std::uint32_t>(spans)));
-    return capacity;
-}
 
 Result<TableMaps> TableMaps::of(Fd table, Fd rules, Fd spans) {
     auto of_rules = map_info(rules, "the rules");
@@ -80,12 +130,23 @@ unsigned Table::side() const {
 
 std::vector<InstalledRule> Table::rules() const {
     std::vector<InstalledRule> rules;
+    std::size_t count = 0;
+    each_raw([&](std::uint32_t, const bp_rule&) { count++; });
+    rules.reserve(count);
     const unsigned side = this->side();
     for (std::uint32_t id = 1; id < capacity_.rules; id++)
         if (auto found = from_raw(static_cast<std::uint16_t>(id), rule(side, id),
                                   {spans(side), capacity_.spans}))
-            rules.push_back(*found);
+            rules.push_back(std::move(*found));
     return rules;
+}
+
+bool Table::any_waits() const {
+    bool found = false;
+    each_raw([&](std::uint32_t, const bp_rule& raw) {
+        found |= (raw.flags & (BP_RULE_DRAINING | BP_RULE_TC_FLOWS)) || raw.old_target_first;
+    });
+    return found;
 }
 
 std::uint32_t Table::search(unsigned side, std::uint32_t entry,
@@ -126,45 +187,16 @@ std::uint16_t Table::find(const ArrivingPacket& packet) const {
     return covers(side, rule(side, id), packet) ? id : 0;
 }
 
-Result<TableCapacity> Table::capacity_for(const std::vector<InstalledRule>& rules) const {
-    // Ids of rules that are in force now are not given to others in the same change.
-    std::size_t ids =
-        1 + static_cast<std::size_t>(std::ranges::count(rules, 0, &InstalledRule::id));
-    for (std::uint32_t id = 1; id < capacity_.rules; id++)
-        if (rule(side(), id).listen_first) ids++;
-    return enlarged(capacity_, ids, rules);
+Result<TableChange> Table::plan(std::vector<InstalledRule>& rules, SlotBitsOf bits) const {
+    Ids ids;
+    ids.last = table_->last_id;
+    each_raw([&](std::uint32_t id, const bp_rule&) { ids.taken[id] = true; });
+    return plan_change(rules, bits, std::move(ids), capacity_);
 }
 
-Result<void> Table::number(std::vector<InstalledRule>& rules) {
-    // A connection of a rule that is gone may still count under its id, so ids are reused late:
-    // the search starts behind the last one given out.
-    std::vector<bool> taken(BP_MAX_RULES);
-    for (const auto& rule : this->rules()) taken[rule.id] = true;
-    for (auto& rule : rules) {
-        if (rule.id > largest_id(rule)) rule.id = 0;
-        taken[rule.id] = true;
-    }
-    std::uint32_t next = table_->last_id;
-    for (auto& rule : rules) {
-        if (rule.id) continue;
-        const std::uint32_t end = std::min(capacity_.rules - 1, largest_id(rule));
-        for (std::uint32_t tries = 0; !rule.id; tries++) {
-            if (tries == end && end == BP_CANDIDATE_RULE)
-                return failure(
-                    fmt::format("a --forwarded rule needs one of the first {} places of the rule "
-                                "table, and "
-                                "other rules have all of them",
-                                largest_id(rule)),
-                    "detach rules that are not --forwarded, or attach those that are first");
-            if (tries == end) return too_many_rules();
-            next = next % end + 1;
-            if (taken[next]) continue;
-            taken[next] = true;
-            rule.id = static_cast<std::uint16_t>(next);
-        }
-    }
-    table_->last_id = next;
-    return {};
+Result<TableChange> Table::plan_first(const TableCapacity& least, std::vector<InstalledRule>& rules,
+                                      SlotBitsOf bits) {
+    return plan_change(rules, bits, {}, least);
 }
 
 void Table::write(unsigned side, const TableSide& content) {
@@ -175,14 +207,15 @@ void Table::write(unsigned side, const TableSide& content) {
     table_->exclusive[side] = content.exclusive;
 }
 
-Result<void> Table::replace(const std::vector<InstalledRule>& rules, SlotBitsOf bits) {
-    auto content = build_side(rules, bits);
-    if (content.spans.size() > capacity_.spans)
-        return failure(fmt::format("the rules need {} spans, and the table has {}",
-                                   content.spans.size(), capacity_.spans));
+Result<void> Table::commit(const TableChange& change) {
+    if (!capacity_.covers(change.capacity))
+        return failure(fmt::format(
+            "the rules need {} ids and {} spans, and the table has {} and {}",
+            change.capacity.rules, change.capacity.spans, capacity_.rules, capacity_.spans));
     const std::uint32_t flips = table_->flips;
-    write(spare_side(flips), content);
-    if (content.uses_tc) std::atomic_ref(table_->tc_used).store(1, std::memory_order_release);
+    table_->last_id = change.last_id;
+    write(spare_side(flips), change.side);
+    if (change.side.uses_tc) std::atomic_ref(table_->tc_used).store(1, std::memory_order_release);
     std::atomic_ref(table_->flips).store(flips + 1, std::memory_order_release);
     return {};
 }

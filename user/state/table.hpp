@@ -38,10 +38,14 @@ struct TableCapacity {
     }
 };
 
-// At least `capacity`; more if so many ids, or the spans of the rules, need it. An error: no table is
-// large enough.
-Result<TableCapacity> enlarged(TableCapacity capacity, std::size_t ids,
-                               const std::vector<InstalledRule>& rules);
+// What is to be written for a set of rules, which all have an id. Nothing of it depends on the maps, so that
+// they can be made large enough before.
+struct TableChange {
+    TableSide side;
+    TableCapacity capacity; // of the table that it is written to, at least
+    std::vector<std::uint16_t> new_ids;
+    std::uint32_t last_id = 0; // bp_table.last_id
+};
 
 struct TableMaps {
     Fd table, rules, spans;
@@ -57,20 +61,23 @@ class Table {
     static Result<Table> open(const TableMaps& maps, bool writable);
 
     [[nodiscard]] const TableCapacity& capacity() const { return capacity_; }
-    // enlarged() for number() and replace() of these rules.
-    [[nodiscard]] Result<TableCapacity> capacity_for(const std::vector<InstalledRule>& rules) const;
-
     [[nodiscard]] std::vector<InstalledRule> rules() const;
+    // Whether some rule waits for the end of connections: it drains, or has an older target or engine.
+    [[nodiscard]] bool any_waits() const;
 
     // The id of the rule that the first packet of a flow takes, as the programs find it (rules_find()
     // and rule_is_for() of bpf/lib/rules.h); 0: none covers it.
     [[nodiscard]] std::uint16_t find(const ArrivingPacket& packet) const;
 
-    // Gives an id to each rule that has none: the one that has been free longest.
-    Result<void> number(std::vector<InstalledRule>& rules);
-    // Writes the side not in use and flips. Rules keep their ids, and with them their counters; all
-    // have one. On error nothing has changed.
-    Result<void> replace(const std::vector<InstalledRule>& rules, SlotBitsOf bits);
+    // The change from the rules in force to these. Rules keep their ids, and with them their counters; each
+    // that has none is given the id that has been free longest. Writes nothing. An error: no table is large
+    // enough.
+    Result<TableChange> plan(std::vector<InstalledRule>& rules, SlotBitsOf bits) const;
+    // The same where there is no table yet. Its capacity is at least `least`.
+    static Result<TableChange> plan_first(const TableCapacity& least,
+                                          std::vector<InstalledRule>& rules, SlotBitsOf bits);
+    // Writes the side not in use and flips. An error, and nothing has changed: the table has not the capacity.
+    Result<void> commit(const TableChange& change);
 
     // Writes rules and spans of both sides into the maps of a larger table, which are new.
     void copy_to(Table& larger) const;
@@ -92,6 +99,12 @@ class Table {
     [[nodiscard]] unsigned side() const; // in force
     [[nodiscard]] const bp_rule& rule(unsigned side, std::uint32_t id) const {
         return rules_[BP_RULE_INDEX(side, id)];
+    }
+    // Calls visit(id, raw) for each of the side in force.
+    void each_raw(const auto& visit) const {
+        const unsigned side = this->side();
+        for (std::uint32_t id = 1; id < capacity_.rules; id++)
+            if (const bp_rule& raw = rule(side, id); raw.listen_first) visit(id, raw);
     }
     [[nodiscard]] const bp_span* spans(unsigned side) const {
         return &spans_[BP_SPAN_INDEX(side, capacity_.spans, 0)];

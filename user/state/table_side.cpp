@@ -53,8 +53,8 @@ bp_rule to_raw(const InstalledRule& rule, std::uint32_t clients, std::uint32_t s
     return raw;
 }
 
-std::uint32_t target_bits(const InstalledRule& rule, SlotBitsOf bits_of) {
-    std::uint32_t bits = BP_PORT_TARGET | bits_of(rule).target;
+std::uint32_t target_bits(const InstalledRule& rule, const SlotBits& own) {
+    std::uint32_t bits = BP_PORT_TARGET | own.target;
     if (rule.has(BP_RULE_FORWARDED)) bits |= BP_PORT_FORWARDED;
     if (rule.has(BP_RULE_EXCLUSIVE))
         bits |= rule.on_absent == BP_ABSENT_DROP ? BP_PORT_EXCLUSIVE_DROP : BP_PORT_EXCLUSIVE;
@@ -139,7 +139,7 @@ std::uint32_t add_targets(SpanStore& store, const std::vector<InstalledRule>& ru
 // Ports in a row that the same rules listen on.
 struct Segment {
     unsigned proto, first, last;
-    const std::vector<const InstalledRule*>& rules;
+    const std::vector<const InstalledRule*>& rules; // as they follow each other in memory
 
     // One that the programs need no search for.
     [[nodiscard]] const InstalledRule* only() const {
@@ -147,25 +147,37 @@ struct Segment {
     }
 };
 
+unsigned behind(const InstalledRule& rule) { return rule.rule.listen().last + 1U; }
+
+// The rules of a protocol, by the port that they begin with.
+std::vector<const InstalledRule*> by_first_port(const std::vector<InstalledRule>& rules,
+                                                unsigned proto) {
+    std::vector<const InstalledRule*> sorted;
+    for (const auto& rule : rules)
+        if (protocol_index(rule) == proto) sorted.push_back(&rule);
+    std::ranges::stable_sort(sorted, {},
+                             [](const auto* rule) { return rule->rule.listen().first; });
+    return sorted;
+}
+
 void for_each_segment(const std::vector<InstalledRule>& rules,
                       const std::function<void(const Segment&)>& visit) {
     for (unsigned proto : {BP_TCP, BP_UDP}) {
-        std::map<unsigned, std::vector<std::size_t>> edges; // rules that begin or are over there
-        for (std::size_t i = 0; i < rules.size(); i++) {
-            if (protocol_index(rules[i]) != proto) continue;
-            auto [first, last] = rules[i].rule.listen();
-            edges[first].push_back(i);
-            edges[last + 1U].push_back(i);
-        }
-        std::set<std::size_t> open;
-        std::vector<const InstalledRule*> sharing;
-        for (auto edge = edges.begin(); edge != edges.end(); ++edge) {
-            for (std::size_t i : edge->second)
-                if (!open.insert(i).second) open.erase(i);
-            if (open.empty()) continue;
-            sharing.clear();
-            for (std::size_t i : open) sharing.push_back(&rules[i]);
-            visit({proto, edge->first, std::next(edge)->first - 1, sharing});
+        const auto sorted = by_first_port(rules, proto);
+        std::vector<const InstalledRule*> open;
+        auto next = sorted.begin();
+        for (unsigned port = 0; next != sorted.end() || !open.empty();) {
+            if (open.empty()) port = (*next)->rule.listen().first;
+            const auto begun = static_cast<std::ptrdiff_t>(open.size());
+            while (next != sorted.end() && (*next)->rule.listen().first == port)
+                open.push_back(*next++);
+            std::ranges::inplace_merge(open, open.begin() + begun);
+            unsigned end = 65536;
+            for (const auto* rule : open) end = std::min(end, behind(*rule));
+            if (next != sorted.end()) end = std::min<unsigned>(end, (*next)->rule.listen().first);
+            visit({proto, port, end - 1, open});
+            std::erase_if(open, [&](const auto* rule) { return behind(*rule) == end; });
+            port = end;
         }
     }
 }
@@ -218,13 +230,21 @@ std::optional<InstalledRule> from_raw(std::uint16_t id, const bp_rule& raw,
                          raw.old_target_first};
 }
 
-TableSide build_side(const std::vector<InstalledRule>& rules, SlotBitsOf bits) {
+TableSide build_side(const std::vector<InstalledRule>& rules, SlotBitsOf bits_of) {
     TableSide side{std::make_unique<PortEntries>(), {}, {}};
+    side.rules.reserve(rules.size());
+    std::vector<SlotBits> all_bits;
+    all_bits.reserve(rules.size());
+    for (const auto& rule : rules) all_bits.push_back(bits_of(rule));
+    const auto bits = [&](const InstalledRule& rule) -> const SlotBits& {
+        return all_bits[static_cast<std::size_t>(&rule - rules.data())];
+    };
     Sets sets(rules);
     for (const auto& rule : rules) {
         auto& ports = (*side.ports)[protocol_index(rule)];
         auto [first, last] = rule.rule.target();
-        for (unsigned port = first; port <= last; port++) ports[port] |= target_bits(rule, bits);
+        for (unsigned port = first; port <= last; port++)
+            ports[port] |= target_bits(rule, bits(rule));
         if (rule.old_target_first)
             for (unsigned i = 0; i < rule.rule.target().size(); i++)
                 ports[rule.old_target_first + i] |= BP_PORT_TARGET;
@@ -244,37 +264,8 @@ TableSide build_side(const std::vector<InstalledRule>& rules, SlotBitsOf bits) {
         return (bits(rule).target & BP_PORT_STEERED) != 0;
     });
     side.spans = sets.store().spans();
-    side.uses_tc =
-        !std::ranges::all_of(rules, [&](const InstalledRule& rule) { return bits(rule).dormant; });
+    side.uses_tc = !std::ranges::all_of(all_bits, &SlotBits::dormant);
     return side;
-}
-
-std::size_t spans_needed(std::vector<InstalledRule> rules) {
-    // Neighbours with one id would be one span.
-    for (std::size_t i = 0; i < rules.size(); i++) rules[i].id = static_cast<std::uint16_t>(i + 1);
-    Sets sets(rules);
-    for (const auto& rule : rules) sets.store().add(rule.rule.clients());
-    for_each_segment(rules, [&](const Segment& segment) { sets.entry(segment); });
-    add_targets(sets.store(), rules, [](const InstalledRule&) { return true; });
-    return sets.store().spans().size();
-}
-
-std::size_t most_spans_needed(const std::vector<InstalledRule>& rules) {
-    // Each rule has at most three scopes, and in each two spans of its own besides a first one.
-    constexpr std::size_t kPerRule = 3 * (1 + 3);
-    constexpr std::size_t kPerShare = 2; // with the one that has their number
-    std::size_t most = SpanStore().spans().size() + 1;
-    for (const auto& rule : rules) {
-        // A list for each address that rules for some clients share: no such bound.
-        if (!rule.rule.clients().has_all()) return std::numeric_limits<std::size_t>::max();
-        if (rule.has(BP_RULE_EXCLUSIVE)) most += kPerRule;
-        if (rule.rule.weight()) most += kPerShare;
-        if (rule.rule.local()) most += rule.rule.target().size() * kPerRule;
-    }
-    for_each_segment(rules, [&](const Segment& segment) {
-        if (!segment.only()) most += 1 + segment.rules.size() * kPerRule;
-    });
-    return most;
 }
 
 } // namespace bpfport

@@ -47,12 +47,7 @@ struct TableSide {
 };
 
 // Of rules that all have an id.
-TableSide build_side(const std::vector<InstalledRule>& rules, SlotBitsOf bits);
-
-// How many spans build_side() makes of them at most, whatever their ids.
-std::size_t spans_needed(std::vector<InstalledRule> rules);
-// No fewer, found in less time.
-std::size_t most_spans_needed(const std::vector<InstalledRule>& rules);
+TableSide build_side(const std::vector<InstalledRule>& rules, SlotBitsOf bits_of);
 
 // Back from the table, whose side in force has these spans; none: the entry is free.
 std::optional<InstalledRule> from_raw(std::uint16_t id, const bp_rule& raw,
