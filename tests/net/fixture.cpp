@@ -8,9 +8,14 @@
 #include <sstream>
 #include <stdexcept>
 
+#include <bpf/bpf.h>
 #include <fmt/format.h>
 
+#include "bpfport/flow.h"
 #include "harness/sweep.hpp"
+#include "kernel/bpf.hpp"
+#include "kernel/map.hpp"
+#include "state/pins.hpp"
 
 namespace bpfport::test {
 namespace {
@@ -146,6 +151,12 @@ testing::AssertionResult refuses(const Netns& netns, const std::string& words, i
 
 std::filesystem::path instance_directory(const Netns& netns) {
     return std::filesystem::path(state_root()) / fmt::format("netns-{}", netns.inode());
+}
+
+void forget_hints(const Netns& netns) {
+    const auto hints = open_pin(instance_directory(netns) / pins::kHints);
+    if (!hints) throw std::runtime_error(hints.error().message);
+    for (const auto& key : keys_of<bp_flow_key>(*hints)) bpf_map_delete_elem(hints->get(), &key);
 }
 
 nlohmann::json status(const Netns& netns) {

@@ -136,6 +136,8 @@ testing::AssertionResult refuses(const Netns& netns, const std::string& words, i
 nlohmann::json status(const Netns& netns);
 // The pins of its rules.
 std::filesystem::path instance_directory(const Netns& netns);
+// Deletes every TCP hint, as a flood may.
+void forget_hints(const Netns& netns);
 // As if another build had made what is in there: the next command upgrades it.
 template <typename Meta> void age_build(const std::filesystem::path& directory) {
     const Directory there(directory);

@@ -38,7 +38,7 @@ void TcpPeer::send(const Tcp& tcp, const std::string& data) {
 bool TcpPeer::hear(const FrameFilter& wanted) {
     const auto mine = [&](const Captured& frame) {
         return frame.view.packet->protocol == IPPROTO_TCP &&
-               frame.view.packet->dport == client_port_;
+               frame.view.packet->dport == client_port_ && frame.view.packet->sport == port_;
     };
     const auto heard = stage_.hear([&](const Captured& frame) {
         if (!mine(frame)) return false;

@@ -6,17 +6,12 @@
 #include <optional>
 #include <thread>
 
-#include <bpf/bpf.h>
 #include <fmt/format.h>
 
-#include "bpfport/flow.h"
 #include "harness/share_hash.hpp"
-#include "kernel/bpf.hpp"
-#include "kernel/map.hpp"
 #include "net/fixture.hpp"
 #include "net/rules/answers.hpp"
 #include "net/rules/policy.hpp"
-#include "state/pins.hpp"
 
 namespace bpfport::test {
 namespace {
@@ -169,10 +164,7 @@ TEST_P(Weights, AConnectionIsFoundWithoutItsHint) {
     auto open = connections(net);
     for (const char* weights : {"80:3000*1,4000*0", "80:3000*0,4000*1"}) {
         ASSERT_TRUE(works(net.server, attach(std::string("eth0 ") + weights)));
-        const auto hints = open_pin(instance_directory(net.server) / pins::kHints);
-        ASSERT_TRUE(hints);
-        for (const auto& key : keys_of<bp_flow_key>(*hints))
-            bpf_map_delete_elem(hints->get(), &key);
+        forget_hints(net.server);
         for (auto& [server, connection] : open) EXPECT_EQ(asked(connection), server) << weights;
     }
     open.clear();

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <thread>
 
+#include "bpfport/listener.h"
 #include "net/sklookup/sklookup.hpp"
 
 namespace bpfport::test {
@@ -15,20 +16,28 @@ namespace {
 
 using testing::HasSubstr;
 
-class Groups : public SklookupTest, public testing::WithParamInterface<bool> {};
+class Groups : public SklookupTest, public testing::WithParamInterface<bool> {
+  protected:
+    [[nodiscard]] std::vector<std::unique_ptr<TcpServer>> start(int count) const {
+        std::vector<std::unique_ptr<TcpServer>> members;
+        for (int i = 0; i < count; i++)
+            members.push_back(std::make_unique<TcpServer>(server(), Endpoint{"::", 3000},
+                                                          ServerOptions{.reuse_port = true}));
+        return members;
+    }
+    // Started before the rule is attached, or afterwards.
+    [[nodiscard]] std::vector<std::unique_ptr<TcpServer>> attach_and_start(int count) {
+        const bool before = GetParam();
+        auto members = start(before ? count : 0);
+        attach("sklookup");
+        if (!before) members = start(count);
+        return members;
+    }
+};
 
 // Balanced as without us, and served until the last one closes; whichever closes first.
 TEST_P(Groups, EachMemberServesAndOneIsEnough) {
-    const bool before = GetParam();
-    std::vector<std::unique_ptr<TcpServer>> members;
-    auto start = [&] {
-        for (int i = 0; i < 4; i++)
-            members.push_back(std::make_unique<TcpServer>(server(), Endpoint{"::", 3000},
-                                                          ServerOptions{.reuse_port = true}));
-    };
-    if (before) start();
-    attach("sklookup");
-    if (!before) start();
+    auto members = attach_and_start(4);
     EXPECT_EQ(status().at("sklookup").at("listeners"), 4);
 
     for (int i = 0; i < 64; i++) ASSERT_EQ(try_echo(i % 2 == 0), "");
@@ -44,6 +53,16 @@ TEST_P(Groups, EachMemberServesAndOneIsEnough) {
     EXPECT_THAT(try_echo(false), HasSubstr("refused"));
     TcpServer again(server(), {"::", 3000}, {.reuse_port = true});
     EXPECT_EQ(try_echo(false), "");
+}
+
+// More than a look-up tries without being told.
+TEST_P(Groups, AnyOfManyIsEnough) {
+    auto members = attach_and_start(BP_GROUP_FIRST + 3);
+    EXPECT_EQ(status().at("sklookup").at("listeners"), BP_GROUP_FIRST + 3);
+    while (members.size() > 1) {
+        members.erase(members.begin());
+        for (const bool ipv6 : {false, true}) ASSERT_EQ(try_echo(ipv6), "") << members.size();
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(, Groups, testing::Values(true, false), [](const auto& each) {
