@@ -2,7 +2,6 @@
 // What serve does when cgroups that a policy names come and go.
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <fstream>
 
 #include "net/cgroup_fixture.hpp"
@@ -31,18 +30,16 @@ TEST_F(ServedCgroup, IsMadeAgain) {
                                      "rules = [\"81:3000\"]\n",
                                      cgroup->name()));
     ASSERT_TRUE(may_bind(80)) << serve.said();
-    std::vector<long> times;
+    Times times;
     const int most = rounds(20);
     for (int round = 0; round < most && !HasFailure(); round++) {
         make_again();
         const auto time = time_until([&] { return may_bind(80); });
         ASSERT_TRUE(time) << serve.said();
-        times.push_back(time->count());
+        times.add(*time);
     }
-    std::ranges::sort(times);
-    fmt::print("cgroup made again, {} times: median {} ms, most {} ms\n", times.size(),
-               times[times.size() / 2], times.back());
-    EXPECT_LE(times[times.size() / 2], 1000); // the longest: other tests take the CPUs
+    fmt::print("cgroup made again, {}\n", times.text());
+    EXPECT_LE(times.median(), 1s); // the longest: other tests take the CPUs
     EXPECT_THAT(bp({"status"}).out, HasSubstr("81:3000"));
     // Gone, it is waited for.
     serve.notify.clear();

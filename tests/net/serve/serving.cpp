@@ -25,6 +25,11 @@ std::optional<std::chrono::milliseconds> time_until(const std::function<bool()>&
     }
 }
 
+std::string Times::text() const {
+    return fmt::format("{} times: median {} ms, most {} ms", all_.size(), median().count(),
+                       all_.back().count());
+}
+
 NotifySocket::NotifySocket() : path_(testing::TempDir() + "notify-" + std::to_string(::getpid())) {
     ::unlink(path_.c_str());
     socket_ = Fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));

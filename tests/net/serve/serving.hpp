@@ -4,6 +4,7 @@
 
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <functional>
@@ -21,6 +22,19 @@ namespace bpfport::test {
 // Asks until it holds; the time that took, or nullopt.
 std::optional<std::chrono::milliseconds> time_until(const std::function<bool()>& holds,
                                                     std::chrono::milliseconds patience = 5s);
+
+// How long rounds took.
+class Times {
+  public:
+    void add(std::chrono::milliseconds time) {
+        all_.insert(std::ranges::upper_bound(all_, time), time);
+    }
+    [[nodiscard]] std::chrono::milliseconds median() const { return all_.at(all_.size() / 2); }
+    [[nodiscard]] std::string text() const; // "20 times: median 41 ms, most 91 ms"
+
+  private:
+    std::vector<std::chrono::milliseconds> all_{}; // sorted
+};
 
 // Where systemd would listen: NOTIFY_SOCKET.
 class NotifySocket {
