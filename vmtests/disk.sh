@@ -19,12 +19,22 @@ kernel() { # ROOT
     add_packages "$1" linux-image-cloud-amd64
 }
 
+# Under TCG, on a busy machine, the verifier alone takes a minute of what systemd waits for.
+patience() { # ROOT
+    local unit
+    for unit in bpfport-apply bpfport; do
+        mkdir -p "$1/etc/systemd/system/$unit.service.d"
+        printf '[Service]\nTimeoutStartSec=600\n' >"$1/etc/systemd/system/$unit.service.d/patience.conf"
+    done
+}
+
 # In the namespaces. What is mounted in the root is not on the disk.
 inside() { # RELEASE PACKAGE DIRECTORY
     local root=/mnt plain=/media
     host_base "$1" "$root"
     layer "$1.kernel" "$root" kernel "$root"
     host_install "$2" "$root"
+    patience "$root"
     cp "$root"/boot/vmlinuz-* "$3/vmlinuz"
     cp "$root"/boot/initrd.img-* "$3/initrd"
     mount --bind "$root" "$plain"
