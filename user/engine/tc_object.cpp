@@ -11,6 +11,7 @@
 #include "engine/object_trial.hpp"
 #include "engine/option_program.hpp"
 #include "engine/xdp_object.hpp"
+#include "kernel/heap.hpp"
 #include "kernel/netns.hpp"
 #include "kernel/object.hpp"
 #include "maps.skel.h"
@@ -52,6 +53,10 @@ Result<void> load(const fs::path& directory, const fs::path& maps, LinkLayer lay
     return {};
 }
 
+// libbpf reads the kernel's types, some 5 MB, into memory that it allocates twice. Mapped in pages of
+// 4 KB that takes as long as all else that it does with them.
+constexpr std::size_t kVmlinuxBytes = std::size_t{14} << 20;
+
 template <typename Skeleton> void try_tc_object(const ObjectTrial& trial) {
     auto object = open<Skeleton>(1);
     if (object) size_maps((*object)->maps, {1024, 1024, 1024});
@@ -70,6 +75,7 @@ Result<bool> load_tc_object(const fs::path& directory, const TcLoad& what) {
             return std::unexpected(made.error());
     const bool has_btf = access("/sys/kernel/btf/vmlinux", R_OK) == 0;
     if (what.choice == TcObject::kDirect || (what.choice == TcObject::kBest && has_btf)) {
+        grow_heap(kVmlinuxBytes);
         auto direct = load<tc_direct_bpf>(directory, maps, what.layer, mark);
         if (direct) return true;
         if (direct.error().code == EPERM || what.choice == TcObject::kDirect)
