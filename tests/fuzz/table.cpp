@@ -51,17 +51,17 @@ void fuzz_raw(Memory& memory, Bytes input) {
     std::memset(memory.rules, 0, Memory::kRules);
 }
 
-// One rule a line.
+// Each line is for an interface: targets with weights share its listen ports.
 std::vector<InstalledRule> rules_of(std::string_view text) {
     std::vector<InstalledRule> rules;
-    while (!text.empty()) {
+    for (unsigned line_number = 0; !text.empty(); line_number++) {
         auto line = text.substr(0, text.find('\n'));
         text.remove_prefix(std::min(line.size() + 1, text.size()));
         auto parsed = parse_rules(line);
         if (!parsed) continue;
         for (const Rule& rule : *parsed)
-            rules.push_back({0, rule, static_cast<unsigned>(rules.size() % 3), BP_ENGINE_TC,
-                             BP_RULE_NO_LOCAL, BP_ABSENT_RESET, 0});
+            rules.push_back({0, rule, line_number % 3, BP_ENGINE_TC, BP_RULE_NO_LOCAL,
+                             BP_ABSENT_RESET, 0});
     }
     return rules;
 }
