@@ -60,8 +60,8 @@ std::vector<InstalledRule> rules_of(std::string_view text) {
         auto parsed = parse_rules(line);
         if (!parsed) continue;
         for (const Rule& rule : *parsed)
-            rules.push_back({0, rule, line_number % 3, BP_ENGINE_TC, BP_RULE_NO_LOCAL,
-                             BP_ABSENT_RESET, 0});
+            rules.push_back(
+                {0, rule, line_number % 3, BP_ENGINE_TC, BP_RULE_NO_LOCAL, BP_ABSENT_RESET, 0});
     }
     return rules;
 }

@@ -190,7 +190,8 @@ Result<void> attach(const Session& session, AttachOptions& options) {
     guarded.add(*plan);
     change->guard(options.guard, std::move(guarded), *facts);
     change->put(*netns, plan->rules, options.apply);
-    if (auto put = options.saving.put(*change, back_to_now(*netns)); !put) return put;
+    if (auto put = options.saving.put(*change, [&] { return back_to_now(*netns); }); !put)
+        return put;
     if (auto done = change->commit(); !done) return done;
     print_plan(session.out, *plan, *facts, {kAttached, hook.name});
     options.saving.print(session.out, "saved");

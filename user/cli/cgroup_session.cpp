@@ -190,7 +190,7 @@ Result<void> change_cgroups(const Session& session, const std::vector<Scope>& sc
         if (!lines) return std::unexpected(lines.error());
         change->put(*engine, std::move(content));
         if (&one == &found->back())
-            if (auto put = saving.put(*change, put_back); !put) return put;
+            if (auto put = saving.put(*change, [&] { return put_back; }); !put) return put;
         if (auto done = change->commit(); !done) return done;
         for (const auto& line : *lines) fmt::print(session.out, "{}\n", line);
     }
@@ -234,7 +234,7 @@ Result<void> attach_to_cgroups(const Session& session, CgroupAttachOptions optio
     if (auto planned = saving.plan(); !planned) return planned;
     if (!options.explain) {
         put_all(*change, options.guard, *all, *facts);
-        if (auto put = saving.put(*change, back_to_now(*all)); !put) return put;
+        if (auto put = saving.put(*change, [&] { return back_to_now(*all); }); !put) return put;
         if (auto done = change->commit(); !done) return done;
     }
     for (const auto& one : *found) fmt::print(session.out, "{}", cgroup_line(one));

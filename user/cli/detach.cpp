@@ -56,7 +56,7 @@ Result<void> detach_now(const Session& session, Change& change, NetnsRules& netn
     auto rules = netns.rules();
     std::erase_if(rules, [&](const InstalledRule& rule) { return ids.contains(rule.id); });
     change.put(netns, std::move(rules));
-    if (auto put = saving.put(change, back_to_now(netns)); !put) return put;
+    if (auto put = saving.put(change, [&] { return back_to_now(netns); }); !put) return put;
     if (auto done = change.commit(); !done) return done;
     if (open)
         fmt::print(session.err,
@@ -78,7 +78,7 @@ Result<void> start_drain(Change& change, NetnsRules& netns, const std::set<std::
     for (auto& rule : rules)
         if (ids.contains(rule.id)) rule.flags |= BP_RULE_DRAINING;
     change.put(netns, std::move(rules));
-    if (auto put = saving.put(change, back_to_now(netns)); !put) return put;
+    if (auto put = saving.put(change, [&] { return back_to_now(netns); }); !put) return put;
     return change.commit();
 }
 

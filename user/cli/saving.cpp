@@ -58,10 +58,10 @@ Result<void> Saving::plan() {
     return {};
 }
 
-Result<void> Saving::put(Change& change, Change::Step undo) {
+Result<void> Saving::put(Change& change, const std::function<Change::Step()>& undo) {
     if (!save_) return {};
     if (auto staged = save_->stage(); !staged) return context("save", staged.error());
-    change.add([this] { return save_->publish(); }, std::move(undo));
+    change.add([this] { return save_->publish(); }, undo());
     return {};
 }
 

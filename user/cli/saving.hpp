@@ -3,6 +3,7 @@
 // does, or both are as before; unless --save was given, each function does nothing.
 #pragma once
 
+#include <functional>
 #include <iosfwd>
 #include <optional>
 #include <string>
@@ -28,8 +29,8 @@ class Saving {
     // With the lock held, so that no other command edits them meanwhile. Nothing is written.
     Result<void> plan();
     // Writes the files to disk, and has commit() rename them into place behind the steps that `change` has;
-    // `undo` takes those back if that fails.
-    Result<void> put(Change& change, Change::Step undo);
+    // what `undo` returns takes those back if that fails. It is asked only if something is saved.
+    Result<void> put(Change& change, const std::function<Change::Step()>& undo);
 
     // "saved in /etc/bpfport/policy.toml", for each file.
     void print(std::ostream& out, std::string_view done) const;

@@ -38,7 +38,10 @@ void Change::guard(const GuardRequest& request, GuardedRules rules, const HostFa
 }
 
 void Change::put(NetnsRules& netns, std::vector<InstalledRule> rules, const ApplyOptions& options) {
-    add([&netns, rules = std::move(rules), options] { return netns.apply(rules, options); }, {});
+    // A step runs once.
+    add([&netns, rules = std::move(rules),
+         options]() mutable { return netns.apply(std::move(rules), options); },
+        {});
 }
 
 void Change::put(CgroupEngine& cgroup, PolicyContent content) {
