@@ -29,7 +29,7 @@ std::uint32_t largest_id(const InstalledRule& rule) {
     return rule.has(BP_RULE_FORWARDED) ? BP_CANDIDATE_RULE : BP_MAX_RULES - 1;
 }
 
-// Ids of a table: those that are not to be given out, and the newest. Never moved, as it is large.
+// Ids of a table: those that are not to be given out, and the newest.
 struct Ids {
     std::vector<bool> taken = std::vector<bool>(BP_MAX_RULES);
     std::uint32_t last = 0;
