@@ -43,7 +43,7 @@ struct LabRule {
 class Lab {
   public:
     // Throws std::runtime_error with the kernel's words.
-    explicit Lab(TcObject object, TableCapacity capacity = {});
+    explicit Lab(TcObject object, TableCapacity capacity = {BP_MIN_RULES, 4 * BP_MIN_SPANS});
 
     [[nodiscard]] const Netns& netns() const { return netns_; }
     [[nodiscard]] unsigned eth0() const { return eth0_; }

@@ -134,6 +134,14 @@ std::string Served::said() const {
     return {std::istreambuf_iterator<char>(file), {}};
 }
 
+testing::AssertionResult Served::says(const std::string& text) const {
+    for (int tries = 0; tries < 500; tries++) {
+        if (said().find(text) != std::string::npos) return testing::AssertionSuccess();
+        std::this_thread::sleep_for(10ms);
+    }
+    return testing::AssertionFailure() << '"' << text << "\" is not said:\n" << said();
+}
+
 int rounds(int otherwise) {
     const char* wanted = std::getenv("BPFPORT_SERVE_ROUNDS");
     return wanted ? std::atoi(wanted) : otherwise;

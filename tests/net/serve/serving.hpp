@@ -72,6 +72,8 @@ class Served {
 
     [[nodiscard]] Process& process() { return *process_; }
     [[nodiscard]] std::string said() const; // on standard error, since it was started
+    // Whether it comes to say that: what is done is in force a moment before it is said.
+    [[nodiscard]] testing::AssertionResult says(const std::string& text) const;
     [[nodiscard]] const std::filesystem::path& directory() const { return directory_; }
     [[nodiscard]] std::vector<std::string> command() const;
     NotifySocket notify;
