@@ -38,7 +38,7 @@ struct Ids {
 std::unexpected<Error> no_id_for_forwarded() {
     return failure(fmt::format("a --forwarded rule needs one of the first {} places of the rule "
                                "table, and other rules have all of them",
-                               BP_CANDIDATE_RULE),
+                               unsigned{BP_CANDIDATE_RULE}),
                    "detach rules that are not --forwarded, or attach those that are first");
 }
 
