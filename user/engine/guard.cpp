@@ -16,6 +16,7 @@
 #include "kernel/map.hpp"
 #include "kernel/netns.hpp"
 #include "kernel/process.hpp"
+#include "rule/raw_protocol.hpp"
 #include "state/cgroup_attachment.hpp"
 #include "state/instance.hpp"
 #include "state/port_bits.hpp"
@@ -24,13 +25,11 @@ namespace bpfport {
 
 namespace {
 
-std::uint8_t raw(Protocol protocol) { return protocol == Protocol::kTcp ? BP_TCP : BP_UDP; }
-
 bp_guard_key key_of(std::uint64_t cookie, std::uint16_t port, Protocol protocol) {
     bp_guard_key key{};
     key.netns_cookie = cookie;
     key.port = port;
-    key.proto = raw(protocol);
+    key.proto = raw_protocol(protocol);
     return key;
 }
 
@@ -279,8 +278,7 @@ std::vector<Guard> guards(const Store& store) {
     auto map = open_pin(store.path(kGuardDirectory) / pins::kGuards);
     if (!map) return found;
     for (const auto& key : keys_of<bp_guard_key>(*map)) {
-        Guard guard{
-            key.netns_cookie, key.port, key.proto == BP_TCP ? Protocol::kTcp : Protocol::kUdp, {}};
+        Guard guard{key.netns_cookie, key.port, protocol_of(key.proto), {}};
         if (bpf_map_lookup_elem(map->get(), &key, &guard.entry) == 0) found.push_back(guard);
     }
     std::ranges::sort(found, {}, [](const Guard& guard) {

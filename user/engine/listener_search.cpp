@@ -9,8 +9,8 @@
 #include <bpf/bpf.h>
 #include <fmt/format.h>
 
-#include "bpfport/table.h"
 #include "kernel/map.hpp"
+#include "rule/raw_protocol.hpp"
 
 namespace bpfport {
 
@@ -124,7 +124,7 @@ Result<bool> ListenerSearch::put(const Socket& socket) {
         std::memcpy(find.address, socket.local.bytes.data(), sizeof(find.address));
         find.port = htons(socket.local_port);
         find.peer_port = htons(static_cast<std::uint16_t>(1 + tries));
-        find.proto = socket.protocol == Protocol::kTcp ? BP_TCP : BP_UDP;
+        find.proto = raw_protocol(socket.protocol);
         if (auto asked = ask(find, socket.ifindex); !asked) return std::unexpected(asked.error());
         if (!find.found) return false;
         if (find.error == 0) {

@@ -15,6 +15,7 @@
 #include "kernel/map.hpp"
 #include "kernel/netlink.hpp"
 #include "kernel/netns.hpp"
+#include "rule/raw_protocol.hpp"
 #include "state/port_bits.hpp"
 
 namespace bpfport {
@@ -123,7 +124,7 @@ bp_claim_key claim_key(const PolicyRule& rule, std::uint16_t port) {
     key.length = BP_CLAIM_BITS;
     std::memcpy(key.netns_cookie, &rule.netns_cookie, sizeof(key.netns_cookie));
     key.port = port;
-    key.proto = rule.rule.protocol() == Protocol::kTcp ? BP_TCP : BP_UDP;
+    key.proto = raw_protocol(rule.rule.protocol());
     if (const auto& local = rule.rule.local()) {
         std::memcpy(key.address, local->address.bytes.data(), sizeof(key.address));
         key.length += local->length;

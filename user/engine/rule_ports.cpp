@@ -3,19 +3,13 @@
 
 #include <utility>
 
+#include "rule/raw_protocol.hpp"
+
 namespace bpfport {
-
-namespace {
-
-std::size_t index_of(const InstalledRule& rule) {
-    return rule.rule.protocol() == Protocol::kTcp ? BP_TCP : BP_UDP;
-}
-
-} // namespace
 
 RulePorts::RulePorts(std::span<const InstalledRule> rules, Which which) {
     for (const auto& rule : rules) {
-        PortList& ports = ports_[index_of(rule)];
+        PortList& ports = ports_[raw_protocol(rule.rule.protocol())];
         ports.push_back(rule.rule.listen());
         if (which == Which::kAll) ports.push_back(rule.rule.target());
     }
@@ -23,11 +17,11 @@ RulePorts::RulePorts(std::span<const InstalledRule> rules, Which which) {
 }
 
 bool RulePorts::has_listen_port_of(const InstalledRule& rule) const {
-    return have_any(ports_[index_of(rule)], rule.rule.listen());
+    return have_any(ports_[raw_protocol(rule.rule.protocol())], rule.rule.listen());
 }
 
 bool RulePorts::has_target_port_of(const InstalledRule& rule) const {
-    return have_any(ports_[index_of(rule)], rule.rule.target());
+    return have_any(ports_[raw_protocol(rule.rule.protocol())], rule.rule.target());
 }
 
 } // namespace bpfport

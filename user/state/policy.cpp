@@ -8,18 +8,12 @@
 
 #include <fmt/format.h>
 
-#include "bpfport/table.h"
 #include "kernel/grace_period.hpp"
+#include "rule/raw_protocol.hpp"
 
 namespace bpfport {
 
 namespace {
-
-std::uint8_t raw_protocol(Protocol protocol) {
-    return protocol == Protocol::kTcp ? BP_TCP : BP_UDP;
-}
-
-Protocol protocol_of(std::uint8_t raw) { return raw == BP_TCP ? Protocol::kTcp : Protocol::kUdp; }
 
 // The lowest places that nobody has, for those without one.
 template <typename T>

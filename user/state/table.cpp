@@ -14,6 +14,7 @@
 #include "bpfport/flow.h"
 #include "kernel/bpf.hpp"
 #include "kernel/grace_period.hpp"
+#include "rule/raw_protocol.hpp"
 #include "state/spans.hpp"
 
 namespace bpfport {
@@ -178,7 +179,7 @@ bool Table::covers(unsigned side, const bp_rule& only, const ArrivingPacket& pac
 
 std::uint16_t Table::find(const ArrivingPacket& packet) const {
     const unsigned side = this->side();
-    const unsigned proto = packet.protocol == Protocol::kTcp ? BP_TCP : BP_UDP;
+    const unsigned proto = raw_protocol(packet.protocol);
     const std::uint32_t entry = table_->ports[side][proto][packet.port];
     const auto id = static_cast<std::uint16_t>(entry & BP_PORT_LISTEN);
     if (!(entry & BP_PORT_LISTEN)) return 0;

@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "rule/raw_protocol.hpp"
 #include "bpfport/listener.h"
 #include "state/client_spans.hpp"
 #include "state/share_places.hpp"
@@ -21,10 +22,6 @@ namespace {
 constexpr unsigned kOfTheRule =
     BP_RULE_ADDRESS | BP_RULE_RECHECK | BP_RULE_ONE_TARGET | BP_RULE_WEIGHT;
 
-unsigned protocol_index(const InstalledRule& rule) {
-    return rule.rule.protocol() == Protocol::kTcp ? BP_TCP : BP_UDP;
-}
-
 bp_rule to_raw(const InstalledRule& rule, std::uint32_t clients, std::uint32_t shares) {
     bp_rule raw{};
     if (const auto& local = rule.rule.local()) {
@@ -36,7 +33,7 @@ bp_rule to_raw(const InstalledRule& rule, std::uint32_t clients, std::uint32_t s
     raw.listen_last = rule.rule.listen().last;
     raw.target_first = rule.rule.target().first;
     raw.old_target_first = rule.old_target_first;
-    raw.proto = static_cast<__u8>(protocol_index(rule));
+    raw.proto = raw_protocol(rule.rule.protocol());
     raw.on_absent = rule.on_absent;
     raw.engine = static_cast<__u8>(rule.engine);
     raw.clients = clients;
@@ -128,8 +125,9 @@ std::uint32_t add_targets(SpanStore& store, const std::vector<InstalledRule>& ru
     for (const auto& rule : rules) {
         if (!rule.has(BP_RULE_EXCLUSIVE)) continue;
         auto [first, last] = rule.rule.target();
-        AddressRange range{BP_EXCLUSIVE_KEY(protocol_index(rule), first),
-                           BP_EXCLUSIVE_KEY(protocol_index(rule), last), 0, 1, nullptr};
+        AddressRange range{BP_EXCLUSIVE_KEY(raw_protocol(rule.rule.protocol()), first),
+                           BP_EXCLUSIVE_KEY(raw_protocol(rule.rule.protocol()), last), 0, 1,
+                           nullptr};
         scopes[rule.ifindex].push_back(range);
         scopes[BP_SCOPE_LOCAL_ALL].push_back(range);
     }
@@ -154,7 +152,7 @@ std::vector<const InstalledRule*> by_first_port(const std::vector<InstalledRule>
                                                 unsigned proto) {
     std::vector<const InstalledRule*> sorted;
     for (const auto& rule : rules)
-        if (protocol_index(rule) == proto) sorted.push_back(&rule);
+        if (raw_protocol(rule.rule.protocol()) == proto) sorted.push_back(&rule);
     std::ranges::stable_sort(sorted, {},
                              [](const auto* rule) { return rule->rule.listen().first; });
     return sorted;
@@ -212,10 +210,10 @@ std::optional<InstalledRule> from_raw(std::uint16_t id, const bp_rule& raw,
     if (raw.flags & BP_RULE_ADDRESS) local = Prefix{Address::from_v6(raw.address), raw.prefix};
     const bool one = raw.flags & BP_RULE_ONE_TARGET;
     unsigned span = one ? 0 : raw.listen_last - raw.listen_first;
-    auto rule = Rule::make(local, {raw.listen_first, raw.listen_last},
-                           {raw.target_first, static_cast<std::uint16_t>(raw.target_first + span)},
-                           raw.proto == BP_UDP ? Protocol::kUdp : Protocol::kTcp,
-                           one ? PortMapping::kOneTarget : PortMapping::kOneToOne);
+    auto rule =
+        Rule::make(local, {raw.listen_first, raw.listen_last},
+                   {raw.target_first, static_cast<std::uint16_t>(raw.target_first + span)},
+                   protocol_of(raw.proto), one ? PortMapping::kOneTarget : PortMapping::kOneToOne);
     auto clients = clients_at(spans, raw.clients);
     if (!rule || !clients) return {}; // can't be: only valid rules are written
     auto flags = static_cast<std::uint16_t>(raw.flags & ~kOfTheRule);
@@ -241,7 +239,7 @@ TableSide build_side(const std::vector<InstalledRule>& rules, SlotBitsOf bits_of
     };
     Sets sets(rules);
     for (const auto& rule : rules) {
-        auto& ports = (*side.ports)[protocol_index(rule)];
+        auto& ports = (*side.ports)[raw_protocol(rule.rule.protocol())];
         auto [first, last] = rule.rule.target();
         for (unsigned port = first; port <= last; port++)
             ports[port] |= target_bits(rule, bits(rule));
