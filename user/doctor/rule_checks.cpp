@@ -42,8 +42,7 @@ bool reaches_remote(const Socket& socket) { return !socket.local.is_loopback(); 
 // Some rule that shares the listen port has a target that serves.
 bool another_serves(const RuleView& rule, const std::vector<RuleView>& all) {
     return std::ranges::any_of(all, [&](const RuleView& other) {
-        return &other != &rule && other.rule.ifindex == rule.rule.ifindex &&
-               other.rule.rule.shares_with(rule.rule.rule) && !other.listeners.empty();
+        return &other != &rule && other.rule.shares_with(rule.rule) && !other.listeners.empty();
     });
 }
 

@@ -70,11 +70,8 @@ Result<TableChange> plan_change(std::vector<InstalledRule>& rules, SlotBitsOf bi
     auto needed = 1 + static_cast<std::size_t>(std::ranges::count(ids.taken, true));
     for (auto& rule : rules) {
         if (rule.id > largest_id(rule)) rule.id = 0;
-        if (rule.id && !ids.taken[rule.id]) needed++;
-        if (rule.id)
-            ids.taken[rule.id] = true;
-        else
-            needed++;
+        if (!rule.id || !ids.taken[rule.id]) needed++;
+        if (rule.id) ids.taken[rule.id] = true;
     }
     if (needed > BP_MAX_RULES) return too_many_rules();
     TableChange change;
@@ -130,21 +127,22 @@ unsigned Table::side() const {
 }
 
 std::vector<InstalledRule> Table::rules() const {
-    std::vector<InstalledRule> rules;
-    std::size_t count = 0;
-    each_raw([&](std::uint32_t, const bp_rule&) { count++; });
-    rules.reserve(count);
     const unsigned side = this->side();
-    for (std::uint32_t id = 1; id < capacity_.rules; id++)
-        if (auto found = from_raw(static_cast<std::uint16_t>(id), rule(side, id),
-                                  {spans(side), capacity_.spans}))
+    std::size_t count = 0;
+    each_raw(side, [&](std::uint32_t, const bp_rule&) { count++; });
+    std::vector<InstalledRule> rules;
+    rules.reserve(count);
+    each_raw(side, [&](std::uint32_t id, const bp_rule& raw) {
+        if (auto found =
+                from_raw(static_cast<std::uint16_t>(id), raw, {spans(side), capacity_.spans}))
             rules.push_back(std::move(*found));
+    });
     return rules;
 }
 
 bool Table::any_waits() const {
     bool found = false;
-    each_raw([&](std::uint32_t, const bp_rule& raw) {
+    each_raw(side(), [&](std::uint32_t, const bp_rule& raw) {
         found |= (raw.flags & (BP_RULE_DRAINING | BP_RULE_TC_FLOWS)) || raw.old_target_first;
     });
     return found;
@@ -191,7 +189,7 @@ std::uint16_t Table::find(const ArrivingPacket& packet) const {
 Result<TableChange> Table::plan(std::vector<InstalledRule>& rules, SlotBitsOf bits) const {
     Ids ids;
     ids.last = table_->last_id;
-    each_raw([&](std::uint32_t id, const bp_rule&) { ids.taken[id] = true; });
+    each_raw(side(), [&](std::uint32_t id, const bp_rule&) { ids.taken[id] = true; });
     return plan_change(rules, bits, std::move(ids), capacity_);
 }
 

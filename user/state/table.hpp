@@ -100,9 +100,8 @@ class Table {
     [[nodiscard]] const bp_rule& rule(unsigned side, std::uint32_t id) const {
         return rules_[BP_RULE_INDEX(side, id)];
     }
-    // Calls visit(id, raw) for each of the side in force.
-    void each_raw(const auto& visit) const {
-        const unsigned side = this->side();
+    // Calls visit(id, raw) for each rule of the side.
+    void each_raw(unsigned side, const auto& visit) const {
         for (std::uint32_t id = 1; id < capacity_.rules; id++)
             if (const bp_rule& raw = rule(side, id); raw.listen_first) visit(id, raw);
     }

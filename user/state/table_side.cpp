@@ -4,12 +4,11 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
-#include <limits>
 #include <map>
 #include <set>
 
-#include "rule/raw_protocol.hpp"
 #include "bpfport/listener.h"
+#include "rule/raw_protocol.hpp"
 #include "state/client_spans.hpp"
 #include "state/share_places.hpp"
 #include "state/spans.hpp"

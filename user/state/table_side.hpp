@@ -26,6 +26,10 @@ struct InstalledRule {
     std::uint16_t old_target_first = 0; // see bp_rule
 
     [[nodiscard]] bool has(std::uint16_t flag) const { return (flags & flag) != 0; }
+    // Both share the connections to one listen port, of one interface or all.
+    [[nodiscard]] bool shares_with(const InstalledRule& other) const {
+        return ifindex == other.ifindex && rule.shares_with(other.rule);
+    }
 };
 
 // What its engine wants of the ports of a rule in the table.

@@ -160,9 +160,7 @@ std::vector<InstalledRule> sharing_with(const InstalledRule& rule,
                                         const std::vector<InstalledRule>& rules) {
     std::vector<InstalledRule> sharing{rule};
     for (const auto& other : rules)
-        if (other.id != rule.id && other.ifindex == rule.ifindex &&
-            other.rule.shares_with(rule.rule))
-            sharing.push_back(other);
+        if (other.id != rule.id && other.shares_with(rule)) sharing.push_back(other);
     return sharing;
 }
 
