@@ -207,7 +207,7 @@ static __always_inline void on_listen(struct bpf_sock_ops* ctx)
     if (!serves) return;
     /* EEXIST: the group has BP_GROUP_MEMBERS already; any of them selects this one, too. */
     if (!error || error == -BP_EEXIST)
-        bequeath_port(sk, port);
+        put_bound_port(sk, port);
     else
         fallback_activate(&key); /* Multipath TCP, or the map is full */
 }

@@ -102,12 +102,6 @@ static __always_inline __u64 negative(__u64 difference)
     return difference;
 }
 
-/* 1 for zero, else 0, without a branch. */
-static __always_inline __u64 is_zero(__u64 value)
-{
-    return 1 ^ (negative(value) | negative(-value));
-}
-
 /* 1: below, else 0, without a branch: the borrow of the subtraction. */
 static __always_inline __u64 is_below(__u64 value, __u64 than)
 {

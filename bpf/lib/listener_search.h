@@ -42,7 +42,7 @@ static __always_inline void store_found(struct bpf_sock* sk, struct bp_find* fin
     copy_address(find->address, key.address);
     if (find->proto == BP_UDP) return;
     if (!find->error || find->error == -BP_EEXIST)
-        bequeath_port(sk, bpf_ntohs(find->port));
+        put_bound_port(sk, bpf_ntohs(find->port));
     else
         fallback_activate(&key);
 }

@@ -84,11 +84,11 @@ static long steer_to_later(__u32 pass, struct group_search* search)
     return steer_to_one(BP_GROUP_FIRST + pass, search);
 }
 
-/* Selects a socket that is bound to group->address: enum steered. `kinds`: with BP_LISTENER_GROUP, if map
- * `groups` may know it. As in the kernel, one that is
+/* Selects a socket that is bound to group->address: enum steered. As in the kernel, one that is
  * bound to the packet's device comes before one that is bound to none. Any member selects its whole
- * group; the kernel then chooses a member as usual. The argument is a pointer (Linux 5.13), which
- * verifiers before 6.6 don't take as a map key: hence the copy. */
+ * group; the kernel then chooses a member as usual. `kinds`: of the port; map `groups` is read only
+ * with BP_LISTENER_GROUP. The argument is a pointer (Linux 5.13), which verifiers before 6.6 don't
+ * take as a map key: hence the copy. */
 GLOBAL int bp_steer_to(struct bpf_sk_lookup* ctx, __u32 ifindex,
                        const struct bp_listener_key* group, __u32 kinds)
 {

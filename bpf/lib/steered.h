@@ -9,7 +9,7 @@
 #include "lib/sockname.h"
 
 /* Connections of the listener, which is bound to `port` in host byte order, inherit that. */
-static __always_inline void bequeath_port(struct bpf_sock* sk, __u16 port)
+static __always_inline void put_bound_port(struct bpf_sock* sk, __u16 port)
 {
     struct bp_record first = {.bound_port = port};
     struct bp_record* record =

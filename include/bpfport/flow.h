@@ -63,8 +63,7 @@ struct bp_forward {
 };
 
 enum bp_record_flags {
-    BP_RECORD_FLOW =
-        1 << 0, /* it is known which port the peer sees: listen_port and rule are set */
+    BP_RECORD_FLOW = 1 << 0, /* listen_port and rule are set: which port the peer sees is known */
     BP_RECORD_NAME = 1 << 1, /* getsockname(2) says bound_port */
 };
 
@@ -72,12 +71,11 @@ enum bp_record_flags {
  * there is room for theirs without an allocation of its own. */
 struct bp_record {
     __be16
-        listen_port; /* the port the peer sees; 0: a direct connection, which is not translated */
-    __u16 rule;      /* id in the rule table, for the counters */
-    __u16
-        bound_port; /* host byte order: that the listener is bound to; a connection on another port
-                         was steered. 0: not inherited */
-    __u16 flags;    /* enum bp_record_flags */
+        listen_port;  /* the port the peer sees; 0: a direct connection, which is not translated */
+    __u16 rule;       /* id in the rule table, for the counters */
+    __u16 bound_port; /* of the listener, host byte order: a connection on another port was
+                         steered; 0: not inherited */
+    __u16 flags;      /* enum bp_record_flags */
 };
 
 #endif

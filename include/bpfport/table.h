@@ -116,10 +116,10 @@ struct bp_rule {
  * A list of spans is sorted by `first`, and each goes up to where the next one begins: the search is one of
  * 64-bit numbers by halves.
  *
- * A list of addresses has the more significant half of addresses in `first`, and says in `rule` which rule covers them.
- * Where addresses with the same such half differ, `rule` has BP_SPAN_LOW: a list of the less significant
- * halves, `count` long, tells. So all IPv4 addresses are in one list of the second kind. The first span of
- * each begins with 0.
+ * A list of addresses has the more significant half of addresses in `first`, and says in `rule` which rule
+ * covers them. Where addresses with the same such half differ, `rule` has BP_SPAN_LOW: a list of the less
+ * significant halves, `count` long, tells. So all IPv4 addresses are in one list of the second kind. The
+ * first span of each begins with 0.
  *
  * A set is a span whose `count` says how many scopes it has, followed by a span for each scope: `first` is
  * the scope, `rule` the index of the list of its addresses and `count` the length of that list.
