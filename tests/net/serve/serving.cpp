@@ -135,10 +135,8 @@ std::string Served::said() const {
 }
 
 testing::AssertionResult Served::says(const std::string& text) const {
-    for (int tries = 0; tries < 500; tries++) {
-        if (said().find(text) != std::string::npos) return testing::AssertionSuccess();
-        std::this_thread::sleep_for(10ms);
-    }
+    if (time_until([&] { return said().find(text) != std::string::npos; }))
+        return testing::AssertionSuccess();
     return testing::AssertionFailure() << '"' << text << "\" is not said:\n" << said();
 }
 
