@@ -86,7 +86,7 @@ void print_engines(std::ostream& out, const Snapshot& snapshot) {
 const char* path_text(std::string_view path) {
     if (path == "fast") return "fast path";
     if (path == "helper") return "helper path (no BTF or kernel before 6.2)";
-    return "not loaded, sockets serve every rule";
+    return "not loaded, no rule needs it";
 }
 
 void print_table(std::ostream& out, const Snapshot& snapshot,
@@ -102,7 +102,8 @@ void print_table(std::ostream& out, const Snapshot& snapshot,
     }
     fmt::print(out, "{}", table.to_string());
 
-    fmt::print(out, "\ntc: {}; hooks:", path_text(snapshot.path));
+    fmt::print(out, "\ntc: {}; hooks:{}", path_text(snapshot.path),
+               snapshot.hooks.empty() ? " none" : "");
     for (const auto& hook : snapshot.hooks)
         fmt::print(out, " {} ({}{}{}{})", hook.interface, hook.kind, hook.alive ? "" : ", BROKEN",
                    *hook.xdp ? ", xdp " : "", hook.xdp);
