@@ -24,7 +24,7 @@ class Report final : public Engine {
   public:
     constexpr Report() : Engine(kInfo) {}
 
-    [[nodiscard]] std::optional<WhyNot> why_not(const InstalledRule& rule,
+    [[nodiscard]] std::optional<WhyNot> why_not(const RuleSpec& rule,
                                                 const HostFacts&) const override {
         if (rule.rule.protocol() == Protocol::kTcp) return {};
         return WhyNot{"engine report is for tcp", "--engine tc serves it"};
@@ -36,7 +36,7 @@ class Report final : public Engine {
         report.text = "nothing is done";
         return report;
     }
-    [[nodiscard]] RuleState status(const InstalledRule&, const EngineLook&) const override {
+    [[nodiscard]] RuleState status(const RuleSpec&, const EngineLook&) const override {
         return {.why = "it was asked to report"};
     }
 };

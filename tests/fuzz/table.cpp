@@ -36,7 +36,7 @@ struct Memory {
     bp_rule* rules = nullptr; // of both sides, by BP_RULE_INDEX
 };
 
-void require_valid(const InstalledRule& rule) {
+void require_valid(const RuleSpec& rule) {
     auto again = parse_rules(rule.rule.to_string());
     require(again && again->size() == 1 && again->front() == rule.rule, "a rule is valid",
             rule.rule.to_string());
@@ -52,8 +52,8 @@ void fuzz_raw(Memory& memory, Bytes input) {
 }
 
 // Each line is for an interface: targets with weights share its listen ports.
-std::vector<InstalledRule> rules_of(std::string_view text) {
-    std::vector<InstalledRule> rules;
+std::vector<RuleSpec> rules_of(std::string_view text) {
+    std::vector<RuleSpec> rules;
     for (unsigned line_number = 0; !text.empty(); line_number++) {
         auto line = text.substr(0, text.find('\n'));
         text.remove_prefix(std::min(line.size() + 1, text.size()));
@@ -78,9 +78,9 @@ void fuzz_rules(Memory& memory, std::string_view text) {
         return;
     }
     auto found = table.rules();
-    std::ranges::sort(rules, {}, &InstalledRule::id);
+    std::ranges::sort(rules, {}, &RuleSpec::id);
     require(std::ranges::equal(rules, found,
-                               [](const InstalledRule& a, const InstalledRule& b) {
+                               [](const RuleSpec& a, const RuleSpec& b) {
                                    return a.id == b.id && a.rule == b.rule &&
                                           a.ifindex == b.ifindex && a.engine == b.engine &&
                                           a.flags == b.flags && a.on_absent == b.on_absent;

@@ -80,7 +80,7 @@ template <typename T> void zero_per_cpu(const Fd& map, std::uint32_t entries) {
         bpf_map_update_elem(map.get(), &key, zero.data(), BPF_ANY);
 }
 
-InstalledRule installed(const LabRule& rule) {
+RuleSpec spec_of(const LabRule& rule) {
     auto parsed = must(parse_rules(rule.text), rule.text);
     if (parsed.size() != 1) throw std::runtime_error("one rule at a time");
     return {0,          parsed.front(), rule.ifindex,         BP_ENGINE_TC,
@@ -102,9 +102,9 @@ Lab::Lab(TcObject object, TableCapacity capacity) {
 }
 
 void Lab::rules(const std::vector<LabRule>& rules) {
-    std::vector<InstalledRule> wanted;
+    std::vector<RuleSpec> wanted;
     for (const auto& rule : rules) {
-        wanted.push_back(installed(rule));
+        wanted.push_back(spec_of(rule));
         for (const auto& known : rules_)
             if (known.rule.with_weight({}) == wanted.back().rule.with_weight({}) &&
                 known.ifindex == rule.ifindex)
@@ -116,12 +116,12 @@ void Lab::rules(const std::vector<LabRule>& rules) {
 
 bool Lab::has_rule(std::string_view text) const {
     const Rule wanted = must(parse_rules(text), text).front();
-    return std::ranges::find(rules_, wanted, &InstalledRule::rule) != rules_.end();
+    return std::ranges::find(rules_, wanted, &RuleSpec::rule) != rules_.end();
 }
 
 std::uint16_t Lab::rule_id(std::string_view text) const {
     const Rule wanted = must(parse_rules(text), text).front();
-    const auto known = std::ranges::find(rules_, wanted, &InstalledRule::rule);
+    const auto known = std::ranges::find(rules_, wanted, &RuleSpec::rule);
     if (known == rules_.end()) throw std::runtime_error(fmt::format("no rule {}", text));
     return known->id;
 }

@@ -80,7 +80,7 @@ class Lab {
     unsigned eth0_ = 0;
     std::map<std::string, Fd, std::less<>> pins_;
     std::optional<Table> table_;
-    std::vector<InstalledRule> rules_;
+    std::vector<RuleSpec> rules_;
 };
 
 } // namespace bpfport::test

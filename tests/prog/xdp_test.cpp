@@ -55,7 +55,7 @@ class Lab {
 
     void rules(const std::vector<const char*>& texts, std::uint32_t engine = BP_ENGINE_XDP,
                std::uint16_t flags = 0, std::uint8_t on_absent = BP_ABSENT_RESET) const {
-        std::vector<InstalledRule> rules;
+        std::vector<RuleSpec> rules;
         for (const char* text : texts)
             for (const Rule& rule : must(parse_rules(text)))
                 rules.push_back({0, rule, 0, engine, flags, on_absent, 0});

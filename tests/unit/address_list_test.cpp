@@ -12,9 +12,7 @@ InterfaceAddress on(unsigned ifindex, const char* address) {
     return {ifindex, parse_address(address).value(), 32};
 }
 
-InstalledRule rule_on(unsigned ifindex) {
-    return {0, parse_rules("80:3000").value().front(), ifindex};
-}
+RuleSpec rule_on(unsigned ifindex) { return {0, parse_rules("80:3000").value().front(), ifindex}; }
 
 Interface interface(unsigned ifindex, const char* name, unsigned flags, const char* kind) {
     Interface made;
@@ -30,7 +28,7 @@ const std::vector<Interface> kInterfaces = {interface(1, "lo", IFF_LOOPBACK, "")
                                             interface(3, "dummy0", 0, "dummy")};
 
 std::uint32_t owner(const std::vector<InterfaceAddress>& addresses,
-                    const std::vector<InstalledRule>& rules, const char* address) {
+                    const std::vector<RuleSpec>& rules, const char* address) {
     return address_owners(addresses, kInterfaces, rules).at(parse_address(address).value());
 }
 

@@ -32,18 +32,18 @@ HostFacts host(SklookupSupport sklookup, std::vector<Interface> interfaces = {})
 }
 
 // `engine`: the word for --engine.
-Result<ChosenEngine> choose(const char* engine, const InstalledRule& rule, const HostFacts& facts) {
+Result<ChosenEngine> choose(const char* engine, const RuleSpec& rule, const HostFacts& facts) {
     return choose_engine(find_engine(engine), rule, facts);
 }
 
-InstalledRule installed(const char* text, std::uint16_t flags = 0, std::uint8_t on_absent = 0,
-                        unsigned ifindex = 0) {
+RuleSpec spec(const char* text, std::uint16_t flags = 0, std::uint8_t on_absent = 0,
+              unsigned ifindex = 0) {
     return {0, rule(text), ifindex, 0, flags, on_absent, 0};
 }
 
 struct AutoCase {
     const char* name;
-    InstalledRule rule;
+    RuleSpec rule;
     SklookupSupport sklookup;
     std::uint32_t engine;
 };
@@ -72,43 +72,43 @@ const SklookupSupport kAnyOnly{true, "", false};
 INSTANTIATE_TEST_SUITE_P(
     , Auto,
     testing::Values(
-        AutoCase{"Tcp", installed("80:3000"), kAll, BP_ENGINE_SKLOOKUP},
-        AutoCase{"OneInterface", installed("80:3000", 0, 0, 2), kAll, BP_ENGINE_SKLOOKUP},
-        AutoCase{"OneInterfaceBefore517", installed("80:3000", 0, 0, 2), kAnyOnly, BP_ENGINE_TC},
-        AutoCase{"AnyBefore517", installed("80:3000"), kAnyOnly, BP_ENGINE_SKLOOKUP},
-        AutoCase{"BridgePort", installed("80:3000", 0, 0, 5), kAll, BP_ENGINE_TC},
-        AutoCase{"OldKernel", installed("80:3000"), {}, BP_ENGINE_TC},
-        AutoCase{"Udp", installed("80:3000/udp"), kAll, BP_ENGINE_TC},
-        AutoCase{"Forwarded", installed("80:3000", BP_RULE_FORWARDED), kAll, BP_ENGINE_TC},
-        AutoCase{"NoLocal", installed("80:3000", BP_RULE_NO_LOCAL), kAll, BP_ENGINE_TC},
-        AutoCase{"Vlan", installed("80:3000", BP_RULE_VLAN), kAll, BP_ENGINE_TC},
-        AutoCase{"Exclusive", installed("80:3000", BP_RULE_EXCLUSIVE), kAll, BP_ENGINE_TC},
-        AutoCase{"AbsentDrop", installed("80:3000", 0, BP_ABSENT_DROP), kAll, BP_ENGINE_TC},
-        AutoCase{"AbsentPass", installed("80:3000", 0, BP_ABSENT_PASS), kAll, BP_ENGINE_SKLOOKUP}),
+        AutoCase{"Tcp", spec("80:3000"), kAll, BP_ENGINE_SKLOOKUP},
+        AutoCase{"OneInterface", spec("80:3000", 0, 0, 2), kAll, BP_ENGINE_SKLOOKUP},
+        AutoCase{"OneInterfaceBefore517", spec("80:3000", 0, 0, 2), kAnyOnly, BP_ENGINE_TC},
+        AutoCase{"AnyBefore517", spec("80:3000"), kAnyOnly, BP_ENGINE_SKLOOKUP},
+        AutoCase{"BridgePort", spec("80:3000", 0, 0, 5), kAll, BP_ENGINE_TC},
+        AutoCase{"OldKernel", spec("80:3000"), {}, BP_ENGINE_TC},
+        AutoCase{"Udp", spec("80:3000/udp"), kAll, BP_ENGINE_TC},
+        AutoCase{"Forwarded", spec("80:3000", BP_RULE_FORWARDED), kAll, BP_ENGINE_TC},
+        AutoCase{"NoLocal", spec("80:3000", BP_RULE_NO_LOCAL), kAll, BP_ENGINE_TC},
+        AutoCase{"Vlan", spec("80:3000", BP_RULE_VLAN), kAll, BP_ENGINE_TC},
+        AutoCase{"Exclusive", spec("80:3000", BP_RULE_EXCLUSIVE), kAll, BP_ENGINE_TC},
+        AutoCase{"AbsentDrop", spec("80:3000", 0, BP_ABSENT_DROP), kAll, BP_ENGINE_TC},
+        AutoCase{"AbsentPass", spec("80:3000", 0, BP_ABSENT_PASS), kAll, BP_ENGINE_SKLOOKUP}),
     [](const auto& each) { return each.param.name; });
 
 // getsockname(2) of connections can't be made to say the target port.
 TEST(Choice, AutoChangesNothingThatProgramsSee) {
     const SklookupSupport no_name{true, "hook taken", true};
-    auto chosen = choose("auto", installed("80:3000"), host(no_name));
+    auto chosen = choose("auto", spec("80:3000"), host(no_name));
     ASSERT_TRUE(chosen);
     EXPECT_EQ(chosen->engine, BP_ENGINE_TC);
     EXPECT_NE(chosen->why.find("getsockname() of its connections would say the listen port: hook "
                                "taken"),
               std::string::npos)
         << chosen->why;
-    auto asked = choose("sklookup", installed("80:3000"), host(no_name));
+    auto asked = choose("sklookup", spec("80:3000"), host(no_name));
     ASSERT_TRUE(asked);
     EXPECT_EQ(asked->engine, BP_ENGINE_SKLOOKUP);
     EXPECT_NE(asked->why.find("will say the listen port: hook taken"), std::string::npos);
-    auto wanted = choose("auto", installed("80:3000", BP_RULE_SOCKNAME_LISTEN), host(no_name));
+    auto wanted = choose("auto", spec("80:3000", BP_RULE_SOCKNAME_LISTEN), host(no_name));
     ASSERT_TRUE(wanted);
     EXPECT_EQ(wanted->engine, BP_ENGINE_SKLOOKUP);
 }
 
 // --sockname listen is for the one engine whose connections are on the listen port.
 TEST(Choice, SocknameListenNeedsSklookup) {
-    const auto rule = installed("80:3000", BP_RULE_SOCKNAME_LISTEN);
+    const auto rule = spec("80:3000", BP_RULE_SOCKNAME_LISTEN);
     for (const char* engine : {"tc", "xdp"}) EXPECT_FALSE(choose(engine, rule, host(kAll)));
     auto vlan = rule;
     vlan.flags |= BP_RULE_VLAN;
@@ -132,13 +132,13 @@ TEST(Choice, EveryEngineHasANameAndAText) {
 }
 
 TEST(Choice, AnotherEngineReplacesWithoutConflict) {
-    InstalledRule there{7, rule("80:3000"), 0, BP_ENGINE_SKLOOKUP, 0, 0, 4000};
+    RuleSpec there{7, rule("80:3000"), 0, BP_ENGINE_SKLOOKUP, 0, 0, 4000};
     auto plan = plan_attach(request("80:3000", "tc"), {there}, {});
     ASSERT_TRUE(plan) << plan.error().message;
     ASSERT_EQ(plan->replaced.size(), 1U);
     EXPECT_TRUE(plan->added.empty());
     EXPECT_EQ(plan->replaced[0].first.engine, BP_ENGINE_SKLOOKUP);
-    const InstalledRule& now = plan->replaced[0].second;
+    const RuleSpec& now = plan->replaced[0].second;
     EXPECT_EQ(now.engine, BP_ENGINE_TC);
     EXPECT_EQ(now.id, 7) << "counters would begin anew";
     EXPECT_EQ(now.old_target_first, 4000) << "connections to the old target would be lost";
@@ -147,7 +147,7 @@ TEST(Choice, AnotherEngineReplacesWithoutConflict) {
 }
 
 TEST(Choice, FromTcToSklookupItsConnectionsGoOn) {
-    InstalledRule there{7, rule("80:3000"), 0, BP_ENGINE_TC, 0, 0, 0};
+    RuleSpec there{7, rule("80:3000"), 0, BP_ENGINE_TC, 0, 0, 0};
     HostFacts facts;
     facts.sklookup = kAll;
     auto plan = plan_attach(request("80:3000", "auto"), {there}, facts);
@@ -162,7 +162,7 @@ TEST(Choice, FromTcToSklookupItsConnectionsGoOn) {
 }
 
 TEST(Choice, TheSameEngineIsKept) {
-    InstalledRule there{7, rule("80:3000"), 0, BP_ENGINE_TC, 0, 0, 0};
+    RuleSpec there{7, rule("80:3000"), 0, BP_ENGINE_TC, 0, 0, 0};
     auto plan = plan_attach(request("80:3000", "auto"), {there}, {});
     ASSERT_TRUE(plan) << plan.error().message;
     EXPECT_EQ(plan->kept.size(), 1U);

@@ -39,13 +39,13 @@ TEST(Engines, NoneServesWhatItsOptionsLeaveOut) {
     for (const Engine* engine : engines()) {
         if (engine->on_cgroups()) continue;
         for (auto [flag, option] : flags) {
-            const InstalledRule rule{
-                0, parse_rules("80:3000")->front(), 0, engine->info().id, flag, 0, 0};
+            const RuleSpec rule{0, parse_rules("80:3000")->front(), 0, engine->info().id, flag, 0,
+                                0};
             EXPECT_EQ(engine->why_not(rule, facts).has_value(), !engine->takes(option))
                 << engine->info().name << " " << fmt::format("{}", option_names(option));
         }
-        InstalledRule drop{
-            0, parse_rules("80:3000")->front(), 0, engine->info().id, 0, BP_ABSENT_DROP, 0};
+        RuleSpec drop{0, parse_rules("80:3000")->front(), 0, engine->info().id, 0, BP_ABSENT_DROP,
+                      0};
         EXPECT_EQ(engine->why_not(drop, facts).has_value(), !engine->takes(kOptionOnAbsentDrop));
     }
 }

@@ -38,34 +38,34 @@ NetworkView host() {
     return view;
 }
 
-InstalledRule installed(const char* text, unsigned ifindex, std::uint32_t engine) {
+RuleSpec spec(const char* text, unsigned ifindex, std::uint32_t engine) {
     return {1, parse_rules(text)->front(), ifindex, engine, 0, BP_ABSENT_RESET, 0};
 }
 
 TEST(Place, AVrfIsRefusedAndItsPortsAreNamed) {
     for (const char* rule : {"80:3000", "80:3000/udp"})
         for (auto engine : {BP_ENGINE_TC, BP_ENGINE_XDP}) {
-            const auto placed = refuse_place(installed(rule, kRed, engine), host());
+            const auto placed = refuse_place(spec(rule, kRed, engine), host());
             ASSERT_FALSE(placed) << rule;
             EXPECT_THAT(placed.error().message, HasSubstr("red is a VRF"));
             EXPECT_THAT(placed.error().hint, HasSubstr("attach to its ports: eth1 eth2"));
         }
-    EXPECT_TRUE(refuse_place(installed("80:3000", kRed, BP_ENGINE_SKLOOKUP), host()))
+    EXPECT_TRUE(refuse_place(spec("80:3000", kRed, BP_ENGINE_SKLOOKUP), host()))
         << "sockets are found without its hooks";
 }
 
 TEST(Place, AVrfsPortIsTheRightPlace) {
-    const auto rule = installed("80:3000", kEth1, BP_ENGINE_TC);
+    const auto rule = spec("80:3000", kEth1, BP_ENGINE_TC);
     EXPECT_TRUE(refuse_place(rule, host()));
     EXPECT_THAT(place_warnings({rule}, host()), IsEmpty());
 }
 
 TEST(Place, ABondsPortHasNotItsAddresses) {
-    const auto warnings = place_warnings({installed("80:3000", kEth3, BP_ENGINE_TC)}, host());
+    const auto warnings = place_warnings({spec("80:3000", kEth3, BP_ENGINE_TC)}, host());
     ASSERT_THAT(warnings, SizeIs(1));
     EXPECT_THAT(warnings[0].message, HasSubstr("eth3 is a port of bond0"));
     EXPECT_THAT(warnings[0].hint, HasSubstr("attach to bond0"));
-    EXPECT_THAT(place_warnings({installed("80:3000", kBond0, BP_ENGINE_TC)}, host()), IsEmpty());
+    EXPECT_THAT(place_warnings({spec("80:3000", kBond0, BP_ENGINE_TC)}, host()), IsEmpty());
 }
 
 // An address of an interface, or a prefix that is local as a whole (AnyIP).
@@ -75,7 +75,7 @@ TEST(Place, AnAddressThatTheHostLacksIsNamed) {
         view.addresses.push_back({kEth1, *parse_address(address)});
     view.local_prefixes = {*parse_prefix("192.0.2.200"), *parse_prefix("198.51.100.0/24")};
     const auto warned = [&](const char* rule) {
-        const auto warnings = place_warnings({installed(rule, kEth1, BP_ENGINE_TC)}, view);
+        const auto warnings = place_warnings({spec(rule, kEth1, BP_ENGINE_TC)}, view);
         return warnings.empty() ? std::string() : warnings[0].message + "; " + warnings[0].hint;
     };
     for (const char* local :
@@ -102,9 +102,9 @@ std::string doctor_says(const RuleView& rule) {
 }
 
 TEST(Place, DoctorKnowsThatAVrfsPortsHaveItsAddresses) {
-    RuleView rule{.rule = installed("80:3000", kEth1, BP_ENGINE_TC), .scope = {}};
+    RuleView rule{.rule = spec("80:3000", kEth1, BP_ENGINE_TC), .scope = {}};
     EXPECT_THAT(doctor_says(rule), HasSubstr("eth1 has no address"));
-    rule.rule = installed("80:3000", kRed, BP_ENGINE_SKLOOKUP);
+    rule.rule = spec("80:3000", kRed, BP_ENGINE_SKLOOKUP);
     EXPECT_THAT(doctor_says(rule), Not(HasSubstr("red has no address")));
     EXPECT_THAT(doctor_says(rule), Not(HasSubstr("red is a VRF")));
     // Multipath TCP: tc would have to serve it.

@@ -58,7 +58,7 @@ INSTANTIATE_TEST_SUITE_P(, PlanAtScale, testing::Bool(),
                          [](const auto& test) { return test.param ? "addresses" : "ports"; });
 
 TEST_P(PlanAtScale, TenThousandOnTopOfFiftyThousand) {
-    std::vector<InstalledRule> existing;
+    std::vector<RuleSpec> existing;
     for (unsigned i = 0; i < kThere; ++i)
         existing.push_back({static_cast<std::uint16_t>(i + 1), rule(i), kEth0, BP_ENGINE_TC, 0,
                             BP_ABSENT_RESET, 0});
@@ -76,7 +76,7 @@ TEST_P(PlanAtScale, TenThousandOnTopOfFiftyThousand) {
     EXPECT_LT(for_many, 1);
     const double for_one = seconds_of([&] { plan = plan_attach(one, existing, facts).value(); });
     EXPECT_LT(for_one, 0.1);
-    std::optional<std::vector<InstalledRule>> selected;
+    std::optional<std::vector<RuleSpec>> selected;
     DetachRequest detached;
     for (unsigned i = 0; i < kAdded; ++i) detached.rules.push_back(rule(2 * i));
     const double for_detach =

@@ -34,7 +34,7 @@ AttachRequest attach(const char* scope, std::initializer_list<const char*> texts
     return request;
 }
 
-InstalledRule installed(const char* text, std::uint16_t id, unsigned ifindex = kEth0) {
+RuleSpec installed(const char* text, std::uint16_t id, unsigned ifindex = kEth0) {
     return {id, rules({text}).front(), ifindex, BP_ENGINE_TC, 0, BP_ABSENT_RESET, 0};
 }
 
@@ -108,7 +108,7 @@ TEST(PlanAttach, OtherOptionsForTheSameRuleReplaceIt) {
 }
 
 TEST(PlanAttach, AnotherTargetNeedsReplace) {
-    const std::vector<InstalledRule> existing{installed("80:3000", 5)};
+    const std::vector<RuleSpec> existing{installed("80:3000", 5)};
     const auto refused = plan_attach(attach("eth0", {"80:4000"}), existing, host());
     ASSERT_FALSE(refused);
     EXPECT_THAT(refused.error().message, HasSubstr("80:4000 on eth0"));
@@ -126,7 +126,7 @@ TEST(PlanAttach, AnotherTargetNeedsReplace) {
 
 // Connections stay with the rule: its id does not change.
 TEST(PlanAttach, ARuleGetsAndLosesItsWeight) {
-    const std::vector<InstalledRule> plain{installed("80:3000", 5)};
+    const std::vector<RuleSpec> plain{installed("80:3000", 5)};
     const auto shared = plan_attach(attach("eth0", {"80:3000*95", "80:4000*5"}), plain, host());
     ASSERT_TRUE(shared) << shared.error().message;
     ASSERT_THAT(shared->rules, SizeIs(2));
@@ -135,7 +135,7 @@ TEST(PlanAttach, ARuleGetsAndLosesItsWeight) {
     EXPECT_EQ(shared->rules[0].old_target_first, 0);
     EXPECT_THAT(shared->added, SizeIs(1));
 
-    const std::vector<InstalledRule> both{installed("80:3000*95", 5), installed("80:4000*5", 6)};
+    const std::vector<RuleSpec> both{installed("80:3000*95", 5), installed("80:4000*5", 6)};
     const auto other = plan_attach(attach("eth0", {"80:3000*1", "80:4000*1"}), both, host());
     ASSERT_TRUE(other) << other.error().message;
     EXPECT_THAT(other->added, IsEmpty());
@@ -242,9 +242,9 @@ TEST(PlanAttach, ForwardedGoesWithResetOnly) {
 }
 
 TEST(SelectRules, ByScopeAndRule) {
-    const std::vector<InstalledRule> existing{installed("80:3000", 1), installed("81:3001", 2),
-                                              installed("80:3000", 3, kWlan0),
-                                              installed("82:3002", 4, 0)};
+    const std::vector<RuleSpec> existing{installed("80:3000", 1), installed("81:3001", 2),
+                                         installed("80:3000", 3, kWlan0),
+                                         installed("82:3002", 4, 0)};
     const auto ids = [&](std::vector<Scope> scopes, std::vector<Rule> wanted) {
         const auto selected =
             select_rules({std::move(scopes), std::move(wanted)}, existing, host().interfaces);

@@ -23,7 +23,7 @@ namespace {
 
 constexpr unsigned kLo = 1;
 
-bool covers(const InstalledRule& rule, const ArrivingPacket& packet) {
+bool covers(const RuleSpec& rule, const ArrivingPacket& packet) {
     return rule.rule.protocol() == packet.protocol && rule.rule.listen().contains(packet.port) &&
            rule.rule.covers(packet.local) && rule.rule.clients().contains(packet.peer);
 }
@@ -38,10 +38,10 @@ unsigned clients_rank(const ClientSet& clients, const Address& peer) {
 }
 
 // Of the rules that share by weight with `found`, the one that this client gets.
-std::uint16_t shared(const std::vector<InstalledRule>& rules, const InstalledRule& found,
+std::uint16_t shared(const std::vector<RuleSpec>& rules, const RuleSpec& found,
                      const ArrivingPacket& packet) {
     if (!found.rule.weight()) return found.id;
-    std::vector<const InstalledRule*> sharing;
+    std::vector<const RuleSpec*> sharing;
     std::uint64_t sum = 0, weight = 0;
     for (const auto& rule : rules)
         if (rule.ifindex == found.ifindex && rule.rule.shares_with(found.rule)) {
@@ -60,10 +60,10 @@ std::uint16_t shared(const std::vector<InstalledRule>& rules, const InstalledRul
 }
 
 // The most specific rule that covers the packet, of those that `takes` says yes to.
-std::optional<std::uint16_t> best(const std::vector<InstalledRule>& rules,
-                                  const ArrivingPacket& packet, const auto& takes) {
-    const InstalledRule* found = nullptr;
-    const auto rank = [&](const InstalledRule& rule) {
+std::optional<std::uint16_t> best(const std::vector<RuleSpec>& rules, const ArrivingPacket& packet,
+                                  const auto& takes) {
+    const RuleSpec* found = nullptr;
+    const auto rank = [&](const RuleSpec& rule) {
         const auto& local = rule.rule.local();
         return std::tuple(local ? 128 - local->length : 129,
                           clients_rank(rule.rule.clients(), packet.peer), rule.rule.listen().size(),
@@ -75,9 +75,9 @@ std::optional<std::uint16_t> best(const std::vector<InstalledRule>& rules,
     return found ? std::optional(shared(rules, *found, packet)) : std::nullopt;
 }
 
-std::uint16_t expected(const std::vector<InstalledRule>& rules, const ArrivingPacket& packet) {
+std::uint16_t expected(const std::vector<RuleSpec>& rules, const ArrivingPacket& packet) {
     const auto on = [&](unsigned ifindex, bool local_client) {
-        return best(rules, packet, [&](const InstalledRule& rule) {
+        return best(rules, packet, [&](const RuleSpec& rule) {
             return rule.ifindex == ifindex && !(local_client && rule.has(BP_RULE_NO_LOCAL));
         });
     };
@@ -85,8 +85,7 @@ std::uint16_t expected(const std::vector<InstalledRule>& rules, const ArrivingPa
     if (auto id = on(kLo, false)) return *id;
     if (packet.owner && !packet.local.is_loopback())
         return on(packet.owner, true).value_or(on(0, true).value_or(0));
-    return best(rules, packet,
-                [](const InstalledRule& rule) { return !rule.has(BP_RULE_NO_LOCAL); })
+    return best(rules, packet, [](const RuleSpec& rule) { return !rule.has(BP_RULE_NO_LOCAL); })
         .value_or(0);
 }
 
@@ -94,7 +93,7 @@ class RandomRules {
   public:
     explicit RandomRules(unsigned seed) : random_(seed) {}
 
-    InstalledRule rule(std::uint16_t id) {
+    RuleSpec rule(std::uint16_t id) {
         unsigned first = 1 + below(30), span = below(3) ? 0 : below(20);
         auto text = fmt::format("{}{}-{}:{}-{}{}{}", local(), first, first + span, 1000 + first,
                                 1000 + first + span, below(3) ? "" : "/udp", clients());
@@ -107,8 +106,8 @@ class RandomRules {
                 0};
     }
     // Those that share the listen ports of `rule`, with ids from its own on.
-    std::vector<InstalledRule> sharing(const InstalledRule& rule) {
-        std::vector<InstalledRule> rules;
+    std::vector<RuleSpec> sharing(const RuleSpec& rule) {
+        std::vector<RuleSpec> rules;
         for (unsigned i = 0, count = 1 + below(5); i < count; i++) {
             const PortRange target{
                 static_cast<std::uint16_t>(2000 + 100 * i),
@@ -185,7 +184,7 @@ TEST(TableProperty, FindsTheMostSpecificRule) {
     int matched = 0;
     for (unsigned seed = 0; seed < 200; ++seed) {
         RandomRules random(seed);
-        std::vector<InstalledRule> rules;
+        std::vector<RuleSpec> rules;
         for (unsigned i = 1 + random.below(seed % 10 ? 40 : 400); i > 0; --i) {
             const auto rule = random.rule(static_cast<std::uint16_t>(rules.size() + 1));
             if (random.below(4))

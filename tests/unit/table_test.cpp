@@ -17,8 +17,8 @@
 namespace bpfport {
 namespace {
 
-InstalledRule rule(std::string_view text, std::uint16_t id = 0, unsigned ifindex = 0,
-                   std::uint16_t flags = 0) {
+RuleSpec rule(std::string_view text, std::uint16_t id = 0, unsigned ifindex = 0,
+              std::uint16_t flags = 0) {
     return {id, parse_rules(text)->front(), ifindex, BP_ENGINE_TC, flags, BP_ABSENT_RESET, 0};
 }
 
@@ -104,7 +104,7 @@ class TableInMemory : public testing::Test {
         EXPECT_TRUE(table);
         return std::move(*table);
     }
-    static Result<void> install(Table& table, std::vector<InstalledRule>& rules) {
+    static Result<void> install(Table& table, std::vector<RuleSpec>& rules) {
         auto change = table.plan(rules, slot_bits);
         if (!change) return std::unexpected(change.error());
         return table.commit(*change);
@@ -117,14 +117,14 @@ class TableInMemory : public testing::Test {
 TEST_F(TableInMemory, TheRuleOfAPacket) {
     constexpr unsigned kLo = 1, kEth0 = 2, kEth1 = 3;
     Table table = open();
-    std::vector<InstalledRule> rules{rule("80:3000", 1, kEth0),
-                                     rule("80:3001", 2, kEth1),
-                                     rule("10.1.0.2:80:3002", 3),
-                                     rule("81:3000", 4, 0, BP_RULE_NO_LOCAL),
-                                     rule("82:3000", 5, kLo, BP_RULE_NO_LOCAL),
-                                     rule("83:3000/udp", 6),
-                                     rule("10.1.0.2:80:3003", 7, kEth1),
-                                     rule("84:3000", 8, kEth0)};
+    std::vector<RuleSpec> rules{rule("80:3000", 1, kEth0),
+                                rule("80:3001", 2, kEth1),
+                                rule("10.1.0.2:80:3002", 3),
+                                rule("81:3000", 4, 0, BP_RULE_NO_LOCAL),
+                                rule("82:3000", 5, kLo, BP_RULE_NO_LOCAL),
+                                rule("83:3000/udp", 6),
+                                rule("10.1.0.2:80:3003", 7, kEth1),
+                                rule("84:3000", 8, kEth0)};
     ASSERT_TRUE(install(table, rules));
     const auto address = [](const char* text) { return *parse_address(text); };
     const auto find = [&](std::uint16_t port, unsigned ifindex, const char* local,
@@ -155,7 +155,7 @@ TEST_F(TableInMemory, TheRuleOfAPacket) {
 }
 
 TEST_F(TableInMemory, AnyNumberOfRulesOnAPort) {
-    std::vector<InstalledRule> rules;
+    std::vector<RuleSpec> rules;
     for (unsigned i = 0; i < 256; ++i)
         rules.push_back(rule(fmt::format("192.0.2.{}:80:{}", i, 3000 + i)));
     Table table = open();
@@ -170,9 +170,9 @@ TEST_F(TableInMemory, AnyNumberOfRulesOnAPort) {
 }
 
 TEST_F(TableInMemory, RulesComeBack) {
-    std::vector<InstalledRule> rules{rule("80:3000", 0, 3, BP_RULE_VLAN | BP_RULE_EXCLUSIVE),
-                                     rule("[2001:db8::1]:8000-8010:18000-18010/udp"),
-                                     rule("192.0.2.1:1-79:40001-40079")};
+    std::vector<RuleSpec> rules{rule("80:3000", 0, 3, BP_RULE_VLAN | BP_RULE_EXCLUSIVE),
+                                rule("[2001:db8::1]:8000-8010:18000-18010/udp"),
+                                rule("192.0.2.1:1-79:40001-40079")};
     rules[1].on_absent = BP_ABSENT_DROP;
     rules[2].old_target_first = 30001;
     Table table = open();
@@ -197,12 +197,12 @@ TEST_F(TableInMemory, IdsAreReusedLate) {
     Table table = open();
     std::uint16_t last = 0;
     for (int round = 0; round < 2 * BP_MIN_RULES; ++round) {
-        std::vector<InstalledRule> rules{rule("80:3000")};
+        std::vector<RuleSpec> rules{rule("80:3000")};
         ASSERT_TRUE(install(table, rules));
         EXPECT_EQ(rules[0].id, last % (BP_MIN_RULES - 1) + 1);
         last = rules[0].id;
     }
-    std::vector<InstalledRule> both = table.rules();
+    std::vector<RuleSpec> both = table.rules();
     both.push_back(rule("81:3001"));
     ASSERT_TRUE(install(table, both));
     EXPECT_EQ(both[0].id, last) << "a rule keeps its id";
@@ -210,7 +210,7 @@ TEST_F(TableInMemory, IdsAreReusedLate) {
 
 // Two sets of rules hold when one replaces the other: no id is in both.
 TEST_F(TableInMemory, CapacityFollowsTheRules) {
-    std::vector<InstalledRule> rules;
+    std::vector<RuleSpec> rules;
     for (unsigned i = 1; i < BP_MIN_RULES; ++i)
         rules.push_back(rule(fmt::format("{}:{}", i, 10000 + i)));
     Table table = open();
@@ -227,9 +227,9 @@ TEST_F(TableInMemory, CapacityFollowsTheRules) {
     EXPECT_EQ(larger->capacity.rules, 2 * BP_MIN_RULES);
     EXPECT_EQ(larger->new_ids, std::vector<std::uint16_t>{BP_MIN_RULES});
     EXPECT_FALSE(table.commit(*larger)) << "there is no id left in this one";
-    std::vector<InstalledRule> other{rule("9000:19000")};
+    std::vector<RuleSpec> other{rule("9000:19000")};
     EXPECT_EQ(table.plan(other, slot_bits)->capacity.rules, 2 * BP_MIN_RULES);
-    std::vector<InstalledRule> most(BP_MAX_RULES - 1, rule("9000:19000"));
+    std::vector<RuleSpec> most(BP_MAX_RULES - 1, rule("9000:19000"));
     EXPECT_EQ(Table::plan_first({}, most, slot_bits)->capacity.rules, BP_MAX_RULES);
     most.assign(BP_MAX_RULES, rule("9000:19000"));
     const auto refused = Table::plan_first({}, most, slot_bits);
@@ -239,7 +239,7 @@ TEST_F(TableInMemory, CapacityFollowsTheRules) {
 }
 
 TEST_F(TableInMemory, ALargerTableSaysTheSame) {
-    std::vector<InstalledRule> rules;
+    std::vector<RuleSpec> rules;
     for (unsigned i = 0; i < 100; ++i)
         rules.push_back(rule(fmt::format("192.0.2.{}:80:{}", i, 3000 + i)));
     Table table = open();
@@ -262,11 +262,11 @@ class LargeTable : public TableInMemory {
     LargeTable() : TableInMemory({BP_MAX_RULES, BP_MIN_SPANS}) {}
 };
 TEST_F(LargeTable, ForwardedRulesHaveSmallIds) {
-    std::vector<InstalledRule> rules(20000, rule("80:3000"));
+    std::vector<RuleSpec> rules(20000, rule("80:3000"));
     Table table = open();
     ASSERT_TRUE(install(table, rules));
     EXPECT_EQ(rules.back().id, 20000);
-    std::vector<InstalledRule> few{rule("81:3001", 0, 0, BP_RULE_FORWARDED)};
+    std::vector<RuleSpec> few{rule("81:3001", 0, 0, BP_RULE_FORWARDED)};
     ASSERT_FALSE(table.plan(few, slot_bits)) << "rules in force have all small ids";
     rules.erase(rules.begin());
     ASSERT_TRUE(install(table, rules));
@@ -274,7 +274,7 @@ TEST_F(LargeTable, ForwardedRulesHaveSmallIds) {
     EXPECT_LE(few[0].id, 0x3fff);
     auto changed = rules.back();
     changed.flags |= BP_RULE_FORWARDED;
-    std::vector<InstalledRule> one{changed};
+    std::vector<RuleSpec> one{changed};
     ASSERT_TRUE(table.plan(one, slot_bits));
     EXPECT_LE(one[0].id, 0x3fff) << "one that becomes --forwarded gets another id";
     rules.push_back(few[0]);
@@ -287,7 +287,7 @@ TEST_F(LargeTable, ForwardedRulesHaveSmallIds) {
 
 TEST_F(TableInMemory, ReadersNeedNoPermissionToWrite) {
     Table writer = open();
-    std::vector<InstalledRule> rules{rule("80:3000")};
+    std::vector<RuleSpec> rules{rule("80:3000")};
     ASSERT_TRUE(install(writer, rules));
     const Table reader = open(false);
     EXPECT_EQ(reader.rules().size(), 1);

@@ -9,8 +9,8 @@
 namespace bpfport {
 namespace {
 
-InstalledRule rule(std::string_view text, std::uint16_t id, std::uint32_t engine,
-                   std::uint16_t flags = 0) {
+RuleSpec rule(std::string_view text, std::uint16_t id, std::uint32_t engine,
+              std::uint16_t flags = 0) {
     return {id, parse_rules(text)->front(), 0, engine, flags, BP_ABSENT_RESET, 0};
 }
 

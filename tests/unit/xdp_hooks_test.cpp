@@ -28,30 +28,29 @@ Interface device(unsigned ifindex, const char* name, std::uint16_t type = ARPHRD
 const std::vector<Interface> kDevices = {device(1, "lo", ARPHRD_LOOPBACK), device(2, "eth0"),
                                          device(3, "eth1"), device(4, "tun0", ARPHRD_NONE)};
 
-InstalledRule installed(unsigned ifindex, std::uint32_t engine, std::uint16_t flags = 0) {
+RuleSpec spec(unsigned ifindex, std::uint32_t engine, std::uint16_t flags = 0) {
     return {1, parse_rules("80:3000").value().front(), ifindex, engine, flags, 0, 0};
 }
 
 TEST(XdpHooks, OnlyWhereARuleOfTheEngineIs) {
-    EXPECT_THAT(wanted_xdp({installed(2, BP_ENGINE_TC)}, kDevices), IsEmpty());
-    auto wanted = wanted_xdp({installed(2, BP_ENGINE_XDP), installed(3, BP_ENGINE_TC)}, kDevices);
+    EXPECT_THAT(wanted_xdp({spec(2, BP_ENGINE_TC)}, kDevices), IsEmpty());
+    auto wanted = wanted_xdp({spec(2, BP_ENGINE_XDP), spec(3, BP_ENGINE_TC)}, kDevices);
     ASSERT_EQ(wanted.size(), 1U);
     EXPECT_EQ(wanted[2].mode, BP_XDP_NATIVE);
     EXPECT_TRUE(wanted[2].named);
 }
 
 TEST(XdpHooks, AnyLeavesOutWhatCanNot) {
-    auto wanted = wanted_xdp({installed(0, BP_ENGINE_XDP)}, kDevices);
+    auto wanted = wanted_xdp({spec(0, BP_ENGINE_XDP)}, kDevices);
     ASSERT_EQ(wanted.size(), 2U);
     EXPECT_TRUE(wanted.contains(2) && wanted.contains(3));
     EXPECT_FALSE(wanted[2].named);
 }
 
 TEST(XdpHooks, GenericWhenOneRuleAllowsIt) {
-    auto wanted =
-        wanted_xdp({installed(2, BP_ENGINE_XDP), installed(2, BP_ENGINE_XDP, BP_RULE_XDP_GENERIC),
-                    installed(3, BP_ENGINE_XDP)},
-                   kDevices);
+    auto wanted = wanted_xdp({spec(2, BP_ENGINE_XDP), spec(2, BP_ENGINE_XDP, BP_RULE_XDP_GENERIC),
+                              spec(3, BP_ENGINE_XDP)},
+                             kDevices);
     EXPECT_EQ(wanted[2].mode, BP_XDP_GENERIC);
     EXPECT_EQ(wanted[3].mode, BP_XDP_NATIVE);
 }

@@ -29,7 +29,7 @@ struct BeforeApply {
         const Fd* handle;
         std::uint64_t cookie;
         bool changed;
-        std::vector<InstalledRule> rules;
+        std::vector<RuleSpec> rules;
     };
     struct Cgroup {
         CgroupRef cgroup;

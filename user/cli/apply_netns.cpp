@@ -80,7 +80,7 @@ Result<void> ApplyNetns::claim(const StagedEntry& staged, unsigned ifindex,
     return {};
 }
 
-const ApplyNetns::Claim* ApplyNetns::claim_of(const InstalledRule& rule) const {
+const ApplyNetns::Claim* ApplyNetns::claim_of(const RuleSpec& rule) const {
     auto found =
         find_same_rule(claims_, rule, [](const Claim& claim) -> const Rule& { return claim.rule; });
     return found == claims_.end() ? nullptr : &found->second;
@@ -105,7 +105,7 @@ Result<void> ApplyNetns::make_plan(const Store& store, const std::vector<WantedR
     std::set<std::uint16_t> removed;
     for (const auto& rule : removed_) removed.insert(rule.id);
     auto existing = before_;
-    std::erase_if(existing, [&](const InstalledRule& rule) { return removed.contains(rule.id); });
+    std::erase_if(existing, [&](const RuleSpec& rule) { return removed.contains(rule.id); });
     auto plan = plan_rules(wanted, existing, facts_);
     if (!plan) return std::unexpected(plan.error());
     plan_ = std::move(*plan);
@@ -156,7 +156,7 @@ std::vector<Rule> ApplyNetns::rules_of(const PolicyEntry& entry) const {
     return {rules.begin(), rules.end()};
 }
 
-std::string ApplyNetns::text(const InstalledRule& rule) const {
+std::string ApplyNetns::text(const RuleSpec& rule) const {
     return fmt::format("{}{} ({})", placed(rule, facts_.interfaces).to_string(), stage_->suffix(),
                        engine_name(rule.engine));
 }
@@ -184,7 +184,7 @@ void ApplyNetns::add_lines(ApplyLines& lines) const {
 
 void ApplyNetns::put(Change& change, const ApplyOptions& options) {
     if (!changes() && !repair_) return;
-    auto apply = [this, options](const std::vector<InstalledRule>& rules) -> Result<void> {
+    auto apply = [this, options](const std::vector<RuleSpec>& rules) -> Result<void> {
         auto inside = ScopedNetns::enter(stage_->handle);
         if (!inside) return std::unexpected(inside.error());
         return rules_.apply(rules, options);

@@ -27,9 +27,9 @@ class ApplyNetns {
     [[nodiscard]] const StagedNetns& stage() const { return *stage_; }
     [[nodiscard]] const HostFacts& facts() const { return facts_; }
     // All that will be in force.
-    [[nodiscard]] const std::vector<InstalledRule>& rules() const { return plan_.rules; }
+    [[nodiscard]] const std::vector<RuleSpec>& rules() const { return plan_.rules; }
     // Those that no file has and that stay.
-    [[nodiscard]] const std::vector<InstalledRule>& left() const { return left_; }
+    [[nodiscard]] const std::vector<RuleSpec>& left() const { return left_; }
     // Those of an entry that will be in force.
     [[nodiscard]] std::vector<Rule> rules_of(const PolicyEntry& entry) const;
 
@@ -59,17 +59,16 @@ class ApplyNetns {
     Result<void> make_plan(const Store& store, const std::vector<WantedRule>& wanted);
     Result<void> check_places();
     [[nodiscard]] Result<bool> needs_repair(const Store& store) const;
-    [[nodiscard]] const Claim*
-    claim_of(const InstalledRule& rule) const; // nullptr: no entry has it
+    [[nodiscard]] const Claim* claim_of(const RuleSpec& rule) const; // nullptr: no entry has it
     [[nodiscard]] bool changes() const;
-    [[nodiscard]] std::string text(const InstalledRule& rule) const;
+    [[nodiscard]] std::string text(const RuleSpec& rule) const;
 
     StagedNetns* stage_;
     NetnsRules rules_;
     HostFacts facts_;
     std::map<ListenKey, Claim> claims_; // by the entries, those that are skipped too
     std::map<const PolicyEntry*, AttachRequest> requests_;
-    std::vector<InstalledRule> before_, removed_, left_;
+    std::vector<RuleSpec> before_, removed_, left_;
     Plan plan_;
     std::optional<NetworkView> network_;
     bool repair_ = false;

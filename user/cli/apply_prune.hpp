@@ -21,7 +21,7 @@ namespace bpfport {
 using OwnedKey = std::pair<std::uint64_t, std::string>;
 using OwnedKeys = std::set<OwnedKey>;
 
-inline OwnedKey owned_key(std::uint64_t netns, const InstalledRule& rule) {
+inline OwnedKey owned_key(std::uint64_t netns, const RuleSpec& rule) {
     return {netns, fmt::format("{} {}", rule.ifindex, rule.rule.to_string())};
 }
 inline OwnedKey owned_key(std::uint64_t cgroup, const PolicyRule& rule) {

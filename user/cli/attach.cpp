@@ -53,12 +53,12 @@ void print_plan(std::ostream& out, const Plan& plan, const HostFacts& facts,
                 const PlanWords& words) {
     print_changes(
         out, plan, words,
-        [&](const InstalledRule& rule) { return placed(rule, facts.interfaces).to_string(); },
-        [](const InstalledRule& rule) { return engine_name(rule.engine); });
+        [&](const RuleSpec& rule) { return placed(rule, facts.interfaces).to_string(); },
+        [](const RuleSpec& rule) { return engine_name(rule.engine); });
     for (const auto& note : kept_addresses(plan, facts)) fmt::print(out, "note: {}\n", note);
 }
 
-std::set<std::uint32_t> engines_of(const std::vector<InstalledRule>& rules) {
+std::set<std::uint32_t> engines_of(const std::vector<RuleSpec>& rules) {
     std::set<std::uint32_t> engines;
     for (const auto& rule : rules) engines.insert(rule.engine);
     return engines;

@@ -12,7 +12,7 @@ namespace bpfport {
 
 namespace {
 
-std::vector<InstalledRule> new_rules(const Plan& plan) {
+std::vector<RuleSpec> new_rules(const Plan& plan) {
     auto rules = plan.added;
     for (const auto& [_, after] : plan.replaced) rules.push_back(after);
     return rules;

@@ -31,7 +31,7 @@ struct DetachOptions {
     Saving saving;
 };
 
-std::set<std::uint16_t> ids_of(const std::vector<InstalledRule>& rules) {
+std::set<std::uint16_t> ids_of(const std::vector<RuleSpec>& rules) {
     std::set<std::uint16_t> ids;
     for (const auto& rule : rules) ids.insert(rule.id);
     return ids;
@@ -45,7 +45,7 @@ unsigned sum(const std::map<std::uint16_t, unsigned>& by_rule, const std::set<st
 }
 
 Result<void> detach_now(const Session& session, Change& change, NetnsRules& netns,
-                        const std::vector<InstalledRule>& selected, Saving& saving) {
+                        const std::vector<RuleSpec>& selected, Saving& saving) {
     auto ids = ids_of(selected);
     unsigned open = 0, steered = 0;
     if (netns.instance())
@@ -54,7 +54,7 @@ Result<void> detach_now(const Session& session, Change& change, NetnsRules& netn
             open = sum(connections->by_rule, ids) - steered;
         }
     auto rules = netns.rules();
-    std::erase_if(rules, [&](const InstalledRule& rule) { return ids.contains(rule.id); });
+    std::erase_if(rules, [&](const RuleSpec& rule) { return ids.contains(rule.id); });
     change.put(netns, std::move(rules));
     if (auto put = saving.put(change, [&] { return back_to_now(netns); }); !put) return put;
     if (auto done = change.commit(); !done) return done;

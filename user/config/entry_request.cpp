@@ -34,7 +34,7 @@ AttachRequest attach_request(const EntryOptions& options) {
     return request;
 }
 
-EntryOptions entry_options(const InstalledRule& rule) {
+EntryOptions entry_options(const RuleSpec& rule) {
     EntryOptions options;
     // Only `auto` has another engine stand by.
     options.engine = rule.has(BP_RULE_FALLBACK) ? "auto" : engine_name(rule.engine);

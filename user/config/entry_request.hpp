@@ -13,7 +13,7 @@ AttachRequest attach_request(const EntryOptions& options);
 
 // Those of a rule that is in force: attach_request() makes it again. Who may bind its ports and in which
 // network namespace it is, the rule doesn't know; whether it was forced is known nowhere.
-EntryOptions entry_options(const InstalledRule& rule);
+EntryOptions entry_options(const RuleSpec& rule);
 
 // Those that differ from the default: EngineOption.
 unsigned given_options(const EntryOptions& options);

@@ -210,7 +210,7 @@ void check_rule(const RuleView& rule, const std::vector<RuleView>& all, const Ne
 }
 
 void check_unserved(const Snapshot& snapshot, const NetworkFacts& facts, Findings& findings) {
-    std::vector<InstalledRule> rules;
+    std::vector<RuleSpec> rules;
     for (const auto& rule : snapshot.rules) rules.push_back(rule.rule);
     auto note = unserved_note(rules, rules, facts.network);
     if (!note.empty()) findings.push_back({Severity::kNote, "rules", note, {}});

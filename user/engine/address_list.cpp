@@ -35,12 +35,12 @@ Result<std::size_t> update(const Fd& map, std::span<const Address> keys,
 
 std::map<Address, std::uint32_t> address_owners(std::span<const InterfaceAddress> addresses,
                                                 std::span<const Interface> interfaces,
-                                                std::span<const InstalledRule> rules) {
+                                                std::span<const RuleSpec> rules) {
     std::map<std::uint32_t, std::uint32_t> owners; // of an interface's addresses
     for (const auto& interface : interfaces) {
         bool no_ones = interface.is_loopback() || interface.kind == "dummy";
         bool has_rules =
-            std::ranges::find(rules, interface.ifindex, &InstalledRule::ifindex) != rules.end();
+            std::ranges::find(rules, interface.ifindex, &RuleSpec::ifindex) != rules.end();
         owners[interface.ifindex] = no_ones && !has_rules ? 0 : interface.ifindex;
     }
     std::map<Address, std::uint32_t> list;

@@ -22,7 +22,7 @@ namespace bpfport {
 // they come by any, so it has no interface's rules, unless there are rules of that device itself.
 std::map<Address, std::uint32_t> address_owners(std::span<const InterfaceAddress> addresses,
                                                 std::span<const Interface> interfaces,
-                                                std::span<const InstalledRule> rules);
+                                                std::span<const RuleSpec> rules);
 
 // Makes the map hold these. A lookup never misses an address that stays. A map that is full takes
 // what it can: the warning says how many it has not taken.

@@ -25,8 +25,7 @@ class Cgroup final : public Engine {
   public:
     constexpr Cgroup() : Engine(kCgroupInfo) {}
 
-    [[nodiscard]] std::optional<WhyNot> why_not(const InstalledRule&,
-                                                const HostFacts&) const override {
+    [[nodiscard]] std::optional<WhyNot> why_not(const RuleSpec&, const HostFacts&) const override {
         return WhyNot{"engine cgroup serves rules of cgroups", "bpfport attach cgroup:PATH ..."};
     }
     void try_objects(const ObjectTrial& trial) const override { try_cgroup_objects(trial); }

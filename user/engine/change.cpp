@@ -37,7 +37,7 @@ void Change::guard(const GuardRequest& request, GuardedRules rules, const HostFa
     };
 }
 
-void Change::put(NetnsRules& netns, std::vector<InstalledRule> rules, const ApplyOptions& options) {
+void Change::put(NetnsRules& netns, std::vector<RuleSpec> rules, const ApplyOptions& options) {
     // A step runs once.
     add([&netns, rules = std::move(rules),
          options]() mutable { return netns.apply(std::move(rules), options); },

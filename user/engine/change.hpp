@@ -38,7 +38,7 @@ class Change {
 
     // What is referred to outlives commit().
     void guard(const GuardRequest& request, GuardedRules rules, const HostFacts& facts);
-    void put(NetnsRules& netns, std::vector<InstalledRule> rules, const ApplyOptions& options = {});
+    void put(NetnsRules& netns, std::vector<RuleSpec> rules, const ApplyOptions& options = {});
     void put(CgroupEngine& cgroup, PolicyContent content);
     void remove(std::string entry); // of the store
     // Any other step. `undo` is called when this or a later one fails, the last first.

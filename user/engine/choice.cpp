@@ -9,7 +9,7 @@ namespace bpfport {
 
 namespace {
 
-Result<ChosenEngine> choose_auto(const InstalledRule& rule, const HostFacts& facts) {
+Result<ChosenEngine> choose_auto(const RuleSpec& rule, const HostFacts& facts) {
     std::string why;
     for (const Engine* engine : engines()) {
         if (engine->on_cgroups()) continue;
@@ -25,8 +25,7 @@ Result<ChosenEngine> choose_auto(const InstalledRule& rule, const HostFacts& fac
     return failure(fmt::format("no engine can serve {}: {}", rule.rule.to_string(), why));
 }
 
-Result<ChosenEngine> choose(const Engine* wanted, const InstalledRule& rule,
-                            const HostFacts& facts) {
+Result<ChosenEngine> choose(const Engine* wanted, const RuleSpec& rule, const HostFacts& facts) {
     if (!wanted) return choose_auto(rule, facts);
     if (auto refused = wanted->why_not(rule, facts))
         return failure(std::move(refused->reason), std::move(refused->hint));
@@ -42,7 +41,7 @@ std::vector<std::string> engine_choices() {
     return words;
 }
 
-Result<ChosenEngine> choose_engine(const Engine* wanted, const InstalledRule& rule,
+Result<ChosenEngine> choose_engine(const Engine* wanted, const RuleSpec& rule,
                                    const HostFacts& facts) {
     auto chosen = choose(wanted, rule, facts);
     if (!chosen || !rule.has(BP_RULE_SOCKNAME_LISTEN) ||

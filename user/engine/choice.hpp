@@ -22,7 +22,7 @@ struct ChosenEngine {
     std::string why;          // a sentence for --explain
 };
 // `rule` with all but engine and id. `wanted`: nullptr for auto.
-Result<ChosenEngine> choose_engine(const Engine* wanted, const InstalledRule& rule,
+Result<ChosenEngine> choose_engine(const Engine* wanted, const RuleSpec& rule,
                                    const HostFacts& facts);
 
 } // namespace bpfport

@@ -6,39 +6,39 @@ namespace bpfport {
 
 void Engine::probe(const Store&, HostFacts&) const {}
 
-std::optional<WhyNot> Engine::why_not(const InstalledRule&, const HostFacts&) const { return {}; }
+std::optional<WhyNot> Engine::why_not(const RuleSpec&, const HostFacts&) const { return {}; }
 
-std::string Engine::why_not_auto(const InstalledRule&, const HostFacts&) const {
+std::string Engine::why_not_auto(const RuleSpec&, const HostFacts&) const {
     return "only when it is asked for";
 }
 
-std::string Engine::caveat(const InstalledRule&, const HostFacts&) const { return {}; }
+std::string Engine::caveat(const RuleSpec&, const HostFacts&) const { return {}; }
 
-void Engine::wants(const InstalledRule&, const std::vector<Interface>&, WantedHooks&) const {}
+void Engine::wants(const RuleSpec&, const std::vector<Interface>&, WantedHooks&) const {}
 
-std::uint16_t Engine::flags_after(const InstalledRule&, const InstalledRule&) const { return 0; }
+std::uint16_t Engine::flags_after(const RuleSpec&, const RuleSpec&) const { return 0; }
 
-SlotBits Engine::slot_bits(const InstalledRule&) const { return {}; }
+SlotBits Engine::slot_bits(const RuleSpec&) const { return {}; }
 
-bool Engine::changes_replies(const InstalledRule&) const { return info_.changes_requests; }
+bool Engine::changes_replies(const RuleSpec&) const { return info_.changes_requests; }
 
 bool Engine::spares(const Socket&) const { return true; }
 
-bool Engine::prepares_beside(const std::vector<InstalledRule>&) const { return false; }
+bool Engine::prepares_beside(const std::vector<RuleSpec>&) const { return false; }
 
-Result<void> Engine::prepare(EngineContext&, const std::vector<InstalledRule>&) const { return {}; }
+Result<void> Engine::prepare(EngineContext&, const std::vector<RuleSpec>&) const { return {}; }
 
-void Engine::note(const Instance&, InstalledRule&) const {}
+void Engine::note(const Instance&, RuleSpec&) const {}
 
-Result<void> Engine::settle(EngineContext&, const std::vector<InstalledRule>&) const { return {}; }
+Result<void> Engine::settle(EngineContext&, const std::vector<RuleSpec>&) const { return {}; }
 
-Result<void> Engine::release(EngineContext&, const std::vector<InstalledRule>&) const { return {}; }
+Result<void> Engine::release(EngineContext&, const std::vector<RuleSpec>&) const { return {}; }
 
 Result<void> Engine::upgrade(EngineContext&) const { return {}; }
 
 std::optional<EngineReport> Engine::report(const Store&, const Instance&) const { return {}; }
 
-RuleState Engine::status(const InstalledRule&, const EngineLook&) const { return {}; }
+RuleState Engine::status(const RuleSpec&, const EngineLook&) const { return {}; }
 
 void Engine::try_objects(const ObjectTrial&) const {}
 

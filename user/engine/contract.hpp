@@ -102,7 +102,7 @@ struct EngineContext {
     Store& store;
     Instance& instance;
     const std::vector<Interface>& interfaces;
-    const std::vector<InstalledRule>& in_force; // before the command
+    const std::vector<RuleSpec>& in_force; // before the command
     HookChoice hook = HookChoice::kAuto;
     std::vector<Warning>& warnings; // what is done otherwise than asked
 };
@@ -152,46 +152,42 @@ class Engine {
     virtual void probe(const Store& store, HostFacts& facts) const;
 
     // Pure. Why it can't serve the rule, which is complete but for engine and id; none: it can.
-    [[nodiscard]] virtual std::optional<WhyNot> why_not(const InstalledRule& rule,
+    [[nodiscard]] virtual std::optional<WhyNot> why_not(const RuleSpec& rule,
                                                         const HostFacts& facts) const;
     // Pure. Why `auto` doesn't choose it for a rule that it can serve; empty: it may.
-    [[nodiscard]] virtual std::string why_not_auto(const InstalledRule& rule,
+    [[nodiscard]] virtual std::string why_not_auto(const RuleSpec& rule,
                                                    const HostFacts& facts) const;
     // What `auto` adds to the rule's flags and says of the choice.
     [[nodiscard]] virtual std::uint16_t auto_flags() const { return 0; }
     [[nodiscard]] virtual const char* why_auto() const { return ""; }
     // What is to be said of a choice by name; empty: nothing.
-    [[nodiscard]] virtual std::string caveat(const InstalledRule& rule,
-                                             const HostFacts& facts) const;
+    [[nodiscard]] virtual std::string caveat(const RuleSpec& rule, const HostFacts& facts) const;
 
     // Pure. Adds the hooks that the rule needs.
-    virtual void wants(const InstalledRule& rule, const std::vector<Interface>& interfaces,
+    virtual void wants(const RuleSpec& rule, const std::vector<Interface>& interfaces,
                        WantedHooks& wanted) const;
     // Pure. Flags by which connections that the rule before served go on.
-    [[nodiscard]] virtual std::uint16_t flags_after(const InstalledRule& before,
-                                                    const InstalledRule& after) const;
-    [[nodiscard]] virtual SlotBits slot_bits(const InstalledRule& rule) const;
+    [[nodiscard]] virtual std::uint16_t flags_after(const RuleSpec& before,
+                                                    const RuleSpec& after) const;
+    [[nodiscard]] virtual SlotBits slot_bits(const RuleSpec& rule) const;
     // Whether replies of the rule leave with another port than the socket's.
-    [[nodiscard]] virtual bool changes_replies(const InstalledRule& rule) const;
+    [[nodiscard]] virtual bool changes_replies(const RuleSpec& rule) const;
     // Whether a program that listens on a listen port of a loopback address may keep that address.
     [[nodiscard]] virtual bool spares(const Socket& socket) const;
 
-    [[nodiscard]] virtual bool prepares_beside(const std::vector<InstalledRule>& rules) const;
-    virtual Result<void> prepare(EngineContext& context,
-                                 const std::vector<InstalledRule>& rules) const;
+    [[nodiscard]] virtual bool prepares_beside(const std::vector<RuleSpec>& rules) const;
+    virtual Result<void> prepare(EngineContext& context, const std::vector<RuleSpec>& rules) const;
     // Right before the flip: what the kernel knows of the rule and its flags don't.
-    virtual void note(const Instance& instance, InstalledRule& rule) const;
-    virtual Result<void> settle(EngineContext& context,
-                                const std::vector<InstalledRule>& rules) const;
-    virtual Result<void> release(EngineContext& context,
-                                 const std::vector<InstalledRule>& rules) const;
+    virtual void note(const Instance& instance, RuleSpec& rule) const;
+    virtual Result<void> settle(EngineContext& context, const std::vector<RuleSpec>& rules) const;
+    virtual Result<void> release(EngineContext& context, const std::vector<RuleSpec>& rules) const;
     // The programs of this build in the place of another's, without a gap.
     virtual Result<void> upgrade(EngineContext& context) const;
 
     // What the kernel runs; none: nothing of its own besides the hooks of interfaces.
     [[nodiscard]] virtual std::optional<EngineReport> report(const Store& store,
                                                              const Instance& instance) const;
-    [[nodiscard]] virtual RuleState status(const InstalledRule& rule, const EngineLook& look) const;
+    [[nodiscard]] virtual RuleState status(const RuleSpec& rule, const EngineLook& look) const;
     // Loads its objects with maps of their own, and keeps nothing.
     virtual void try_objects(const ObjectTrial& trial) const;
 

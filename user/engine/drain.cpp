@@ -87,7 +87,7 @@ Result<void> finish_drains(NetnsRules& engine) {
     auto open = open_connections(*engine.instance());
     if (!open) return std::unexpected(open.error());
     auto rules = engine.rules();
-    std::erase_if(rules, [&](const InstalledRule& rule) {
+    std::erase_if(rules, [&](const RuleSpec& rule) {
         return rule.has(BP_RULE_DRAINING) && !open->by_rule.contains(rule.id);
     });
     for (auto& rule : rules) {

@@ -36,7 +36,7 @@ bool ends_here(const NatTarget& to, const NetworkView& view) {
 }
 
 // Each way by which clients of one family come: the interfaces of the rule, and this host itself.
-std::vector<Arrival> arrivals(const InstalledRule& rule, bool ipv6, const NetworkView& view) {
+std::vector<Arrival> arrivals(const RuleSpec& rule, bool ipv6, const NetworkView& view) {
     std::vector<Arrival> found;
     for (const auto& interface : view.interfaces) {
         if (interface.is_loopback()) continue;
@@ -53,7 +53,7 @@ std::vector<Arrival> arrivals(const InstalledRule& rule, bool ipv6, const Networ
 
 } // namespace
 
-std::vector<Address> asked_addresses(const InstalledRule& rule, unsigned ifindex, bool ipv6,
+std::vector<Address> asked_addresses(const RuleSpec& rule, unsigned ifindex, bool ipv6,
                                      const NetworkView& view) {
     const auto& local = rule.rule.local();
     if (local && local->is_v4() == ipv6) return {};
@@ -84,7 +84,7 @@ std::string TargetClaim::to_string() const {
                              "the wrong port");
 }
 
-std::vector<TargetClaim> target_claims(const InstalledRule& rule, const ListenerIndex& listeners,
+std::vector<TargetClaim> target_claims(const RuleSpec& rule, const ListenerIndex& listeners,
                                        const NetworkView& view) {
     std::vector<TargetClaim> found;
     NatRules nat_rules(view.firewall);
@@ -106,7 +106,7 @@ std::vector<TargetClaim> target_claims(const InstalledRule& rule, const Listener
     return found;
 }
 
-std::vector<NatClaim> nat_claims(const InstalledRule& rule, const NetworkView& view) {
+std::vector<NatClaim> nat_claims(const RuleSpec& rule, const NetworkView& view) {
     std::vector<NatClaim> found;
     NatRules nat_rules(view.firewall);
     if (nat_rules.empty()) return found;
@@ -123,7 +123,7 @@ std::vector<NatClaim> nat_claims(const InstalledRule& rule, const NetworkView& v
     return found;
 }
 
-Result<void> check_nat(const std::vector<InstalledRule>& added, const NetworkView& view) {
+Result<void> check_nat(const std::vector<RuleSpec>& added, const NetworkView& view) {
     for (const auto& rule : added)
         for (const auto& claim : nat_claims(rule, view))
             if (claim.nat.certain)
@@ -136,8 +136,8 @@ Result<void> check_nat(const std::vector<InstalledRule>& added, const NetworkVie
     return {};
 }
 
-Result<void> check_target_nat(const std::vector<InstalledRule>& fresh,
-                              const ListenerIndex& listeners, const NetworkView& view) {
+Result<void> check_target_nat(const std::vector<RuleSpec>& fresh, const ListenerIndex& listeners,
+                              const NetworkView& view) {
     for (const auto& rule : fresh) {
         if (rule.has(BP_RULE_FORWARDED)) continue; // what it forwards has no part in it
         for (const auto& claim : target_claims(rule, listeners, view))
@@ -151,7 +151,7 @@ Result<void> check_target_nat(const std::vector<InstalledRule>& fresh,
     return {};
 }
 
-std::vector<Warning> nat_warnings(const std::vector<InstalledRule>& rules,
+std::vector<Warning> nat_warnings(const std::vector<RuleSpec>& rules,
                                   const ListenerIndex& listeners, const NetworkView& view) {
     std::vector<Warning> found;
     auto warn = [&](const NatRule& nat, const std::string& text, const char* hint) {

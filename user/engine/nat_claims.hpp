@@ -19,7 +19,7 @@ struct NatClaim {
 
     [[nodiscard]] std::string to_string() const; // what becomes of clients, with NAT's rule
 };
-std::vector<NatClaim> nat_claims(const InstalledRule& rule, const NetworkView& view);
+std::vector<NatClaim> nat_claims(const RuleSpec& rule, const NetworkView& view);
 
 // The target port is a container's: NAT sends on what tc or xdp redirect from outside, and the
 // container's replies, which this host forwards, are on no record. sklookup is before NAT, and needs a
@@ -31,20 +31,20 @@ struct TargetClaim {
 
     [[nodiscard]] std::string to_string() const; // what becomes of clients, with NAT's rule
 };
-std::vector<TargetClaim> target_claims(const InstalledRule& rule, const ListenerIndex& listeners,
+std::vector<TargetClaim> target_claims(const RuleSpec& rule, const ListenerIndex& listeners,
                                        const NetworkView& view);
 
 // This host's addresses that clients of a rule who come by an interface (0: by any) may ask.
-std::vector<Address> asked_addresses(const InstalledRule& rule, unsigned ifindex, bool ipv6,
+std::vector<Address> asked_addresses(const RuleSpec& rule, unsigned ifindex, bool ipv6,
                                      const NetworkView& view);
 
 // Refused: rules whose port NAT redirects. Claims that depend on the client are none.
-Result<void> check_nat(const std::vector<InstalledRule>& added, const NetworkView& view);
+Result<void> check_nat(const std::vector<RuleSpec>& added, const NetworkView& view);
 // Refused: rules whose target NAT redirects, unless they forward.
-Result<void> check_target_nat(const std::vector<InstalledRule>& fresh,
-                              const ListenerIndex& listeners, const NetworkView& view);
+Result<void> check_target_nat(const std::vector<RuleSpec>& fresh, const ListenerIndex& listeners,
+                              const NetworkView& view);
 // Both, of rules that are attached all the same (--force), and claims that depend on the client.
-std::vector<Warning> nat_warnings(const std::vector<InstalledRule>& rules,
+std::vector<Warning> nat_warnings(const std::vector<RuleSpec>& rules,
                                   const ListenerIndex& listeners, const NetworkView& view);
 
 } // namespace bpfport

@@ -41,7 +41,7 @@ Result<void> NetnsRules::open_instance() {
     if (!instance) return std::unexpected(instance.error());
     instance_ = std::move(*instance);
     rules_ = instance_->table().rules();
-    std::erase_if(rules_, [&](const InstalledRule& rule) {
+    std::erase_if(rules_, [&](const RuleSpec& rule) {
         return rule.ifindex && !find_interface(interfaces_, rule.ifindex);
     });
     return {};
@@ -106,7 +106,7 @@ EngineContext NetnsRules::context(HookChoice hook) {
     return {*store_, *instance_, interfaces_, rules_, hook, warnings_};
 }
 
-HookKind NetnsRules::hook_kind(const std::vector<InstalledRule>& rules, HookChoice choice) const {
+HookKind NetnsRules::hook_kind(const std::vector<RuleSpec>& rules, HookChoice choice) const {
     return TcHooks(*store_, netns_, interfaces_).kind(rules, choice);
 }
 
@@ -125,8 +125,7 @@ Result<void> NetnsRules::make_room(const TableCapacity& wanted, const ApplyOptio
     return {};
 }
 
-Result<void> NetnsRules::prepare(const std::vector<InstalledRule>& rules,
-                                 const ApplyOptions& options) {
+Result<void> NetnsRules::prepare(const std::vector<RuleSpec>& rules, const ApplyOptions& options) {
     auto context = this->context(options.hook);
     warnings_.clear();
     // Some wait for the kernel, others for the verifier: each tcx link takes a grace period of RCU.
@@ -163,7 +162,7 @@ Result<void> NetnsRules::publish(const TableChange& change) {
     return instance_->table().commit(change);
 }
 
-Result<void> NetnsRules::bring_to(std::vector<InstalledRule>& rules, const ApplyOptions& options) {
+Result<void> NetnsRules::bring_to(std::vector<RuleSpec>& rules, const ApplyOptions& options) {
     if (!instance_ && rules.empty()) return {};
     auto change = instance_ ? instance_->table().plan(rules, slot_bits)
                             : Table::plan_first(options.sizes.table, rules, slot_bits);
@@ -201,7 +200,7 @@ Result<void> NetnsRules::settle() {
     return {};
 }
 
-Result<void> NetnsRules::apply(std::vector<InstalledRule> rules, const ApplyOptions& options) {
+Result<void> NetnsRules::apply(std::vector<RuleSpec> rules, const ApplyOptions& options) {
     auto changed = bring_to(rules, options);
     if (!changed) {
         (void)release(); // what was made for nothing

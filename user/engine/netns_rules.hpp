@@ -31,15 +31,14 @@ class NetnsRules {
     static Result<NetnsRules> open(Store& store);
 
     // Those in force; of interfaces that are gone, none.
-    [[nodiscard]] const std::vector<InstalledRule>& rules() const { return rules_; }
+    [[nodiscard]] const std::vector<RuleSpec>& rules() const { return rules_; }
 
     // The kernel runs exactly these afterwards. With none, no program of bpfport remains in this netns.
-    Result<void> apply(std::vector<InstalledRule> rules, const ApplyOptions& options = {});
+    Result<void> apply(std::vector<RuleSpec> rules, const ApplyOptions& options = {});
 
     // How apply() would make the hooks that `rules` still need, but for interfaces where that is
     // not possible.
-    [[nodiscard]] HookKind hook_kind(const std::vector<InstalledRule>& rules,
-                                     HookChoice choice) const;
+    [[nodiscard]] HookKind hook_kind(const std::vector<RuleSpec>& rules, HookChoice choice) const;
 
     // Whether the programs know the addresses that the host has now; apply() writes them down.
     [[nodiscard]] Result<bool> knows_addresses() const;
@@ -55,9 +54,9 @@ class NetnsRules {
     Result<void> make_instance(const MapSizes& sizes);
     Result<void> enlarge(const TableCapacity& wanted);
     Result<void> upgrade(EngineContext& context);
-    Result<void> bring_to(std::vector<InstalledRule>& rules, const ApplyOptions& options);
+    Result<void> bring_to(std::vector<RuleSpec>& rules, const ApplyOptions& options);
     Result<void> make_room(const TableCapacity& wanted, const ApplyOptions& options);
-    Result<void> prepare(const std::vector<InstalledRule>& rules, const ApplyOptions& options);
+    Result<void> prepare(const std::vector<RuleSpec>& rules, const ApplyOptions& options);
     Result<void> publish(const TableChange& change);
     Result<void> settle();
     Result<void> release();
@@ -67,7 +66,7 @@ class NetnsRules {
     Store* store_;
     std::uint64_t netns_;
     std::optional<Instance> instance_;
-    std::vector<InstalledRule> rules_;
+    std::vector<RuleSpec> rules_;
     std::vector<Interface> interfaces_;
     std::vector<Warning> warnings_;
 };

@@ -28,8 +28,8 @@ Result<void> upgrade(const OptionProgram& what, const Instance& instance) {
 
 } // namespace
 
-bool OptionProgram::wanted_by(const std::vector<InstalledRule>& rules) const {
-    return std::ranges::any_of(rules, [&](const InstalledRule& rule) { return rule.has(flag); });
+bool OptionProgram::wanted_by(const std::vector<RuleSpec>& rules) const {
+    return std::ranges::any_of(rules, [&](const RuleSpec& rule) { return rule.has(flag); });
 }
 
 bool OptionProgram::alive(const Instance& instance) const {
@@ -41,8 +41,7 @@ std::span<const OptionProgram* const> option_programs() {
     return programs;
 }
 
-Result<void> attach_option_programs(const Instance& instance,
-                                    const std::vector<InstalledRule>& rules) {
+Result<void> attach_option_programs(const Instance& instance, const std::vector<RuleSpec>& rules) {
     for (const OptionProgram* program : option_programs())
         if (program->wanted_by(rules) && !program->alive(instance))
             BP_TRY(attach(*program, instance), program->option);
@@ -55,8 +54,7 @@ Result<void> upgrade_option_programs(const Instance& instance) {
     return {};
 }
 
-Result<void> remove_option_programs(const Instance& instance,
-                                    const std::vector<InstalledRule>& rules) {
+Result<void> remove_option_programs(const Instance& instance, const std::vector<RuleSpec>& rules) {
     for (const OptionProgram* program : option_programs())
         if (!program->wanted_by(rules))
             if (auto removed = remove_pin(instance.path() / program->link); !removed)

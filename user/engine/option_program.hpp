@@ -28,7 +28,7 @@ struct OptionProgram {
     std::uint64_t (*digest)(std::uint64_t before);
     void (*try_object)(const ObjectTrial& trial);
 
-    [[nodiscard]] bool wanted_by(const std::vector<InstalledRule>& rules) const;
+    [[nodiscard]] bool wanted_by(const std::vector<RuleSpec>& rules) const;
     [[nodiscard]] bool alive(const Instance& instance) const; // its link runs a program
 };
 
@@ -41,12 +41,10 @@ std::span<const OptionProgram* const> option_programs();
 
 // In place afterwards as the rules want it: a link that was removed is made again. One that is there
 // stays, since loading a program takes the kernel as long as all the rest of a command.
-Result<void> attach_option_programs(const Instance& instance,
-                                    const std::vector<InstalledRule>& rules);
+Result<void> attach_option_programs(const Instance& instance, const std::vector<RuleSpec>& rules);
 // The programs of this version in the place of another's.
 Result<void> upgrade_option_programs(const Instance& instance);
 // For the rules in force after a change: away with what none of them needs.
-Result<void> remove_option_programs(const Instance& instance,
-                                    const std::vector<InstalledRule>& rules);
+Result<void> remove_option_programs(const Instance& instance, const std::vector<RuleSpec>& rules);
 
 } // namespace bpfport

@@ -23,8 +23,7 @@ std::string ports_of(const Interface& master, const std::vector<Interface>& inte
     return fmt::format("{}", fmt::join(names, " "));
 }
 
-void warn_of_master(const InstalledRule& rule, const NetworkView& view,
-                    std::vector<Warning>& found) {
+void warn_of_master(const RuleSpec& rule, const NetworkView& view, std::vector<Warning>& found) {
     const Interface* port = find_interface(view.interfaces, rule.ifindex);
     const Interface* master = port ? addressed_master(*port, view.interfaces) : nullptr;
     if (!master || rule.has(BP_RULE_FORWARDED)) return;
@@ -53,8 +52,7 @@ struct OwnAddresses {
     }
 };
 
-void warn_of_address(const InstalledRule& rule, const OwnAddresses& own,
-                     std::vector<Warning>& found) {
+void warn_of_address(const RuleSpec& rule, const OwnAddresses& own, std::vector<Warning>& found) {
     const auto& local = rule.rule.local();
     if (!local || local->has_loopback() || rule.has(BP_RULE_FORWARDED)) return;
     if (own.has(*local)) return;
@@ -75,7 +73,7 @@ void warn_of_address(const InstalledRule& rule, const OwnAddresses& own,
 }
 
 // Programs see IPsec's packets encrypted on the way out, so the port of a reply can't be changed.
-bool is_hidden_by(const IpsecPolicy& policy, const InstalledRule& rule, const NetworkView& view) {
+bool is_hidden_by(const IpsecPolicy& policy, const RuleSpec& rule, const NetworkView& view) {
     bool tcp = rule.rule.protocol() == Protocol::kTcp;
     if (!engine_of(rule).changes_replies(rule)) return false;
     if (policy.protocol && *policy.protocol != (tcp ? IPPROTO_TCP : IPPROTO_UDP)) return false;
@@ -87,8 +85,7 @@ bool is_hidden_by(const IpsecPolicy& policy, const InstalledRule& rule, const Ne
         own, [&](const Address& one) { return !one.is_loopback() && policy.from.contains(one); });
 }
 
-void warn_of_ipsec(const InstalledRule& rule, const NetworkView& view,
-                   std::vector<Warning>& found) {
+void warn_of_ipsec(const RuleSpec& rule, const NetworkView& view, std::vector<Warning>& found) {
     constexpr std::size_t kNamed = 3;
     std::set<std::string> peers;
     for (const auto& policy : view.ipsec)
@@ -123,7 +120,7 @@ const Interface* addressed_master(const Interface& port, const std::vector<Inter
     return master && master->kind != "vrf" ? master : nullptr; // a VRF's ports keep their addresses
 }
 
-Result<void> refuse_place(const InstalledRule& rule, const NetworkView& view) {
+Result<void> refuse_place(const RuleSpec& rule, const NetworkView& view) {
     const Interface* interface = find_interface(view.interfaces, rule.ifindex);
     if (!interface || interface->kind != "vrf" || !engine_of(rule).info().changes_requests)
         return {};
@@ -135,8 +132,7 @@ Result<void> refuse_place(const InstalledRule& rule, const NetworkView& view) {
                                  : fmt::format("attach to its ports: {}", ports));
 }
 
-std::vector<Warning> place_warnings(const std::vector<InstalledRule>& rules,
-                                    const NetworkView& view) {
+std::vector<Warning> place_warnings(const std::vector<RuleSpec>& rules, const NetworkView& view) {
     std::vector<Warning> found, once;
     const OwnAddresses own(view);
     for (const auto& rule : rules) {
@@ -150,8 +146,8 @@ std::vector<Warning> place_warnings(const std::vector<InstalledRule>& rules,
     return once;
 }
 
-std::string unserved_note(const std::vector<InstalledRule>& rules,
-                          const std::vector<InstalledRule>& in_force, const NetworkView& view) {
+std::string unserved_note(const std::vector<RuleSpec>& rules, const std::vector<RuleSpec>& in_force,
+                          const NetworkView& view) {
     std::set<std::string> networks, scopes;
     std::vector<const Interface*> own;
     for (const auto& interface : view.interfaces)

@@ -12,17 +12,16 @@
 namespace bpfport {
 
 // Refused: a device by whose hooks no packet ever comes, with those by which they do.
-Result<void> refuse_place(const InstalledRule& rule, const NetworkView& view);
+Result<void> refuse_place(const RuleSpec& rule, const NetworkView& view);
 
 // The port of a bridge, bond or team, whose addresses are the master's; an address that no
 // interface has; clients whose replies are encrypted before programs see them.
-std::vector<Warning> place_warnings(const std::vector<InstalledRule>& rules,
-                                    const NetworkView& view);
+std::vector<Warning> place_warnings(const std::vector<RuleSpec>& rules, const NetworkView& view);
 
 // The host's own bridges and veths whose clients ask an interface's address and are not served by
 // `rules`, of all those in force, which hold for other interfaces; empty: there are none.
-std::string unserved_note(const std::vector<InstalledRule>& rules,
-                          const std::vector<InstalledRule>& in_force, const NetworkView& view);
+std::string unserved_note(const std::vector<RuleSpec>& rules, const std::vector<RuleSpec>& in_force,
+                          const NetworkView& view);
 
 // The master of a bridge's, bond's or team's port, which has the addresses; nullptr: none.
 const Interface* addressed_master(const Interface& port, const std::vector<Interface>& interfaces);

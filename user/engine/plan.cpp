@@ -18,14 +18,14 @@ namespace bpfport {
 
 namespace {
 
-bool same(const InstalledRule& left, const InstalledRule& right) {
+bool same(const RuleSpec& left, const RuleSpec& right) {
     constexpr auto kFleeting = static_cast<std::uint16_t>(~BP_RULE_TC_FLOWS);
     return left.ifindex == right.ifindex && left.rule == right.rule &&
            (left.flags & kFleeting) == (right.flags & kFleeting) &&
            left.on_absent == right.on_absent && left.engine == right.engine;
 }
 
-Result<void> check_theft(const std::vector<InstalledRule>& added, const ListenerIndex& listeners) {
+Result<void> check_theft(const std::vector<RuleSpec>& added, const ListenerIndex& listeners) {
     for (const auto& rule : added)
         for (const Listener* listener : listeners.on(rule.rule.protocol(), rule.rule.listen()))
             if (takes_from(rule, listener->socket))
@@ -36,7 +36,7 @@ Result<void> check_theft(const std::vector<InstalledRule>& added, const Listener
 }
 
 // One for each rule, as long as they can be read; else one for each protocol.
-std::vector<Warning> absent_warnings(const std::vector<InstalledRule>& added,
+std::vector<Warning> absent_warnings(const std::vector<RuleSpec>& added,
                                      const ListenerIndex& listeners) {
     constexpr std::size_t kReadable = 10;
     std::map<Protocol, PortList> absent;
@@ -71,12 +71,12 @@ void note_reason(const ChosenEngine& chosen, std::vector<std::string>& reasons) 
 }
 
 // What is asked for, with engines.
-Result<std::vector<InstalledRule>> with_engines(const std::vector<WantedRule>& all,
-                                                const HostFacts& facts,
-                                                std::vector<std::string>& reasons) {
-    std::vector<InstalledRule> rules;
+Result<std::vector<RuleSpec>> with_engines(const std::vector<WantedRule>& all,
+                                           const HostFacts& facts,
+                                           std::vector<std::string>& reasons) {
+    std::vector<RuleSpec> rules;
     for (const auto& [rule, ifindex, options] : all) {
-        InstalledRule wanted{0, rule, ifindex, 0, options->flags, options->on_absent, 0};
+        RuleSpec wanted{0, rule, ifindex, 0, options->flags, options->on_absent, 0};
         // A datagram socket's name is what it is bound to, with every engine, and it has no one peer.
         if (rule.protocol() == Protocol::kUdp)
             wanted.flags &= ~(unsigned{BP_RULE_SOCKNAME_LISTEN} | BP_RULE_ORIGINAL_DST);
@@ -93,7 +93,7 @@ Result<std::vector<InstalledRule>> with_engines(const std::vector<WantedRule>& a
 // Puts rules among those that are in force. Of many, so each is found by its key.
 class Merge {
   public:
-    Merge(Plan& plan, const std::vector<InstalledRule>& wanted) : plan_(plan) {
+    Merge(Plan& plan, const std::vector<RuleSpec>& wanted) : plan_(plan) {
         const RulePorts ports(wanted, RulePorts::Which::kListen);
         std::set<ListenKey> keys;
         for (const auto& rule : wanted) keys.insert({listen_key(rule), other_listen_key(rule)});
@@ -104,7 +104,7 @@ class Merge {
         }
     }
 
-    Result<void> put(InstalledRule wanted, const AttachRequest& request, const HostFacts& facts) {
+    Result<void> put(RuleSpec wanted, const AttachRequest& request, const HostFacts& facts) {
         auto known = find_same_rule(
             places_, wanted, [&](std::size_t at) -> const Rule& { return plan_.rules[at].rule; });
         if (known == places_.end()) {
@@ -115,7 +115,7 @@ class Merge {
             return {};
         }
         const std::size_t at = known->second;
-        InstalledRule& place = plan_.rules[at];
+        RuleSpec& place = plan_.rules[at];
         if (same(place, wanted)) {
             plan_.kept.push_back(place);
             return {};
@@ -136,9 +136,9 @@ class Merge {
     [[nodiscard]] const std::set<std::size_t>& fresh() const { return fresh_; }
 
   private:
-    Result<void> check_replace(std::size_t at, const InstalledRule& wanted,
-                               const AttachRequest& request, const HostFacts& facts) const {
-        const InstalledRule& place = plan_.rules[at];
+    Result<void> check_replace(std::size_t at, const RuleSpec& wanted, const AttachRequest& request,
+                               const HostFacts& facts) const {
+        const RuleSpec& place = plan_.rules[at];
         const auto now = placed(wanted, facts.interfaces).to_string();
         const auto before = placed(place, facts.interfaces).to_string();
         if (place.rule.one_target() != wanted.rule.one_target())
@@ -162,12 +162,12 @@ class Merge {
 
 // What is added or changed against all that is in force.
 Result<void> check_against_others(const Plan& plan, const std::set<std::size_t>& fresh,
-                                  const std::vector<InstalledRule>& changed,
+                                  const std::vector<RuleSpec>& changed,
                                   const std::vector<PlacedRule>& after, const HostFacts& facts) {
     const RulePorts ports(changed, RulePorts::Which::kAll);
     std::vector<PlacedRule> before;
     for (std::size_t at = 0; at < plan.rules.size(); at++) {
-        const InstalledRule& rule = plan.rules[at];
+        const RuleSpec& rule = plan.rules[at];
         if (!ports.has_listen_port_of(rule) && !ports.has_target_port_of(rule)) continue;
         if (!fresh.contains(at)) before.push_back(placed(rule, facts.interfaces));
     }
@@ -176,26 +176,26 @@ Result<void> check_against_others(const Plan& plan, const std::set<std::size_t>&
 
 } // namespace
 
-ListenKey listen_key(const InstalledRule& rule) {
+ListenKey listen_key(const RuleSpec& rule) {
     return {rule.ifindex, rule.rule.listens(), rule.rule.weight() ? rule.rule.target().first : 0};
 }
 
-ListenKey other_listen_key(const InstalledRule& rule) {
+ListenKey other_listen_key(const RuleSpec& rule) {
     return {rule.ifindex, rule.rule.listens(), rule.rule.weight() ? 0 : rule.rule.target().first};
 }
 
-PlacedRule placed(const InstalledRule& rule, const std::vector<Interface>& interfaces) {
+PlacedRule placed(const RuleSpec& rule, const std::vector<Interface>& interfaces) {
     return {rule.rule, rule.ifindex, rule.has(BP_RULE_NO_LOCAL),
             scope_name(rule.ifindex, interfaces)};
 }
 
-bool gives_to(const InstalledRule& rule, const Socket& socket) {
+bool gives_to(const RuleSpec& rule, const Socket& socket) {
     return socket.protocol == rule.rule.protocol() &&
            rule.rule.target().contains(socket.local_port) &&
            (socket.local.is_any() || rule.rule.covers(socket.local));
 }
 
-std::vector<const Listener*> target_listeners(const InstalledRule& rule,
+std::vector<const Listener*> target_listeners(const RuleSpec& rule,
                                               const ListenerIndex& listeners) {
     std::vector<const Listener*> found;
     for (const Listener* listener : listeners.on(rule.rule.protocol(), rule.rule.target()))
@@ -226,7 +226,7 @@ Result<void> check_weight(const Rule& rule, const AttachRequest& request) {
     return {};
 }
 
-Result<Plan> plan_attach(const AttachRequest& request, const std::vector<InstalledRule>& existing,
+Result<Plan> plan_attach(const AttachRequest& request, const std::vector<RuleSpec>& existing,
                          const HostFacts& facts) {
     auto indexes = scope_interfaces(request.scopes, facts.interfaces);
     if (!indexes) return std::unexpected(indexes.error());
@@ -237,7 +237,7 @@ Result<Plan> plan_attach(const AttachRequest& request, const std::vector<Install
 }
 
 Result<Plan> plan_rules(const std::vector<WantedRule>& wanted,
-                        const std::vector<InstalledRule>& existing, const HostFacts& facts) {
+                        const std::vector<RuleSpec>& existing, const HostFacts& facts) {
     bool generic = false;
     for (const auto& one : wanted) {
         if (auto checked = check_flags(*one.options); !checked)
@@ -251,7 +251,7 @@ Result<Plan> plan_rules(const std::vector<WantedRule>& wanted,
     auto rules = with_engines(wanted, facts, plan.reasons);
     if (!rules) return std::unexpected(rules.error());
     Merge merge(plan, *rules);
-    std::vector<InstalledRule> robbing; // listeners of their listen ports are in the way
+    std::vector<RuleSpec> robbing; // listeners of their listen ports are in the way
     for (std::size_t i = 0; i < wanted.size(); i++) {
         const std::size_t added = plan.added.size();
         if (auto put = merge.put((*rules)[i], *wanted[i].options, facts); !put)
@@ -260,7 +260,7 @@ Result<Plan> plan_rules(const std::vector<WantedRule>& wanted,
             robbing.push_back(plan.added.back());
     }
 
-    std::vector<InstalledRule> fresh;
+    std::vector<RuleSpec> fresh;
     std::vector<PlacedRule> after;
     for (std::size_t at : merge.fresh()) {
         fresh.push_back(plan.rules[at]);

@@ -32,14 +32,14 @@ struct AttachRequest {
 // What a rule listens for in its place, and, of one that shares that by weight, its first target port: two
 // rules with the same are one rule with another target or other options.
 using ListenKey = std::tuple<unsigned, Rule::Listens, std::uint16_t>;
-ListenKey listen_key(const InstalledRule& rule);
+ListenKey listen_key(const RuleSpec& rule);
 // The same for the rule with a weight, if it has none, or without, if it has one.
-ListenKey other_listen_key(const InstalledRule& rule);
+ListenKey other_listen_key(const RuleSpec& rule);
 
 // Of a map by ListenKey, whose values rule_of() turns into rules, what is the same rule as this one: a rule that
 // gets a weight, or loses it, is the same if its target is.
 template <typename Map, typename RuleOf>
-auto find_same_rule(Map& map, const InstalledRule& rule, const RuleOf& rule_of) {
+auto find_same_rule(Map& map, const RuleSpec& rule, const RuleOf& rule_of) {
     auto found = map.find(listen_key(rule));
     if (found != map.end()) return found;
     found = map.find(other_listen_key(rule));
@@ -48,10 +48,10 @@ auto find_same_rule(Map& map, const InstalledRule& rule, const RuleOf& rule_of) 
 }
 
 struct Plan {
-    std::vector<InstalledRule> rules; // all that will be in force
-    std::vector<InstalledRule> added;
-    std::vector<InstalledRule> kept;                               // asked for and there already
-    std::vector<std::pair<InstalledRule, InstalledRule>> replaced; // before, after
+    std::vector<RuleSpec> rules; // all that will be in force
+    std::vector<RuleSpec> added;
+    std::vector<RuleSpec> kept;                          // asked for and there already
+    std::vector<std::pair<RuleSpec, RuleSpec>> replaced; // before, after
     std::vector<std::string> reasons; // "engine tc: it serves ...", each engine once
     std::vector<Warning> warnings;
 };
@@ -63,13 +63,13 @@ struct WantedRule {
     const AttachRequest* options = nullptr; // its scopes and rules are not looked at
 };
 Result<Plan> plan_rules(const std::vector<WantedRule>& wanted,
-                        const std::vector<InstalledRule>& existing, const HostFacts& facts);
+                        const std::vector<RuleSpec>& existing, const HostFacts& facts);
 
 // Whether its options go together, whatever the host is, and whether a rule's weight goes with them.
 Result<void> check_flags(const AttachRequest& request);
 Result<void> check_weight(const Rule& rule, const AttachRequest& request);
 
-Result<Plan> plan_attach(const AttachRequest& request, const std::vector<InstalledRule>& existing,
+Result<Plan> plan_attach(const AttachRequest& request, const std::vector<RuleSpec>& existing,
                          const HostFacts& facts);
 
 struct DetachRequest {
@@ -78,19 +78,18 @@ struct DetachRequest {
 };
 // The rules of `existing` that the request names. One that is not there is an error that lists
 // those that are.
-Result<std::vector<InstalledRule>> select_rules(const DetachRequest& request,
-                                                const std::vector<InstalledRule>& existing,
-                                                const std::vector<Interface>& interfaces);
+Result<std::vector<RuleSpec>> select_rules(const DetachRequest& request,
+                                           const std::vector<RuleSpec>& existing,
+                                           const std::vector<Interface>& interfaces);
 
-PlacedRule placed(const InstalledRule& rule, const std::vector<Interface>& interfaces);
+PlacedRule placed(const RuleSpec& rule, const std::vector<Interface>& interfaces);
 
 // Whether packets that `rule` redirects would else be given to this socket, which listens on their
 // port.
-bool takes_from(const InstalledRule& rule, const Socket& socket);
+bool takes_from(const RuleSpec& rule, const Socket& socket);
 
 // Whether the socket is given what arrives for the target, by protocol, port and address.
-bool gives_to(const InstalledRule& rule, const Socket& socket);
-std::vector<const Listener*> target_listeners(const InstalledRule& rule,
-                                              const ListenerIndex& listeners);
+bool gives_to(const RuleSpec& rule, const Socket& socket);
+std::vector<const Listener*> target_listeners(const RuleSpec& rule, const ListenerIndex& listeners);
 
 } // namespace bpfport

@@ -22,7 +22,7 @@ constexpr EngineInfo kUnknown{0,
 class Unknown final : public Engine {
   public:
     constexpr Unknown() : Engine(kUnknown) {}
-    [[nodiscard]] RuleState status(const InstalledRule&, const EngineLook&) const override {
+    [[nodiscard]] RuleState status(const RuleSpec&, const EngineLook&) const override {
         return {.in_force = false, .why = "another version of bpfport put it there"};
     }
 };
@@ -42,14 +42,14 @@ const Engine& engine_of(std::uint32_t id) {
     return unknown;
 }
 
-WantedHooks wanted_hooks(const std::vector<InstalledRule>& rules,
+WantedHooks wanted_hooks(const std::vector<RuleSpec>& rules,
                          const std::vector<Interface>& interfaces) {
     WantedHooks wanted;
     for (const auto& rule : rules) engine_of(rule).wants(rule, interfaces, wanted);
     return wanted;
 }
 
-SlotBits slot_bits(const InstalledRule& rule) { return engine_of(rule).slot_bits(rule); }
+SlotBits slot_bits(const RuleSpec& rule) { return engine_of(rule).slot_bits(rule); }
 
 std::vector<std::string> option_names(unsigned options) {
     std::vector<std::string> names;

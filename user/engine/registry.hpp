@@ -17,15 +17,15 @@ std::span<const Engine* const> engines();
 const Engine* find_engine(std::string_view name);
 // Of a rule in the table, or to be put there. One that this version doesn't know does nothing.
 const Engine& engine_of(std::uint32_t id);
-inline const Engine& engine_of(const InstalledRule& rule) { return engine_of(rule.engine); }
+inline const Engine& engine_of(const RuleSpec& rule) { return engine_of(rule.engine); }
 
 inline const char* engine_name(std::uint32_t id) { return engine_of(id).info().name; }
 
 // The hooks that rules of all engines need.
-WantedHooks wanted_hooks(const std::vector<InstalledRule>& rules,
+WantedHooks wanted_hooks(const std::vector<RuleSpec>& rules,
                          const std::vector<Interface>& interfaces);
 // For state/table.hpp.
-SlotBits slot_bits(const InstalledRule& rule);
+SlotBits slot_bits(const RuleSpec& rule);
 
 // "--forwarded", "--vlan": options by their names.
 std::vector<std::string> option_names(unsigned options);

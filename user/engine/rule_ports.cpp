@@ -7,7 +7,7 @@
 
 namespace bpfport {
 
-RulePorts::RulePorts(std::span<const InstalledRule> rules, Which which) {
+RulePorts::RulePorts(std::span<const RuleSpec> rules, Which which) {
     for (const auto& rule : rules) {
         PortList& ports = ports_[raw_protocol(rule.rule.protocol())];
         ports.push_back(rule.rule.listen());
@@ -16,11 +16,11 @@ RulePorts::RulePorts(std::span<const InstalledRule> rules, Which which) {
     for (auto& ports : ports_) ports = merged(std::move(ports));
 }
 
-bool RulePorts::has_listen_port_of(const InstalledRule& rule) const {
+bool RulePorts::has_listen_port_of(const RuleSpec& rule) const {
     return have_any(ports_[raw_protocol(rule.rule.protocol())], rule.rule.listen());
 }
 
-bool RulePorts::has_target_port_of(const InstalledRule& rule) const {
+bool RulePorts::has_target_port_of(const RuleSpec& rule) const {
     return have_any(ports_[raw_protocol(rule.rule.protocol())], rule.rule.target());
 }
 

@@ -8,18 +8,18 @@
 #include <span>
 
 #include "rule/port.hpp"
-#include "state/table_side.hpp"
+#include "state/rule_spec.hpp"
 
 namespace bpfport {
 
 class RulePorts {
   public:
     enum class Which : std::uint8_t { kListen, kAll };
-    RulePorts(std::span<const InstalledRule> rules, Which which);
+    RulePorts(std::span<const RuleSpec> rules, Which which);
 
     // Whether it has one of the rule's listen ports, or target ports, for the rule's protocol.
-    [[nodiscard]] bool has_listen_port_of(const InstalledRule& rule) const;
-    [[nodiscard]] bool has_target_port_of(const InstalledRule& rule) const;
+    [[nodiscard]] bool has_listen_port_of(const RuleSpec& rule) const;
+    [[nodiscard]] bool has_target_port_of(const RuleSpec& rule) const;
 
   private:
     std::array<PortList, BP_PROTOS> ports_;

@@ -12,7 +12,7 @@ namespace bpfport {
 
 namespace {
 
-std::string attached_text(const std::vector<InstalledRule>& rules,
+std::string attached_text(const std::vector<RuleSpec>& rules,
                           const std::vector<Interface>& interfaces) {
     constexpr std::size_t kNamed = 16;
     if (rules.empty()) return "no rule is attached at all";
@@ -27,14 +27,14 @@ std::string attached_text(const std::vector<InstalledRule>& rules,
 
 } // namespace
 
-Result<std::vector<InstalledRule>> select_rules(const DetachRequest& request,
-                                                const std::vector<InstalledRule>& existing,
-                                                const std::vector<Interface>& interfaces) {
+Result<std::vector<RuleSpec>> select_rules(const DetachRequest& request,
+                                           const std::vector<RuleSpec>& existing,
+                                           const std::vector<Interface>& interfaces) {
     auto indexes = scope_interfaces(request.scopes, interfaces);
     if (!indexes) return std::unexpected(indexes.error());
     std::set<Rule> named; // a rule is named by its ports, whatever its weight is
     for (const Rule& rule : request.rules) named.insert(rule.with_weight({}));
-    std::vector<InstalledRule> selected;
+    std::vector<RuleSpec> selected;
     std::set<Rule> found;
     for (const auto& rule : existing) {
         bool here = indexes->empty() || std::ranges::find(*indexes, rule.ifindex) != indexes->end();

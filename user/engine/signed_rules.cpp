@@ -9,7 +9,7 @@
 
 namespace bpfport {
 
-std::string why_signatures_fail(const InstalledRule& rule, const ListenerIndex& listeners) {
+std::string why_signatures_fail(const RuleSpec& rule, const ListenerIndex& listeners) {
     if (!engine_of(rule).info().changes_requests) return {};
     auto targets = target_listeners(rule, listeners);
     auto found = std::ranges::find_if(

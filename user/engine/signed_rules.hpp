@@ -11,7 +11,7 @@
 namespace bpfport {
 
 // What is wrong with such a rule, for a sentence; empty: nothing.
-std::string why_signatures_fail(const InstalledRule& rule, const ListenerIndex& listeners);
+std::string why_signatures_fail(const RuleSpec& rule, const ListenerIndex& listeners);
 inline constexpr const char* kSignedHint = "--engine sklookup changes no segment";
 
 // Of the rules that a plan puts in force.

@@ -32,10 +32,10 @@ constexpr EngineInfo kSklookupInfo{
     .not_in_force = "not in force: our sk_lookup programs, or its interface, are gone",
 };
 
-bool is_udp(const InstalledRule& rule) { return rule.rule.protocol() == Protocol::kUdp; }
+bool is_udp(const RuleSpec& rule) { return rule.rule.protocol() == Protocol::kUdp; }
 
 // For a sentence; empty: it can serve the rule.
-std::string why_not_in_full(const InstalledRule& rule, const HostFacts& facts) {
+std::string why_not_in_full(const RuleSpec& rule, const HostFacts& facts) {
     if (rule.has(BP_RULE_FORWARDED)) return "--forwarded: what this host forwards meets no socket";
     if (rule.has(BP_RULE_VLAN)) return "--vlan: sockets see tagged frames on the VLAN device";
     if (rule.has(BP_RULE_NO_LOCAL)) return "--no-local: sockets don't tell who is local";
@@ -57,7 +57,7 @@ std::string why_not_in_full(const InstalledRule& rule, const HostFacts& facts) {
 }
 
 // A listener on a loopback address doesn't concern the rule's other clients.
-bool served_by_tc(const Table& table, const InstalledRule& rule) {
+bool served_by_tc(const Table& table, const RuleSpec& rule) {
     if (is_udp(rule)) return false;
     auto [first, last] = rule.rule.target();
     for (unsigned port = first; port <= last; port++)
@@ -73,14 +73,14 @@ class Sklookup final : public Engine {
         facts.sklookup = probe_sklookup();
         if (facts.sklookup.usable) facts.sklookup.why_not = why_no_sockname(store);
     }
-    [[nodiscard]] std::optional<WhyNot> why_not(const InstalledRule& rule,
+    [[nodiscard]] std::optional<WhyNot> why_not(const RuleSpec& rule,
                                                 const HostFacts& facts) const override {
         auto why = why_not_in_full(rule, facts);
         if (why.empty()) return {};
         return WhyNot{fmt::format("engine sklookup can't serve {}: {}", rule.rule.to_string(), why),
                       "--engine tc serves it"};
     }
-    [[nodiscard]] std::string why_not_auto(const InstalledRule& rule,
+    [[nodiscard]] std::string why_not_auto(const RuleSpec& rule,
                                            const HostFacts& facts) const override {
         if (is_udp(rule)) return "udp: with sklookup each answer would have to be changed anyway";
         auto why = why_not_in_full(rule, facts);
@@ -93,40 +93,37 @@ class Sklookup final : public Engine {
     [[nodiscard]] const char* why_auto() const override {
         return "tcp to a program on this host; tc stands by for one that uses Multipath TCP";
     }
-    [[nodiscard]] std::string caveat(const InstalledRule& rule,
-                                     const HostFacts& facts) const override {
+    [[nodiscard]] std::string caveat(const RuleSpec& rule, const HostFacts& facts) const override {
         if (facts.sklookup.why_not.empty() || !wants_sockname_hooks(rule)) return {};
         return "; getsockname() of its connections will say the listen port: " +
                facts.sklookup.why_not;
     }
     // Connections that are steered need no packet to be seen.
-    void wants(const InstalledRule& rule, const std::vector<Interface>& interfaces,
+    void wants(const RuleSpec& rule, const std::vector<Interface>& interfaces,
                WantedHooks& wanted) const override {
         if (is_udp(rule) || rule.has(BP_RULE_FALLBACK | BP_RULE_TC_FLOWS))
             add_tc_hooks(rule, interfaces, wanted);
     }
-    [[nodiscard]] std::uint16_t flags_after(const InstalledRule& before,
-                                            const InstalledRule& after) const override {
+    [[nodiscard]] std::uint16_t flags_after(const RuleSpec& before,
+                                            const RuleSpec& after) const override {
         bool by_tc = !is_sklookup(before) || before.has(BP_RULE_TC_FLOWS | BP_RULE_FALLBACK);
         return by_tc && !is_udp(after) ? BP_RULE_TC_FLOWS : 0;
     }
-    [[nodiscard]] SlotBits slot_bits(const InstalledRule& rule) const override {
+    [[nodiscard]] SlotBits slot_bits(const RuleSpec& rule) const override {
         return {BP_PORT_STEERED, !is_udp(rule) && !rule.has(BP_RULE_TC_FLOWS)};
     }
-    [[nodiscard]] bool changes_replies(const InstalledRule& rule) const override {
-        return is_udp(rule);
-    }
+    [[nodiscard]] bool changes_replies(const RuleSpec& rule) const override { return is_udp(rule); }
     // sk_lookup runs before the kernel looks for a listener, and its map takes no Multipath TCP.
     [[nodiscard]] bool spares(const Socket& socket) const override { return !socket.mptcp; }
 
     // Its programs are the verifier's work, and none of the interfaces' hooks.
-    [[nodiscard]] bool prepares_beside(const std::vector<InstalledRule>& rules) const override {
+    [[nodiscard]] bool prepares_beside(const std::vector<RuleSpec>& rules) const override {
         return any_sklookup(rules);
     }
     // A rule that asks for sklookup and nothing else is refused where a listener is that it can't
     // serve now; one that comes later is reported by status.
     Result<void> prepare(EngineContext& context,
-                         const std::vector<InstalledRule>& rules) const override {
+                         const std::vector<RuleSpec>& rules) const override {
         if (!any_sklookup(rules)) return {};
         auto programs = programs_of(context);
         BP_TRY(programs.attach(context.instance), "engine sklookup");
@@ -139,20 +136,19 @@ class Sklookup final : public Engine {
         return {};
     }
     // Connections that tc serves in place of sklookup outlive the need for it.
-    void note(const Instance& instance, InstalledRule& rule) const override {
+    void note(const Instance& instance, RuleSpec& rule) const override {
         if (!rule.has(BP_RULE_FALLBACK)) return;
         auto [first, last] = rule.rule.target();
         for (unsigned port = first; port <= last; port++)
             if (instance.table().fallback(static_cast<std::uint16_t>(port)))
                 rule.flags |= BP_RULE_TC_FLOWS;
     }
-    Result<void> settle(EngineContext& context,
-                        const std::vector<InstalledRule>& rules) const override {
+    Result<void> settle(EngineContext& context, const std::vector<RuleSpec>& rules) const override {
         return any_sklookup(rules) ? programs_of(context).settle(context.instance, rules)
                                    : Result<void>{};
     }
     Result<void> release(EngineContext& context,
-                         const std::vector<InstalledRule>& rules) const override {
+                         const std::vector<RuleSpec>& rules) const override {
         return any_sklookup(rules) ? Result<void>{} : programs_of(context).remove();
     }
 
@@ -178,8 +174,7 @@ class Sklookup final : public Engine {
                                   count, count == 1 ? "" : "s");
         return report;
     }
-    [[nodiscard]] RuleState status(const InstalledRule& rule,
-                                   const EngineLook& look) const override {
+    [[nodiscard]] RuleState status(const RuleSpec& rule, const EngineLook& look) const override {
         RuleState state;
         auto found = look.reports.find(kSklookupInfo.id);
         const EngineReport report = found == look.reports.end() ? EngineReport{} : found->second;
@@ -210,15 +205,14 @@ class Sklookup final : public Engine {
     static SklookupEngine programs_of(EngineContext& context) {
         return {context.store, context.instance.netns()};
     }
-    static bool wants_sockname_hooks(const InstalledRule& rule) {
+    static bool wants_sockname_hooks(const RuleSpec& rule) {
         return !rule.has(BP_RULE_SOCKNAME_LISTEN);
     }
-    static Result<void> check_listeners(const InstalledRule& rule,
-                                        const std::vector<InstalledRule>& in_force,
+    static Result<void> check_listeners(const RuleSpec& rule, const std::vector<RuleSpec>& in_force,
                                         const std::vector<RefusedListener>& refused) {
         if (!is_sklookup(rule) || rule.has(BP_RULE_FALLBACK)) return {};
         const auto is_there = [&] {
-            return std::ranges::any_of(in_force, [&](const InstalledRule& old) {
+            return std::ranges::any_of(in_force, [&](const RuleSpec& old) {
                 return old.id == rule.id && is_sklookup(old);
             });
         };

@@ -28,8 +28,8 @@ Result<std::vector<Socket>> listening_sockets(Protocol protocol) {
     return sockets({protocol, 1U << state, std::nullopt});
 }
 
-bool is_target(const std::vector<InstalledRule>& rules, const Socket& socket) {
-    return std::ranges::any_of(rules, [&](const InstalledRule& rule) {
+bool is_target(const std::vector<RuleSpec>& rules, const Socket& socket) {
+    return std::ranges::any_of(rules, [&](const RuleSpec& rule) {
         return is_sklookup(rule) && rule.rule.protocol() == socket.protocol &&
                rule.rule.target().contains(socket.local_port) &&
                (socket.local.is_any() || rule.rule.covers(socket.local));
@@ -38,9 +38,9 @@ bool is_target(const std::vector<InstalledRule>& rules, const Socket& socket) {
 
 // It listens on the listen port of a loopback address and keeps it. Multipath TCP can't be kept:
 // attach refuses it.
-bool is_keeper(const std::vector<InstalledRule>& rules, const Socket& socket) {
+bool is_keeper(const std::vector<RuleSpec>& rules, const Socket& socket) {
     return socket.protocol == Protocol::kTcp &&
-           std::ranges::any_of(rules, [&](const InstalledRule& rule) {
+           std::ranges::any_of(rules, [&](const RuleSpec& rule) {
                return is_sklookup(rule) && keeps_address(rule, socket);
            });
 }
@@ -62,9 +62,9 @@ Unsteerable why_unsteerable(const std::vector<Listener>& listeners) {
                                 "command looks again"};
 }
 
-bool is_sklookup(const InstalledRule& rule) { return rule.engine == BP_ENGINE_SKLOOKUP; }
+bool is_sklookup(const RuleSpec& rule) { return rule.engine == BP_ENGINE_SKLOOKUP; }
 
-bool any_sklookup(const std::vector<InstalledRule>& rules) {
+bool any_sklookup(const std::vector<RuleSpec>& rules) {
     return std::ranges::any_of(rules, is_sklookup);
 }
 
@@ -121,7 +121,7 @@ Result<void> SklookupEngine::attach(const Instance& instance) {
 }
 
 Result<std::vector<RefusedListener>>
-SklookupEngine::find_listeners(const Instance& instance, const std::vector<InstalledRule>& rules) {
+SklookupEngine::find_listeners(const Instance& instance, const std::vector<RuleSpec>& rules) {
     auto find = open_pin(store_->path(sklookup_name(netns_)) / pins::kFind);
     if (!find) return std::unexpected(find.error());
     auto map = instance.open_pin(pins::kListeners);
@@ -149,7 +149,7 @@ SklookupEngine::find_listeners(const Instance& instance, const std::vector<Insta
     return refused;
 }
 
-Result<void> SklookupEngine::settle(Instance& instance, const std::vector<InstalledRule>& rules) {
+Result<void> SklookupEngine::settle(Instance& instance, const std::vector<RuleSpec>& rules) {
     auto refused = find_listeners(instance, rules);
     if (!refused) return std::unexpected(refused.error());
     std::set<std::uint16_t> still, gone;
@@ -166,7 +166,7 @@ Result<void> SklookupEngine::settle(Instance& instance, const std::vector<Instal
     return {};
 }
 
-std::vector<Warning> SklookupEngine::tell_names(const std::vector<InstalledRule>& rules) {
+std::vector<Warning> SklookupEngine::tell_names(const std::vector<RuleSpec>& rules) {
     if (std::ranges::none_of(rules, wants_sockname)) return {};
     auto attached = attach_sockname(*store_, netns_);
     if (attached) return {};

@@ -28,15 +28,15 @@ class SklookupEngine {
 
     // Has getsockname(2) of connections say what the rules want. What can't be done is a warning:
     // clients are served all the same.
-    std::vector<Warning> tell_names(const std::vector<InstalledRule>& rules);
+    std::vector<Warning> tell_names(const std::vector<RuleSpec>& rules);
 
     // Looks for every socket that listens on a target of `rules` (other engines' are ignored) and
     // is not known yet. Returns those that can't be steered to.
     Result<std::vector<RefusedListener>> find_listeners(const Instance& instance,
-                                                        const std::vector<InstalledRule>& rules);
+                                                        const std::vector<RuleSpec>& rules);
 
     // find_listeners(), and lets tc sleep again where its listener has gone.
-    Result<void> settle(Instance& instance, const std::vector<InstalledRule>& rules);
+    Result<void> settle(Instance& instance, const std::vector<RuleSpec>& rules);
 
     // The programs of this build over the instance's maps of now; nothing if they don't run.
     Result<void> upgrade(const Instance& instance);
@@ -57,7 +57,7 @@ struct Unsteerable {
 };
 Unsteerable why_unsteerable(const std::vector<Listener>& listeners);
 
-bool is_sklookup(const InstalledRule& rule);
-bool any_sklookup(const std::vector<InstalledRule>& rules);
+bool is_sklookup(const RuleSpec& rule);
+bool any_sklookup(const std::vector<RuleSpec>& rules);
 
 } // namespace bpfport

@@ -62,7 +62,7 @@ std::string why_no_sockname(const Store& store) {
     return {};
 }
 
-bool wants_sockname(const InstalledRule& rule) {
+bool wants_sockname(const RuleSpec& rule) {
     return rule.engine == BP_ENGINE_SKLOOKUP && rule.rule.protocol() == Protocol::kTcp &&
            !rule.has(BP_RULE_SOCKNAME_LISTEN);
 }

@@ -20,7 +20,7 @@ namespace bpfport {
 std::string why_no_sockname(const Store& store);
 
 // A rule whose connections' getsockname(2) is to say the target port.
-bool wants_sockname(const InstalledRule& rule);
+bool wants_sockname(const RuleSpec& rule);
 
 // Attaches what is missing to an attachment of the sklookup engine that is in place. An error also
 // where that is done, but doesn't concern every program of the host.

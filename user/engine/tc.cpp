@@ -29,21 +29,21 @@ class Tc final : public Engine {
   public:
     constexpr Tc() : Engine(kTcInfo) {}
 
-    [[nodiscard]] std::string why_not_auto(const InstalledRule&, const HostFacts&) const override {
+    [[nodiscard]] std::string why_not_auto(const RuleSpec&, const HostFacts&) const override {
         return {};
     }
-    void wants(const InstalledRule& rule, const std::vector<Interface>& interfaces,
+    void wants(const RuleSpec& rule, const std::vector<Interface>& interfaces,
                WantedHooks& wanted) const override {
         add_tc_hooks(rule, interfaces, wanted);
     }
     // Of the rules of all engines that want tc hooks: they share them, and the programs of options.
     Result<void> prepare(EngineContext& context,
-                         const std::vector<InstalledRule>& rules) const override {
+                         const std::vector<RuleSpec>& rules) const override {
         auto made = hooks(context).make(context.instance, rules, context.hook);
         return made ? attach_option_programs(context.instance, rules) : made;
     }
     Result<void> release(EngineContext& context,
-                         const std::vector<InstalledRule>& rules) const override {
+                         const std::vector<RuleSpec>& rules) const override {
         auto removed = hooks(context).remove_unneeded(rules);
         return removed ? remove_option_programs(context.instance, rules) : removed;
     }
@@ -51,8 +51,7 @@ class Tc final : public Engine {
         auto upgraded = hooks(context).upgrade(context.instance);
         return upgraded ? upgrade_option_programs(context.instance) : upgraded;
     }
-    [[nodiscard]] RuleState status(const InstalledRule& rule,
-                                   const EngineLook& look) const override {
+    [[nodiscard]] RuleState status(const RuleSpec& rule, const EngineLook& look) const override {
         RuleState state;
         state.in_force = !rule.ifindex || look.hooked.contains(rule.ifindex);
         state.why = rule.rule.protocol() == Protocol::kUdp ? "udp" : passed_over(rule, look.host);
@@ -66,7 +65,7 @@ class Tc final : public Engine {
     }
     // Why an engine that `auto` asks first did not get the rule. What the kernel can do was probed when
     // the rule was attached; here it is assumed to do all.
-    static std::string passed_over(const InstalledRule& rule, HostFacts facts) {
+    static std::string passed_over(const RuleSpec& rule, HostFacts facts) {
         facts.sklookup = {true, {}, true};
         auto why_not = sklookup_engine().why_not_auto(rule, facts);
         return why_not.empty() ? "asked for, or this host can't do all of sklookup" : why_not;

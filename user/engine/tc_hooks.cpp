@@ -20,7 +20,7 @@ namespace {
 
 constexpr unsigned kLoopback = 1; // LOOPBACK_IFINDEX
 
-bool wants_loopback(const InstalledRule& rule) {
+bool wants_loopback(const RuleSpec& rule) {
     return rule.ifindex == kLoopback || !rule.has(BP_RULE_NO_LOCAL) || rule.has(BP_RULE_EXCLUSIVE);
 }
 
@@ -44,7 +44,7 @@ ReservedLinks reserve(const std::vector<const Interface*>& interfaces) {
 
 } // namespace
 
-void add_tc_hooks(const InstalledRule& rule, const std::vector<Interface>& interfaces,
+void add_tc_hooks(const RuleSpec& rule, const std::vector<Interface>& interfaces,
                   WantedHooks& wanted) {
     if (wants_loopback(rule)) wanted.tc.insert(kLoopback);
     for (const auto& interface : interfaces)
@@ -101,7 +101,7 @@ Result<void> TcHooks::unhook(const Attachment& attachment) {
 // filter it doesn't wait.
 constexpr std::size_t kManyHooks = 32;
 
-std::vector<const Interface*> TcHooks::missing(const std::vector<InstalledRule>& rules) const {
+std::vector<const Interface*> TcHooks::missing(const std::vector<RuleSpec>& rules) const {
     auto needed = wanted_hooks(rules, interfaces_).tc;
     for (const auto& attachment : attachments(store_, netns_))
         if (attachment.alive()) needed.erase(attachment.name().ifindex);
@@ -111,7 +111,7 @@ std::vector<const Interface*> TcHooks::missing(const std::vector<InstalledRule>&
     return missing;
 }
 
-HookKind TcHooks::kind(const std::vector<InstalledRule>& rules, HookChoice choice) const {
+HookKind TcHooks::kind(const std::vector<RuleSpec>& rules, HookChoice choice) const {
     if (choice == HookChoice::kTcx) return {"tcx", "asked for"};
     if (choice == HookChoice::kClsact) return {"clsact", "asked for"};
     if (!tcx_supported()) return {"clsact", "this kernel has no tcx (6.6)"};
@@ -132,7 +132,7 @@ Result<ReservedLinks> TcHooks::load(Instance& instance,
     return reserved;
 }
 
-Result<void> TcHooks::make(Instance& instance, const std::vector<InstalledRule>& rules,
+Result<void> TcHooks::make(Instance& instance, const std::vector<RuleSpec>& rules,
                            HookChoice choice) {
     for (const auto& attachment : attachments(store_, netns_))
         if (!attachment.alive()) BP_TRY(unhook(attachment), "repair");
@@ -182,7 +182,7 @@ Result<void> TcHooks::upgrade(Instance& instance) {
     return upgraded ? instance.note_direct_write(direct_write) : upgraded;
 }
 
-Result<void> TcHooks::remove_unneeded(const std::vector<InstalledRule>& rules) {
+Result<void> TcHooks::remove_unneeded(const std::vector<RuleSpec>& rules) {
     auto needed = wanted_hooks(rules, interfaces_).tc;
     for (const auto& attachment : attachments(store_, netns_))
         if (!needed.contains(attachment.name().ifindex)) BP_TRY(unhook(attachment), "clean up");

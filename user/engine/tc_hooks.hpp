@@ -20,7 +20,7 @@ struct HookKind {
 };
 
 // The interfaces, lo included, by which clients of the rule come.
-void add_tc_hooks(const InstalledRule& rule, const std::vector<Interface>& interfaces,
+void add_tc_hooks(const RuleSpec& rule, const std::vector<Interface>& interfaces,
                   WantedHooks& wanted);
 
 // tcx links that pass packets on until they are given programs.
@@ -33,16 +33,14 @@ class TcHooks {
 
     // How make() would make those that `rules` still need, but for interfaces where that is not
     // possible.
-    [[nodiscard]] HookKind kind(const std::vector<InstalledRule>& rules, HookChoice choice) const;
-    Result<void> make(Instance& instance, const std::vector<InstalledRule>& rules,
-                      HookChoice choice);
+    [[nodiscard]] HookKind kind(const std::vector<RuleSpec>& rules, HookChoice choice) const;
+    Result<void> make(Instance& instance, const std::vector<RuleSpec>& rules, HookChoice choice);
     // The programs of this build in every hook and in the instance, without a gap.
     Result<void> upgrade(Instance& instance);
-    Result<void> remove_unneeded(const std::vector<InstalledRule>& rules);
+    Result<void> remove_unneeded(const std::vector<RuleSpec>& rules);
 
   private:
-    [[nodiscard]] std::vector<const Interface*>
-    missing(const std::vector<InstalledRule>& rules) const;
+    [[nodiscard]] std::vector<const Interface*> missing(const std::vector<RuleSpec>& rules) const;
     Result<void> hook(Instance& instance, const Interface& interface, bp_hook kind,
                       ReservedLinks& reserved);
     Result<ReservedLinks> load(Instance& instance, const std::vector<const Interface*>& linked);

@@ -9,7 +9,7 @@
 
 namespace bpfport {
 
-bool takes_from(const InstalledRule& rule, const Socket& socket) {
+bool takes_from(const RuleSpec& rule, const Socket& socket) {
     if (socket.protocol != rule.rule.protocol()) return false;
     if (!rule.rule.listen().contains(socket.local_port)) return false;
     if (!socket.local.is_any() && !rule.rule.covers(socket.local)) return false;
@@ -19,14 +19,14 @@ bool takes_from(const InstalledRule& rule, const Socket& socket) {
     return !socket.ifindex || !rule.ifindex || socket.ifindex == rule.ifindex;
 }
 
-bool keeps_address(const InstalledRule& rule, const Socket& socket) {
+bool keeps_address(const RuleSpec& rule, const Socket& socket) {
     if (!engine_of(rule).spares(socket)) return false;
     return socket.protocol == rule.rule.protocol() && socket.local.is_loopback() &&
            rule.rule.listen().contains(socket.local_port) && !rule.rule.local() &&
            !rule.has(BP_RULE_NO_LOCAL);
 }
 
-OtherListeners listeners_beside(const InstalledRule& rule, const ListenerIndex& listeners) {
+OtherListeners listeners_beside(const RuleSpec& rule, const ListenerIndex& listeners) {
     OtherListeners others;
     for (const Listener* listener : listeners.on(rule.rule.protocol(), rule.rule.listen())) {
         if (keeps_address(rule, listener->socket)) others.keepers.push_back(*listener);
@@ -40,7 +40,7 @@ std::string keeper_text(const Listener& keeper) {
                        keeper.to_string());
 }
 
-std::string hidden_text(const InstalledRule& rule, const Listener& hidden) {
+std::string hidden_text(const RuleSpec& rule, const Listener& hidden) {
     return fmt::format("{}, but new clients go to {}", hidden.to_string(),
                        rule.rule.target_of(hidden.socket.local_port));
 }
@@ -48,7 +48,7 @@ std::string hidden_text(const InstalledRule& rule, const Listener& hidden) {
 std::vector<std::string> kept_addresses(const Plan& plan, const HostFacts& facts) {
     std::set<std::string> found; // a rule of many interfaces meets a program several times
     const ListenerIndex listeners(facts.listeners);
-    auto look = [&](const InstalledRule& rule) {
+    auto look = [&](const RuleSpec& rule) {
         for (const auto& keeper : listeners_beside(rule, listeners).keepers)
             found.insert(keeper_text(keeper));
     };

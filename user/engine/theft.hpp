@@ -12,7 +12,7 @@ namespace bpfport {
 
 // Whether this socket listens on the rule's listen port of one loopback address, as a resolver's
 // stub does on 127.0.0.53, and keeps that address: the rule serves the other ones.
-bool keeps_address(const InstalledRule& rule, const Socket& socket);
+bool keeps_address(const RuleSpec& rule, const Socket& socket);
 
 // Programs that listen on the listen ports of a rule.
 struct OtherListeners {
@@ -20,12 +20,12 @@ struct OtherListeners {
     std::vector<Listener> hidden;  // their clients go to the target instead
     std::vector<std::string> nat;  // what NAT does with the listen ports; filled in by its caller
 };
-OtherListeners listeners_beside(const InstalledRule& rule, const ListenerIndex& listeners);
+OtherListeners listeners_beside(const RuleSpec& rule, const ListenerIndex& listeners);
 
 std::string
 keeper_text(const Listener& keeper); // "dnsmasq (pid 9) listens on 127.0.0.53:53 and ..."
 // "nginx (pid 8) listens on 0.0.0.0:80, but new clients go to 3000"
-std::string hidden_text(const InstalledRule& rule, const Listener& hidden);
+std::string hidden_text(const RuleSpec& rule, const Listener& hidden);
 
 // What a plan leaves to others, for messages, each once.
 std::vector<std::string> kept_addresses(const Plan& plan, const HostFacts& facts);

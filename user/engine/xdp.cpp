@@ -29,31 +29,30 @@ class Xdp final : public Engine {
   public:
     constexpr Xdp() : Engine(kXdpInfo) {}
 
-    [[nodiscard]] std::optional<WhyNot> why_not(const InstalledRule& rule,
+    [[nodiscard]] std::optional<WhyNot> why_not(const RuleSpec& rule,
                                                 const HostFacts& facts) const override {
         for (const auto& interface : facts.interfaces)
             if (interface.ifindex == rule.ifindex) return why_no_xdp(interface);
         return {};
     }
-    void wants(const InstalledRule& rule, const std::vector<Interface>& interfaces,
+    void wants(const RuleSpec& rule, const std::vector<Interface>& interfaces,
                WantedHooks& wanted) const override {
         add_tc_hooks(rule, interfaces, wanted);
         add_xdp(rule, interfaces, wanted);
     }
     Result<void> prepare(EngineContext& context,
-                         const std::vector<InstalledRule>& rules) const override {
+                         const std::vector<RuleSpec>& rules) const override {
         auto warnings = hooks(context).make(rules);
         if (!warnings) return std::unexpected(warnings.error());
         context.warnings.insert(context.warnings.end(), warnings->begin(), warnings->end());
         return {};
     }
     Result<void> release(EngineContext& context,
-                         const std::vector<InstalledRule>& rules) const override {
+                         const std::vector<RuleSpec>& rules) const override {
         return hooks(context).remove_unneeded(rules);
     }
     Result<void> upgrade(EngineContext& context) const override { return hooks(context).upgrade(); }
-    [[nodiscard]] RuleState status(const InstalledRule& rule,
-                                   const EngineLook& look) const override {
+    [[nodiscard]] RuleState status(const RuleSpec& rule, const EngineLook& look) const override {
         RuleState state;
         state.in_force = !rule.ifindex || look.hooked.contains(rule.ifindex);
         state.reduced = rule.ifindex ? !look.by_xdp.contains(rule.ifindex) : look.by_xdp.empty();

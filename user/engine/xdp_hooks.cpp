@@ -37,8 +37,7 @@ bool compares_with(const bp_attachment_meta& meta, const Interface& interface) {
 
 } // namespace
 
-void add_xdp(const InstalledRule& rule, const std::vector<Interface>& interfaces,
-             WantedHooks& wanted) {
+void add_xdp(const RuleSpec& rule, const std::vector<Interface>& interfaces, WantedHooks& wanted) {
     for (const auto& interface : interfaces) {
         if (!can_run_xdp(interface)) continue;
         if (rule.ifindex && rule.ifindex != interface.ifindex) continue;
@@ -48,7 +47,7 @@ void add_xdp(const InstalledRule& rule, const std::vector<Interface>& interfaces
     }
 }
 
-std::map<unsigned, XdpWish> wanted_xdp(const std::vector<InstalledRule>& rules,
+std::map<unsigned, XdpWish> wanted_xdp(const std::vector<RuleSpec>& rules,
                                        const std::vector<Interface>& interfaces) {
     return wanted_hooks(rules, interfaces).xdp;
 }
@@ -128,7 +127,7 @@ Result<void> XdpHooks::make(const Attachment& attachment, const Interface& inter
     return made;
 }
 
-Result<std::vector<Warning>> XdpHooks::make(const std::vector<InstalledRule>& rules) {
+Result<std::vector<Warning>> XdpHooks::make(const std::vector<RuleSpec>& rules) {
     auto wanted = wanted_xdp(rules, interfaces_);
     std::vector<Warning> warnings;
     unsigned running = 0;
@@ -158,7 +157,7 @@ Result<void> XdpHooks::upgrade() {
     return {};
 }
 
-Result<void> XdpHooks::remove_unneeded(const std::vector<InstalledRule>& rules) {
+Result<void> XdpHooks::remove_unneeded(const std::vector<RuleSpec>& rules) {
     auto wanted = wanted_xdp(rules, interfaces_);
     std::set<unsigned> running;
     for (const auto& attachment : attachments(store_, instance_.netns())) {

@@ -23,12 +23,11 @@
 namespace bpfport {
 
 // By ifindex, of the rules of all engines. lo and devices without an Ethernet header are left to tc.
-std::map<unsigned, XdpWish> wanted_xdp(const std::vector<InstalledRule>& rules,
+std::map<unsigned, XdpWish> wanted_xdp(const std::vector<RuleSpec>& rules,
                                        const std::vector<Interface>& interfaces);
 
 // The same for one rule of the engine.
-void add_xdp(const InstalledRule& rule, const std::vector<Interface>& interfaces,
-             WantedHooks& wanted);
+void add_xdp(const RuleSpec& rule, const std::vector<Interface>& interfaces, WantedHooks& wanted);
 
 // Why a named interface can never run XDP; none: it may.
 std::optional<WhyNot> why_no_xdp(const Interface& interface);
@@ -40,10 +39,10 @@ class XdpHooks {
 
     // Makes what is missing, over tc hooks that are there. An interface that refuses is an error
     // when a rule names it, else a warning, unless no interface takes it at all.
-    Result<std::vector<Warning>> make(const std::vector<InstalledRule>& rules);
+    Result<std::vector<Warning>> make(const std::vector<RuleSpec>& rules);
     // The program of this build in every link, without a gap.
     Result<void> upgrade();
-    Result<void> remove_unneeded(const std::vector<InstalledRule>& rules);
+    Result<void> remove_unneeded(const std::vector<RuleSpec>& rules);
 
   private:
     Result<void> make(const Attachment& attachment, const Interface& interface, bp_xdp_mode mode);

@@ -7,7 +7,7 @@ namespace bpfport {
 
 namespace {
 
-using Sharing = std::vector<const InstalledRule*>;
+using Sharing = std::vector<const RuleSpec*>;
 
 // One that drains gets no new connection.
 std::vector<Share> shares_of(const Sharing& rules) {
@@ -20,7 +20,7 @@ std::vector<Share> shares_of(const Sharing& rules) {
 
 } // namespace
 
-SharePlaces::SharePlaces(SpanStore& store, const std::vector<InstalledRule>& rules) {
+SharePlaces::SharePlaces(SpanStore& store, const std::vector<RuleSpec>& rules) {
     std::map<std::pair<unsigned, Rule::Listens>, Sharing> all;
     for (const auto& rule : rules)
         if (rule.rule.weight()) all[{rule.ifindex, rule.rule.listens()}].push_back(&rule);
@@ -31,12 +31,12 @@ SharePlaces::SharePlaces(SpanStore& store, const std::vector<InstalledRule>& rul
     }
 }
 
-std::uint32_t SharePlaces::of(const InstalledRule& rule) const {
+std::uint32_t SharePlaces::of(const RuleSpec& rule) const {
     auto found = places_.find(&rule);
     return found == places_.end() ? 0 : found->second.index;
 }
 
-bool SharePlaces::is_represented(const InstalledRule& rule) const {
+bool SharePlaces::is_represented(const RuleSpec& rule) const {
     auto found = places_.find(&rule);
     return found != places_.end() && found->second.represented;
 }

@@ -26,7 +26,7 @@ std::unexpected<Error> too_many_rules() {
 }
 
 // The largest id that the rule may have: a forwarded connection's candidate has fewer bits for it.
-std::uint32_t largest_id(const InstalledRule& rule) {
+std::uint32_t largest_id(const RuleSpec& rule) {
     return rule.has(BP_RULE_FORWARDED) ? BP_CANDIDATE_RULE : BP_MAX_RULES - 1;
 }
 
@@ -45,7 +45,7 @@ std::unexpected<Error> no_id_for_forwarded() {
 
 // Gives an id below `end` to each rule that has none. A connection of a rule that is gone may still count
 // under its id, so ids are reused late: the search starts behind the last one given out.
-Result<void> give_ids(std::vector<InstalledRule>& rules, std::uint32_t end, Ids& ids,
+Result<void> give_ids(std::vector<RuleSpec>& rules, std::uint32_t end, Ids& ids,
                       std::vector<std::uint16_t>& given) {
     for (auto& rule : rules) {
         if (rule.id) continue;
@@ -64,7 +64,7 @@ Result<void> give_ids(std::vector<InstalledRule>& rules, std::uint32_t end, Ids&
 }
 
 // `ids` has the ids of the rules in force.
-Result<TableChange> plan_change(std::vector<InstalledRule>& rules, SlotBitsOf bits, Ids ids,
+Result<TableChange> plan_change(std::vector<RuleSpec>& rules, SlotBitsOf bits, Ids ids,
                                 TableCapacity capacity) {
     // Ids of rules that are in force now are not given to others in the same change.
     auto needed = 1 + static_cast<std::size_t>(std::ranges::count(ids.taken, true));
@@ -126,11 +126,11 @@ unsigned Table::side() const {
     return std::atomic_ref(table_->flips).load(std::memory_order_acquire) & 1;
 }
 
-std::vector<InstalledRule> Table::rules() const {
+std::vector<RuleSpec> Table::rules() const {
     const unsigned side = this->side();
     std::size_t count = 0;
     each_raw(side, [&](std::uint32_t, const bp_rule&) { count++; });
-    std::vector<InstalledRule> rules;
+    std::vector<RuleSpec> rules;
     rules.reserve(count);
     each_raw(side, [&](std::uint32_t id, const bp_rule& raw) {
         if (auto found =
@@ -186,14 +186,14 @@ std::uint16_t Table::find(const ArrivingPacket& packet) const {
     return covers(side, rule(side, id), packet) ? id : 0;
 }
 
-Result<TableChange> Table::plan(std::vector<InstalledRule>& rules, SlotBitsOf bits) const {
+Result<TableChange> Table::plan(std::vector<RuleSpec>& rules, SlotBitsOf bits) const {
     Ids ids;
     ids.last = table_->last_id;
     each_raw(side(), [&](std::uint32_t id, const bp_rule&) { ids.taken[id] = true; });
     return plan_change(rules, bits, std::move(ids), capacity_);
 }
 
-Result<TableChange> Table::plan_first(const TableCapacity& least, std::vector<InstalledRule>& rules,
+Result<TableChange> Table::plan_first(const TableCapacity& least, std::vector<RuleSpec>& rules,
                                       SlotBitsOf bits) {
     return plan_change(rules, bits, {}, least);
 }

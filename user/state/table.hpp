@@ -61,7 +61,7 @@ class Table {
     static Result<Table> open(const TableMaps& maps, bool writable);
 
     [[nodiscard]] const TableCapacity& capacity() const { return capacity_; }
-    [[nodiscard]] std::vector<InstalledRule> rules() const;
+    [[nodiscard]] std::vector<RuleSpec> rules() const;
     // Whether some rule waits for the end of connections: it drains, or has an older target or engine.
     [[nodiscard]] bool any_waits() const;
 
@@ -72,10 +72,10 @@ class Table {
     // The change from the rules in force to these. Rules keep their ids, and with them their counters; each
     // that has none is given the id that has been free longest. Writes nothing. An error: no table is large
     // enough.
-    Result<TableChange> plan(std::vector<InstalledRule>& rules, SlotBitsOf bits) const;
+    Result<TableChange> plan(std::vector<RuleSpec>& rules, SlotBitsOf bits) const;
     // The same where there is no table yet. Its capacity is at least `least`.
-    static Result<TableChange> plan_first(const TableCapacity& least,
-                                          std::vector<InstalledRule>& rules, SlotBitsOf bits);
+    static Result<TableChange> plan_first(const TableCapacity& least, std::vector<RuleSpec>& rules,
+                                          SlotBitsOf bits);
     // Writes the side not in use and flips. An error, and nothing has changed: the table has not the capacity.
     Result<void> commit(const TableChange& change);
 

@@ -17,11 +17,11 @@ namespace bpfport {
 
 namespace {
 
-// Flags that follow from the rule, and are not among those of InstalledRule.
+// Flags that follow from the rule, and are not among those of RuleSpec.
 constexpr unsigned kOfTheRule =
     BP_RULE_ADDRESS | BP_RULE_RECHECK | BP_RULE_ONE_TARGET | BP_RULE_WEIGHT;
 
-bp_rule to_raw(const InstalledRule& rule, std::uint32_t clients, std::uint32_t shares) {
+bp_rule to_raw(const RuleSpec& rule, std::uint32_t clients, std::uint32_t shares) {
     bp_rule raw{};
     if (const auto& local = rule.rule.local()) {
         std::memcpy(raw.address, local->address.bytes.data(), sizeof(raw.address));
@@ -49,7 +49,7 @@ bp_rule to_raw(const InstalledRule& rule, std::uint32_t clients, std::uint32_t s
     return raw;
 }
 
-std::uint32_t target_bits(const InstalledRule& rule, const SlotBits& own) {
+std::uint32_t target_bits(const RuleSpec& rule, const SlotBits& own) {
     std::uint32_t bits = BP_PORT_TARGET | own.target;
     if (rule.has(BP_RULE_FORWARDED)) bits |= BP_PORT_FORWARDED;
     if (rule.has(BP_RULE_EXCLUSIVE))
@@ -59,7 +59,7 @@ std::uint32_t target_bits(const InstalledRule& rule, const SlotBits& own) {
 
 // Of ports the narrower range first; then, where rules of several interfaces are searched, those of
 // `any`: a local client comes by none of them.
-AddressRange range_of(const InstalledRule& rule) {
+AddressRange range_of(const RuleSpec& rule) {
     const auto& local = rule.rule.local();
     const ClientSet& clients = rule.rule.clients();
     std::uint32_t ports = rule.rule.listen().size() << 1 | (rule.ifindex != 0 ? 1U : 0U);
@@ -75,8 +75,7 @@ AddressRange range_of(const InstalledRule& rule) {
 }
 
 // The rules that share a port, by what packets they may cover.
-SpanStore::Scopes scopes_of(const std::vector<const InstalledRule*>& rules,
-                            const SharePlaces& shares) {
+SpanStore::Scopes scopes_of(const std::vector<const RuleSpec*>& rules, const SharePlaces& shares) {
     SpanStore::Scopes scopes;
     for (const auto* rule : rules) {
         if (shares.is_represented(*rule)) continue;
@@ -90,10 +89,10 @@ SpanStore::Scopes scopes_of(const std::vector<const InstalledRule*>& rules,
     return scopes;
 }
 
-using TakesListeners = std::function<bool(const InstalledRule&)>;
+using TakesListeners = std::function<bool(const RuleSpec&)>;
 
 // The local addresses that each tcp target port serves whose listeners are stored, where these are not all.
-void add_served_addresses(SpanStore::Scopes& scopes, const std::vector<InstalledRule>& rules,
+void add_served_addresses(SpanStore::Scopes& scopes, const std::vector<RuleSpec>& rules,
                           const TakesListeners& takes_listeners) {
     constexpr std::uint64_t kBehind = 1;
     std::set<unsigned> serve_all;
@@ -105,8 +104,8 @@ void add_served_addresses(SpanStore::Scopes& scopes, const std::vector<Installed
             for (unsigned port = first; port <= last; port++) visit(rule, port);
         }
     };
-    each(false, [&](const InstalledRule&, unsigned port) { serve_all.insert(port); });
-    each(true, [&](const InstalledRule& rule, unsigned port) {
+    each(false, [&](const RuleSpec&, unsigned port) { serve_all.insert(port); });
+    each(true, [&](const RuleSpec& rule, unsigned port) {
         if (serve_all.contains(port)) return;
         auto& ranges = scopes[BP_SCOPE_STEERED | port];
         if (ranges.empty())
@@ -117,7 +116,7 @@ void add_served_addresses(SpanStore::Scopes& scopes, const std::vector<Installed
 }
 
 // What is to be looked up of target ports (bp_table.exclusive).
-std::uint32_t add_targets(SpanStore& store, const std::vector<InstalledRule>& rules,
+std::uint32_t add_targets(SpanStore& store, const std::vector<RuleSpec>& rules,
                           const TakesListeners& takes_listeners) {
     SpanStore::Scopes scopes;
     add_served_addresses(scopes, rules, takes_listeners);
@@ -136,20 +135,19 @@ std::uint32_t add_targets(SpanStore& store, const std::vector<InstalledRule>& ru
 // Ports in a row that the same rules listen on.
 struct Segment {
     unsigned proto, first, last;
-    const std::vector<const InstalledRule*>& rules; // as they follow each other in memory
+    const std::vector<const RuleSpec*>& rules; // as they follow each other in memory
 
     // One that the programs need no search for.
-    [[nodiscard]] const InstalledRule* only() const {
+    [[nodiscard]] const RuleSpec* only() const {
         return rules.size() == 1 && !rules.front()->rule.local() ? rules.front() : nullptr;
     }
 };
 
-unsigned behind(const InstalledRule& rule) { return rule.rule.listen().last + 1U; }
+unsigned behind(const RuleSpec& rule) { return rule.rule.listen().last + 1U; }
 
 // The rules of a protocol, by the port that they begin with.
-std::vector<const InstalledRule*> by_first_port(const std::vector<InstalledRule>& rules,
-                                                unsigned proto) {
-    std::vector<const InstalledRule*> sorted;
+std::vector<const RuleSpec*> by_first_port(const std::vector<RuleSpec>& rules, unsigned proto) {
+    std::vector<const RuleSpec*> sorted;
     for (const auto& rule : rules)
         if (raw_protocol(rule.rule.protocol()) == proto) sorted.push_back(&rule);
     std::ranges::stable_sort(sorted, {},
@@ -157,11 +155,11 @@ std::vector<const InstalledRule*> by_first_port(const std::vector<InstalledRule>
     return sorted;
 }
 
-void for_each_segment(const std::vector<InstalledRule>& rules,
+void for_each_segment(const std::vector<RuleSpec>& rules,
                       const std::function<void(const Segment&)>& visit) {
     for (unsigned proto : {BP_TCP, BP_UDP}) {
         const auto sorted = by_first_port(rules, proto);
-        std::vector<const InstalledRule*> open;
+        std::vector<const RuleSpec*> open;
         auto next = sorted.begin();
         for (unsigned port = 0; next != sorted.end() || !open.empty();) {
             if (open.empty()) port = (*next)->rule.listen().first;
@@ -183,7 +181,7 @@ void for_each_segment(const std::vector<InstalledRule>& rules,
 class Sets {
   public:
     // Of these rules, which outlive it.
-    explicit Sets(const std::vector<InstalledRule>& rules) : shares_(store_, rules) {}
+    explicit Sets(const std::vector<RuleSpec>& rules) : shares_(store_, rules) {}
 
     std::uint32_t entry(const Segment& segment) {
         if (const auto* only = segment.only()) return only->id;
@@ -197,13 +195,13 @@ class Sets {
   private:
     SpanStore store_;
     SharePlaces shares_;
-    std::map<std::vector<const InstalledRule*>, std::uint32_t> known_;
+    std::map<std::vector<const RuleSpec*>, std::uint32_t> known_;
 };
 
 } // namespace
 
-std::optional<InstalledRule> from_raw(std::uint16_t id, const bp_rule& raw,
-                                      std::span<const bp_span> spans) {
+std::optional<RuleSpec> from_raw(std::uint16_t id, const bp_rule& raw,
+                                 std::span<const bp_span> spans) {
     if (raw.listen_first == 0) return {};
     std::optional<Prefix> local;
     if (raw.flags & BP_RULE_ADDRESS) local = Prefix{Address::from_v6(raw.address), raw.prefix};
@@ -218,22 +216,22 @@ std::optional<InstalledRule> from_raw(std::uint16_t id, const bp_rule& raw,
     auto flags = static_cast<std::uint16_t>(raw.flags & ~kOfTheRule);
     std::optional<std::uint16_t> weight;
     if (raw.flags & BP_RULE_WEIGHT) weight = raw.weight;
-    return InstalledRule{id,
-                         rule->with_clients(std::move(*clients)).with_weight(weight),
-                         raw.ifindex,
-                         raw.engine,
-                         flags,
-                         raw.on_absent,
-                         raw.old_target_first};
+    return RuleSpec{id,
+                    rule->with_clients(std::move(*clients)).with_weight(weight),
+                    raw.ifindex,
+                    raw.engine,
+                    flags,
+                    raw.on_absent,
+                    raw.old_target_first};
 }
 
-TableSide build_side(const std::vector<InstalledRule>& rules, SlotBitsOf bits_of) {
+TableSide build_side(const std::vector<RuleSpec>& rules, SlotBitsOf bits_of) {
     TableSide side{std::make_unique<PortEntries>(), {}, {}};
     side.rules.reserve(rules.size());
     std::vector<SlotBits> all_bits;
     all_bits.reserve(rules.size());
     for (const auto& rule : rules) all_bits.push_back(bits_of(rule));
-    const auto bits = [&](const InstalledRule& rule) -> const SlotBits& {
+    const auto bits = [&](const RuleSpec& rule) -> const SlotBits& {
         return all_bits[static_cast<std::size_t>(&rule - rules.data())];
     };
     Sets sets(rules);
@@ -257,7 +255,7 @@ TableSide build_side(const std::vector<InstalledRule>& rules, SlotBitsOf bits_of
         for (unsigned port = segment.first; port <= segment.last; port++)
             (*side.ports)[segment.proto][port] |= entry;
     });
-    side.exclusive = add_targets(sets.store(), rules, [&](const InstalledRule& rule) {
+    side.exclusive = add_targets(sets.store(), rules, [&](const RuleSpec& rule) {
         return (bits(rule).target & BP_PORT_STEERED) != 0;
     });
     side.spans = sets.store().spans();

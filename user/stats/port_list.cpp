@@ -34,10 +34,10 @@ std::string who(const Listener& listener) {
     return listener.process.empty() ? "an unknown process" : listener.process;
 }
 
-bool on_cgroup(const InstalledRule& rule) { return engine_of(rule).on_cgroups(); }
+bool on_cgroup(const RuleSpec& rule) { return engine_of(rule).on_cgroups(); }
 
 // Of a cgroup's rule, only from local clients.
-bool hides(const InstalledRule& rule, const Socket& socket) {
+bool hides(const RuleSpec& rule, const Socket& socket) {
     return takes_from(rule, socket) && !(on_cgroup(rule) && rule.has(BP_RULE_NO_LOCAL));
 }
 
@@ -45,14 +45,14 @@ bool is_target(const RuleView& rule, const Listener& listener) {
     return gives_to(rule.rule, listener.socket);
 }
 
-bool overlap(const InstalledRule& left, const InstalledRule& right) {
+bool overlap(const RuleSpec& left, const RuleSpec& right) {
     return left.rule.protocol() == right.rule.protocol() &&
            left.rule.listen().overlaps(right.rule.listen());
 }
 
 void note_rule(PortEntry& entry, const std::vector<RuleView>& rules,
                const std::vector<Listener>& listeners) {
-    const InstalledRule& rule = entry.rule->rule;
+    const RuleSpec& rule = entry.rule->rule;
     if (!entry.rule->in_force)
         entry.notes.emplace_back(on_cgroup(rule) ? "not in force"
                                                  : "not in force: its interface has no hooks");

@@ -30,7 +30,7 @@ struct CgroupUse {
 };
 
 struct RuleView {
-    InstalledRule rule;
+    RuleSpec rule;
     std::string scope; // eth0, any, unit:web.service
     bp_counters counters{};
     std::optional<unsigned> open_connections{}; // TCP; absent when the kernel can't tell
@@ -46,7 +46,7 @@ struct RuleView {
 };
 
 // The rule with the engine that serves it now.
-inline InstalledRule as_served(const RuleView& rule) {
+inline RuleSpec as_served(const RuleView& rule) {
     auto served = rule.rule;
     if (rule.by_tc && served.has(BP_RULE_FALLBACK)) served.engine = tc_engine().info().id;
     return served;

@@ -122,7 +122,7 @@ std::vector<const OptionProgram*> programs_gone(const Instance& instance) {
 }
 
 std::vector<const OptionProgram*> of_rule(std::vector<const OptionProgram*> gone,
-                                          const InstalledRule& rule) {
+                                          const RuleSpec& rule) {
     std::erase_if(gone, [&](const OptionProgram* program) { return !rule.has(program->flag); });
     return gone;
 }

@@ -83,9 +83,9 @@ std::string what_text(const bp_event& event) {
     return event_label(event.kind);
 }
 
-const InstalledRule* rule_of(const bp_event& event, const EventNames& names) {
+const RuleSpec* rule_of(const bp_event& event, const EventNames& names) {
     if (is_call(event)) return nullptr; // a place in the cgroup's policy, and the ports say it
-    auto found = std::ranges::find(names.rules, event.rule, &InstalledRule::id);
+    auto found = std::ranges::find(names.rules, event.rule, &RuleSpec::id);
     return event.rule && found != names.rules.end() ? &*found : nullptr;
 }
 

@@ -35,7 +35,7 @@ Result<void> check_labels(const std::vector<std::string>& labels);
 // What an event's numbers mean now.
 struct EventNames {
     std::vector<Interface> interfaces;
-    std::vector<InstalledRule> rules;
+    std::vector<RuleSpec> rules;
     std::map<std::uint64_t, std::string> cgroups; // id -> cgroup:/web.slice
     std::int64_t wall_offset = 0;                 // CLOCK_REALTIME less CLOCK_MONOTONIC, ns
 };

@@ -36,8 +36,8 @@ std::uint16_t own_port(const FrameView& view, bool outgoing) {
 }
 
 // The ports that the flow may be remembered under: the packet's own, and where rules send it.
-std::set<std::uint16_t> possible_targets(const std::vector<InstalledRule>& rules,
-                                         const FrameView& view, bool outgoing) {
+std::set<std::uint16_t> possible_targets(const std::vector<RuleSpec>& rules, const FrameView& view,
+                                         bool outgoing) {
     const std::uint16_t port = own_port(view, outgoing);
     std::set<std::uint16_t> targets{port};
     for (const auto& rule : rules) {
@@ -141,14 +141,13 @@ class FlowGuard {
 };
 
 // The rule of a packet that arrives. On lo the programs look its address up in their list.
-std::optional<InstalledRule> find_rule(const Instance& instance,
-                                       const std::vector<InstalledRule>& rules,
-                                       const FrameView& view, unsigned ifindex) {
+std::optional<RuleSpec> find_rule(const Instance& instance, const std::vector<RuleSpec>& rules,
+                                  const FrameView& view, unsigned ifindex) {
     ArrivingPacket packet{*view.protocol, view.destination_port, view.destination, ifindex, 0,
                           view.source,    view.source_port};
     if (auto addresses = instance.open_pin(pins::kAddresses))
         (void)bpf_map_lookup_elem(addresses->get(), view.destination.bytes.data(), &packet.owner);
-    auto found = std::ranges::find(rules, instance.table().find(packet), &InstalledRule::id);
+    auto found = std::ranges::find(rules, instance.table().find(packet), &RuleSpec::id);
     return found == rules.end() ? std::nullopt : std::optional(*found);
 }
 
@@ -156,9 +155,8 @@ constexpr int kGoesOn = -1; // TC_ACT_UNSPEC
 
 // The rule, and those that share its listen ports by weight: a flow is of the one where it began, whichever
 // the weights give new ones to.
-std::vector<InstalledRule> sharing_with(const InstalledRule& rule,
-                                        const std::vector<InstalledRule>& rules) {
-    std::vector<InstalledRule> sharing{rule};
+std::vector<RuleSpec> sharing_with(const RuleSpec& rule, const std::vector<RuleSpec>& rules) {
+    std::vector<RuleSpec> sharing{rule};
     for (const auto& other : rules)
         if (other.id != rule.id && other.shares_with(rule)) sharing.push_back(other);
     return sharing;
@@ -211,7 +209,7 @@ Result<PacketDecision> run_packet(Tracer& tracer, const Interface& interface, co
     const Instance& instance = *tracer.instance();
     const auto rules = instance.table().rules();
     const FrameView& view = decision.before;
-    std::vector<InstalledRule> sharing;
+    std::vector<RuleSpec> sharing;
     std::optional<FlowGuard> guard;
     if (view.protocol) {
         if (!outgoing) decision.rule = find_rule(instance, rules, view, interface.ifindex);
@@ -221,7 +219,7 @@ Result<PacketDecision> run_packet(Tracer& tracer, const Interface& interface, co
         guard = std::move(*begun);
         decision.flow_known =
             sharing.empty() ? guard->knows(key_of(view, outgoing, own_port(view, outgoing)))
-                            : std::ranges::any_of(sharing, [&](const InstalledRule& one) {
+                            : std::ranges::any_of(sharing, [&](const RuleSpec& one) {
                                   const auto target = one.rule.target_of(view.destination_port);
                                   return guard->knows(key_of(view, outgoing, target));
                               });
@@ -247,7 +245,7 @@ Result<PacketDecision> run_packet(Tracer& tracer, const Interface& interface, co
         if (one.rule.target_of(view.destination_port) == decision.after.destination_port)
             decision.rule = one;
     for (const auto& event : decision.events)
-        if (auto rule = std::ranges::find(rules, event.rule, &InstalledRule::id);
+        if (auto rule = std::ranges::find(rules, event.rule, &RuleSpec::id);
             event.rule && !decision.rule && rule != rules.end())
             decision.rule = *rule;
     return decision;

@@ -19,12 +19,12 @@ namespace bpfport {
 struct PacketDecision {
     FrameView before, after;
     bool outgoing = false;
-    int action = 0;                    // TC_ACT_*: -1 goes on, 2 dropped, 7 sent back
-    std::optional<InstalledRule> rule; // whose listen port (out: target port) it has
-    bool flow_known = false;           // before the packet
-    bool flow_made = false;            // by the packet; undone
-    bool flow_changed = false;         // by the packet; undone
-    std::vector<bp_event> events;      // of this packet
+    int action = 0;               // TC_ACT_*: -1 goes on, 2 dropped, 7 sent back
+    std::optional<RuleSpec> rule; // whose listen port (out: target port) it has
+    bool flow_known = false;      // before the packet
+    bool flow_made = false;       // by the packet; undone
+    bool flow_changed = false;    // by the packet; undone
+    std::vector<bp_event> events; // of this packet
 };
 
 // In: the packet arrives on the interface. Out: it leaves by it.

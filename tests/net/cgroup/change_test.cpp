@@ -91,7 +91,7 @@ TEST_F(CgroupChange, NothingHappensBeforeCommit) {
         auto rules = NetnsRules::open(change->store());
         ASSERT_TRUE(rules) << rules.error().message;
         change->guard(reserve, guarded, *facts);
-        InstalledRule rule{0, guarded.rules.front(), 0, BP_ENGINE_TC, 0, 0, 0};
+        RuleSpec rule{0, guarded.rules.front(), 0, BP_ENGINE_TC, 0, 0, 0};
         change->put(*rules, {rule});
         Change moved = std::move(*change);
         if (commits) {
