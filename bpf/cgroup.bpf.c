@@ -9,14 +9,22 @@
  * connect     to 80 of the cgroup's own clients: becomes 3000
  * sendmsg     the same for datagrams
  */
-#include "lib/orig_ports.h"
 #include "lib/policy.h"
 #include "lib/sock_addr.h"
-#include "lib/sockname.h"
 
 const volatile bool bp_mptcp = true;
 
-struct sk_word_map bp_sockname_set SEC(".maps");
+struct orig_port_map bp_orig_ports SEC(".maps");
+struct local_prefix_map bp_local_prefix SEC(".maps");
+
+/* The same as in lib/steer.h: sockets of which this cgroup's programs decide what getsockname(2)
+ * says. */
+struct {
+    __uint(type, BPF_MAP_TYPE_SK_STORAGE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, int);
+    __type(value, __u32);
+} bp_sockname_set SEC(".maps");
 
 /* BPF_F_CLONE: accepted sockets inherit the value of their listener. */
 struct {

@@ -8,10 +8,12 @@
  *
  * A call to a port without a claim costs one load and is not changed.
  */
-#include "lib/orig_ports.h"
 #include "lib/sock_addr.h"
 
 const volatile bool bp_mptcp = true;
+
+struct orig_port_map bp_orig_ports SEC(".maps");
+struct local_prefix_map bp_local_prefix SEC(".maps");
 
 struct bp_port_bitmap bp_port_bitmap SEC(".data.bitmap");
 

@@ -17,21 +17,16 @@
 #include "lib/count.h"
 #include "lib/ctx.h"
 #include "lib/flows.h"
-#include "lib/listener_search.h"
 #include "lib/listeners.h"
 #include "lib/rules.h"
-#include "lib/sock_ops.h"
 #include "lib/steer.h"
 #include "lib/steer_shares.h"
-#include "lib/steered.h"
 
 #include "bpfport/meta.h"
 
 const volatile __u64 bp_netns_cookie; /* sockets of other network namespaces are left alone */
 const volatile __u32 bp_has_ifindex;
 const volatile bool bp_has_loop; /* the kernel has bpf_loop() (Linux 5.17) */
-
-struct sk_word_map bp_sockname_set SEC(".maps");
 
 /* rules_find(). It takes a pointer, since sk_lookup needs 5.15 anyway; verifiers before 6.6 don't
  * take that as a map key: hence the copy. */

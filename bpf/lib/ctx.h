@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Context: what a program's context tells of its packet. The rest of bpf/lib doesn't read packet
- * bytes of a context in any other way.
+ * Context: what a program's context tells of its packet or its socket. The rest of bpf/lib doesn't
+ * read packet bytes of a context in any other way.
  */
 #ifndef BPFPORT_LIB_CTX_H
 #define BPFPORT_LIB_CTX_H
@@ -126,6 +126,26 @@ static __always_inline void lookup_addresses(const struct bpf_sk_lookup* ctx,
     }
     READ_ADDRESS(key->peer, ctx, remote_ip6);
     READ_ADDRESS(key->local, ctx, local_ip6);
+}
+
+/* -- sockops: the addresses of the socket -- */
+
+static __always_inline void local_address(const struct bpf_sock_ops* ctx, __u8* address)
+{
+    if (READ(ctx, family) == FAMILY_V4) {
+        map_v4(address, READ(ctx, local_ip4));
+        return;
+    }
+    READ_ADDRESS(address, ctx, local_ip6);
+}
+
+static __always_inline void remote_address(const struct bpf_sock_ops* ctx, __u8* address)
+{
+    if (READ(ctx, family) == FAMILY_V4) {
+        map_v4(address, READ(ctx, remote_ip4));
+        return;
+    }
+    READ_ADDRESS(address, ctx, remote_ip6);
 }
 
 #endif

@@ -20,7 +20,6 @@
 #include "lib/flows.h"
 #include "lib/l4.h"
 #include "lib/parse.h"
-#include "lib/pkt_info.h"
 
 /* By how much an answer's number may differ from the candidate's: data in a SYN, segments in
  * flight. */

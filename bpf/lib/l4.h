@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Transport header: ports, checksum and flags of TCP and UDP. The only file that distinguishes TCP
- * from UDP: both begin with the source and destination port, and struct l4 has the differences in
- * numbers.
+ * Transport header: where the ports, the checksum and the flags of TCP and UDP are. The only file
+ * that distinguishes TCP from UDP: both begin with the source and destination port, and struct l4
+ * has the differences in numbers.
  */
 #ifndef BPFPORT_LIB_L4_H
 #define BPFPORT_LIB_L4_H
@@ -73,63 +73,6 @@ static __always_inline __u32 l4_header_length(const struct l4* l4, const struct 
     if (datagram && datagram < l4->header) return 0;
     if (datagram && p->l4_len && !p->fragment && datagram > p->l4_len) return 0;
     return l4->header;
-}
-
-/* -- checksum -- */
-
-/* RFC 1624, equation 3: the checksum after a 16-bit word has changed. */
-static __always_inline __u16 checksum_after(__u16 checksum, __u16 from, __u16 to)
-{
-    __u32 sum = (__u16)~checksum + (__u16)~from + to;
-
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return ~sum;
-}
-
-/* A port to be changed. */
-struct port_change {
-    __u32 transport; /* offset of the transport header */
-    __u32 port;      /* SOURCE_PORT or DESTINATION_PORT */
-    __be16 from;
-    __be16 to;
-};
-
-/* Updates the checksum, which must be complete, of a header whose port has changed. */
-static __always_inline void update_checksum(__u8* header, const struct l4* l4,
-                                            const struct port_change* change)
-{
-    __u16* checksum = (__u16*)(header + l4->checksum);
-    __u16 old = *checksum;
-
-    if (l4->zero_is_none) {
-        if (!old) return;
-        old = checksum_after(old, change->from, change->to);
-        *checksum = old ? old : 0xffff;
-    } else {
-        *checksum = checksum_after(old, change->from, change->to);
-    }
-}
-
-static __always_inline __u16 fold(__u64 sum)
-{
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return sum;
-}
-
-/* The sum of the pseudo-header, which the field of a partial checksum has. The prefix of a
- * v4-mapped address adds 0xffff, which is zero in ones' complement, so both families are computed
- * alike. */
-static __always_inline __u16 pseudo_sum(const struct bp_flow_key* key, __u8 protocol, __u32 length)
-{
-    const __u32* words = (const __u32*)key;
-    __u64 sum = bpf_htonl(length) + (__u64)bpf_htonl(protocol);
-
-    for (int i = 0; i < 8; i++) sum += words[i];
-    return fold(sum);
 }
 
 #endif

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
  * Listeners: the sockets that the sklookup engine selects from, by the address and port they are
- * bound to. The kernel deletes a socket that is closed. Each member of a SO_REUSEPORT group has an
- * entry of its own, so that the group is served as long as one of them exists.
+ * bound to, how they are stored, and how one that began to listen before the programs ran is found.
+ * The kernel deletes a socket that is closed. Each member of a SO_REUSEPORT group has an entry of its
+ * own, so that the group is served as long as one of them exists.
  */
 #ifndef BPFPORT_LIB_LISTENERS_H
 #define BPFPORT_LIB_LISTENERS_H
 
 #include "bpfport/listener.h"
+#include "lib/ctx.h"
+#include "lib/flows.h"
 #include "lib/packet.h"
 #include "lib/rules.h"
 
@@ -168,6 +171,55 @@ static __always_inline bool fallback_wanted(__be16 target, const __u8* local)
     __u32 fallback = port_listeners(target) & BP_ANY_FALLBACK;
 
     return fallback & BP_FALLBACK_ALL || (fallback && address_is_loopback(local));
+}
+
+/* -- connections of a listener -- */
+
+/* Connections of the listener, which is bound to `port` in host byte order, inherit that. */
+static __always_inline void put_bound_port(struct bpf_sock* sk, __u16 port)
+{
+    struct bp_record first = {.bound_port = port};
+    struct bp_record* record =
+        bpf_sk_storage_get(&bp_records, sk, &first, BPF_SK_STORAGE_GET_F_CREATE);
+
+    if (record) record->bound_port = port;
+}
+
+/* -- a socket that listened before the programs ran (struct bp_find in bpfport/listener.h) -- */
+
+static __always_inline struct bpf_sock* find_socket(struct __sk_buff* skb,
+                                                    const struct bp_find* wanted)
+{
+    struct bp_flow_key key = {};
+    struct bpf_sock_tuple tuple = {};
+    __u32 size;
+
+    /* The source is the unspecified address, which no connection has. */
+    if (address_is_v4(wanted->address)) map_v4(key.peer, 0);
+    copy_address(key.local, wanted->address);
+    key.peer_port = wanted->peer_port;
+    size = socket_tuple(&tuple, &key, wanted->port);
+    if (wanted->proto == BP_UDP)
+        return bpf_sk_lookup_udp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+    return bpf_sk_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+}
+
+static __always_inline void store_found(struct bpf_sock* sk, struct bp_find* find)
+{
+    struct bp_listener_key key = {.port = find->port, .proto = find->proto};
+
+    find->found = 1;
+    bound_address(sk, key.address);
+    note_kind(&key, READ(sk, bound_dev_if));
+    find->error = store_listener(sk, &key);
+    if (!find->error) note_member(&key);
+    find->member = key.member;
+    copy_address(find->address, key.address);
+    if (find->proto == BP_UDP) return;
+    if (!find->error || find->error == -BP_EEXIST)
+        put_bound_port(sk, bpf_ntohs(find->port));
+    else
+        fallback_activate(&key);
 }
 
 #endif

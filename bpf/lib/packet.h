@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Packet: the offsets of the headers of a packet, and its addresses. With lib/parse.h the only file
- * that distinguishes IPv4 from IPv6: its callers use offsets and addresses of 16 bytes
- * (lib/address.h).
+ * Packet: the offsets of the headers of a packet, and its addresses; at the end, what is known of the
+ * packet that a program decides about. With lib/parse.h the only file that distinguishes IPv4 from
+ * IPv6: its callers use offsets and addresses of 16 bytes (lib/address.h).
  *
  * The functions take the linear bytes [data, end) of tc and XDP programs alike. They handle
  * Ethernet with up to two VLAN tags in the frame, devices without a link-layer header, and IPv4
@@ -17,6 +17,7 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 
+#include "bpfport/flow.h"
 #include "lib/address.h"
 
 /* A transport header farther from the start is not translated. The verifier needs the bound,
@@ -211,6 +212,54 @@ static __always_inline bool is_icmp_error(const struct packet* p, __u8 type)
         return type == ICMP_DEST_UNREACH || type == ICMP_REDIRECT || type == ICMP_TIME_EXCEEDED ||
                type == ICMP_PARAMETERPROB;
     return type >= ICMPV6_DEST_UNREACH && type <= ICMPV6_PARAMPROB;
+}
+
+/*
+ * -- packet info, for the GLOBAL functions that decide about a packet --
+ *
+ * It is in a per-CPU map and not on the stack: a GLOBAL function takes the context and numbers, and
+ * no pointers before Linux 5.13. Without GLOBAL functions the verifier would follow that code once
+ * for every state that leads there, which exceeds the limits of 5.10 and takes seconds on every
+ * kernel. Programs of one hook don't nest on a CPU: tc and XDP run with bottom halves disabled.
+ */
+
+/* In, but for what is said to be out. Ports and addresses in network byte order. */
+struct pkt_info {
+    struct bp_flow_key key; /* target_port: by the rule; of a direct packet its destination port */
+    __be16 orig_port;   /* destination port of the packet; 0: it goes straight to a target port */
+    __be16 target_port; /* out: where the packet goes */
+    __u32 ifindex;      /* interface that it arrived on */
+    __u32 expected;     /* out, for END_HANDSHAKE: sequence number that the handshake waits for */
+    __u32 entry;        /* of the destination port in the rule table: BP_PORT_* */
+    __u16 rule;         /* id */
+    __u16 transport;    /* offset of the transport header */
+    __u8 proto;         /* enum bp_proto */
+    bool opens;         /* a SYN, or a datagram */
+    bool after_xdp;     /* a datagram to a target port that the XDP program has checked */
+    bool known_only;    /* recorded connections continue; another engine takes new ones */
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct pkt_info);
+} bp_pkt_info SEC(".maps");
+
+/* This CPU's; never NULL, but the verifier requires the test. */
+static __always_inline struct pkt_info* pkt_info(void)
+{
+    __u32 zero = 0;
+
+    return bpf_map_lookup_elem(&bp_pkt_info, &zero);
+}
+
+static __always_inline struct pkt_info* pkt_info_store(const struct pkt_info* value)
+{
+    struct pkt_info* pkt = pkt_info();
+
+    if (pkt) *pkt = *value;
+    return pkt;
 }
 
 #endif

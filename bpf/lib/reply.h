@@ -23,7 +23,6 @@
 #include "lib/forward.h"
 #include "lib/l4.h"
 #include "lib/parse.h"
-#include "lib/pkt_info.h"
 #include "lib/rewrite.h"
 #include "lib/rules.h"
 #include "lib/shares.h"

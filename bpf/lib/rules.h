@@ -8,7 +8,6 @@
 #include "bpfport/meta.h"
 #include "bpfport/table.h"
 #include "lib/packet.h"
-#include "lib/pkt_info.h"
 #include "lib/spans.h"
 
 /* The only writable global, so it is the whole of .bss. All objects of a network namespace share

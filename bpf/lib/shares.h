@@ -11,7 +11,6 @@
 
 #include "bpfport/meta.h"
 #include "lib/flows.h"
-#include "lib/pkt_info.h"
 #include "lib/rules.h"
 #include "lib/tuple.h"
 

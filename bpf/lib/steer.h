@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
  * Steer: which listener of a target port is selected for a packet to a listen port that the kernel
- * looks a socket up for.
+ * looks a socket up for, and what getsockname(2) says of the connection.
  */
 #ifndef BPFPORT_LIB_STEER_H
 #define BPFPORT_LIB_STEER_H
@@ -166,6 +166,43 @@ static __always_inline void record_datagram(const struct bp_flow_key* key, __be1
     if (!flow_store(BP_UDP, key, flow)) count_outcome(BP_OUTCOME_FLOW_LOST);
     last_local_store(key);
     count_connection(rule);
+}
+
+/* -- a connection that was steered: it inherits the record of its listener -- */
+
+/* The record of a connection on `port`, in host byte order, if it was steered; NULL: it was not. */
+static __always_inline struct bp_record* steered_record(struct bpf_sock* sk, __u16 port)
+{
+    struct bp_record* record = bpf_sk_storage_get(&bp_records, sk, 0, 0);
+
+    return record && record->bound_port && record->bound_port != port ? record : NULL;
+}
+
+/* Sockets whose own cgroup has a rule that decides what getsockname(2) says. A cgroup's program
+ * runs before the root cgroup's, which then leaves the port alone. One map for all cgroups (host/
+ * in the store); bpf/cgroup.bpf.c has it, too. */
+struct {
+    __uint(type, BPF_MAP_TYPE_SK_STORAGE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, int);
+    __type(value, __u32);
+} bp_sockname_set SEC(".maps");
+
+/* Runs for every getsockname(2) of an IPv4 or IPv6 socket on the machine. If the socket has no
+ * storage the helper returns after one load. The kernel holds the socket's lock, so bp_listen has
+ * finished with the connection. */
+static __always_inline int name_connection(struct bpf_sock_addr* ctx)
+{
+    struct bpf_sock* sk = READ(ctx, sk);
+    struct bp_record* record;
+
+    if (!sk) return 1;
+    record = bpf_sk_storage_get(&bp_records, sk, 0, 0);
+    if (!record || !(record->flags & BP_RECORD_NAME)) return 1;
+    /* The cgroup's own program has set the port. */
+    if (bpf_sk_storage_get(&bp_sockname_set, sk, 0, 0)) return 1;
+    ctx->user_port = bpf_htons(record->bound_port);
+    return 1;
 }
 
 #endif

@@ -13,7 +13,6 @@
 #include "lib/count.h"
 #include "lib/ctx.h"
 #include "lib/packet.h"
-#include "lib/pkt_info.h"
 #include "lib/rules.h"
 
 struct {

@@ -16,7 +16,6 @@
 #include "lib/flows.h"
 #include "lib/l4.h"
 #include "lib/listeners.h"
-#include "lib/pkt_info.h"
 #include "lib/rules.h"
 
 /* What the look-up of a tuple finds, in the order of how firmly the tuple is held. */
