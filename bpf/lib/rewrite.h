@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Rewrite: changes a port of a packet, and keeps its checksums as valid as they were.
+ * Rewrite: changes a port or other header fields of a packet, and keeps its checksums as valid as
+ * they were.
  *
  * rewrite_port() has two forms, chosen when the object is built. The direct one writes to the packet.
  * It must know whether the checksum is partial (its field then has the sum of the pseudo-header, in
@@ -134,6 +135,60 @@ static __always_inline bool rewrite_complete(__u8* header, const struct packet* 
     *(__be16*)(header + change->port) = change->to;
     update_checksum(header, l4, change);
     return true;
+}
+
+/* -- turning a packet into the answer to it: its length stays, fixed header fields change -- */
+
+struct tcp_fixed {
+    __be16 source;
+    __be16 destination;
+    __be32 sequence;
+    __be32 acknowledgment;
+    __u8 offset;
+    __u8 flags;
+    __be16 window;
+    __be16 checksum;
+    __be16 urgent;
+};
+
+struct mac_pair {
+    __u8 destination[ETH_ALEN];
+    __u8 source[ETH_ALEN];
+};
+
+/* Swaps `size` bytes at `left` with those at `right`. Checksums don't change by that. */
+static __always_inline bool swap_bytes(struct __sk_buff* skb, __u32 left, __u32 right, __u32 size)
+{
+    __u8 a[16], b[16];
+
+    return !bpf_skb_load_bytes(skb, left, a, size) && !bpf_skb_load_bytes(skb, right, b, size) &&
+           !bpf_skb_store_bytes(skb, left, b, size, 0) &&
+           !bpf_skb_store_bytes(skb, right, a, size, 0);
+}
+
+static __always_inline bool reverse_link(struct __sk_buff* skb)
+{
+    return swap_bytes(skb, offsetof(struct mac_pair, destination),
+                      offsetof(struct mac_pair, source), ETH_ALEN);
+}
+
+static __always_inline bool reverse_addresses(struct __sk_buff* skb, __u32 network, __u8 version)
+{
+    if (version == 6)
+        return swap_bytes(skb, network + offsetof(struct ipv6hdr, saddr),
+                          network + offsetof(struct ipv6hdr, daddr), 16);
+    return swap_bytes(skb, network + offsetof(struct iphdr, saddr),
+                      network + offsetof(struct iphdr, daddr), 4);
+}
+
+/* Replaces `old` by `new`, in which the checksum is still that of `old`. */
+static __always_inline bool replace_tcp(struct __sk_buff* skb, __u32 at,
+                                        const struct tcp_fixed* old, const struct tcp_fixed* new)
+{
+    __s64 difference = bpf_csum_diff((__be32*)old, sizeof(*old), (__be32*)new, sizeof(*new), 0);
+
+    return difference >= 0 && !bpf_skb_store_bytes(skb, at, new, sizeof(*new), 0) &&
+           !bpf_l4_csum_replace(skb, at + offsetof(struct tcp_fixed, checksum), 0, difference, 0);
 }
 
 #endif
