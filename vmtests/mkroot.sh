@@ -108,9 +108,9 @@ base() {
     busybox --install -s "$root/usr/bin" 2>/dev/null || true
     # The kernel asks for modules by this name.
     ln -sf ../bin/busybox "$root/usr/sbin/modprobe"
-    printf '%s\n' root:x:0:0::/root:/bin/sh www-data:x:33:33::/:/bin/false dnsmasq:x:100:65534::/:/bin/false \
+    printf '%s\n' root:x:0:0::/root:/bin/sh daemon:x:1:1::/:/bin/false www-data:x:33:33::/:/bin/false dnsmasq:x:100:65534::/:/bin/false \
         user:x:1000:1000::/tmp:/bin/sh nobody:x:65534:65534::/:/bin/false >"$root/etc/passwd"
-    printf '%s\n' root:x:0: adm:x:4: www-data:x:33: user:x:1000: nogroup:x:65534: >"$root/etc/group"
+    printf '%s\n' root:x:0: daemon:x:1: adm:x:4: www-data:x:33: user:x:1000: nogroup:x:65534: >"$root/etc/group"
     printf '%s\n' '127.0.0.1 localhost vm' '::1 localhost' >"$root/etc/hosts"
     echo vm >"$root/etc/hostname"
     install -m 755 "$vmtests/init" "$root/init"

@@ -100,7 +100,7 @@ fi
 
 all() {
     local work=$TMPDIR status=0 sum=(0 0 0) lines=() said=() name image tree groups
-    "$vmtests/mkroot.sh" base "$architecture" "$work/base" "${built[@]}" "${tests[@]}" "${with[@]}" "$repository"/{docs,packaging}
+    "$vmtests/mkroot.sh" base "$architecture" "$work/base" "${built[@]}" "${tests[@]}" "${with[@]}" "$repository"/{docs,packaging,user}
     for name in "${names[@]}"; do
         local logs=$repository/build/vmtests/$name started=$SECONDS passed=0 failed=0 skipped=0 verdict=ok number each=()
         rm -rf "$logs" && mkdir -p "$logs"
