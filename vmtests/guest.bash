@@ -55,7 +55,7 @@ guest() {
             awaited "$own.qemu" | tee "$logs/output.log" | if [[ -z $quiet ]]; then sed -uE "$said"; else cat >/dev/null; fi ||
             status=$?
         [[ ! -s $logs/output.log ]] || break
-        say "$name: switched on $try without a word from it"
+        say "$name: switched on $try without a word from it; the end of its console: $(tail -n 1 "$logs/console.log")"
     done
     ((status == 0)) || say "$name: QEMU ended with status $status"
 }

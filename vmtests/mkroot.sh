@@ -41,15 +41,18 @@ skeleton() {
     chmod 1777 "$root/tmp" "$root/var/tmp"
 }
 
-# put ROOT: copies the paths on stdin, one a line, from below ROOT, links followed, to the same place.
+# put ROOT: copies the paths on stdin, one a line, from below ROOT, links followed, to the same place. With their times, by
+# which Python knows what is compiled.
 put() {
-    sed -E 's,^/(bin|sbin|lib|lib64)/,/usr&,; s,^/,,' | sort -u | (cd "$1/" && xargs -r -d '\n' cp -rL --parents -t "$root")
+    sed -E 's,^/(bin|sbin|lib|lib64)/,/usr&,; s,^/,,' | sort -u | (cd "$1/" && xargs -r -d '\n' cp -rL --preserve=mode,timestamps --parents -t "$root")
 }
 
 # libraries FROM FILE…: what the dynamic linker would load for them, itself included.
 libraries() {
-    local from=$1 files=("${@:2}") names name directory
+    local from=$1 files names name directory
     declare -A seen=()
+    # ldd starts several processes for each file, also for a BPF object or a script.
+    mapfile -t files < <({ LC_ALL=C grep -lasm 1 -d skip -P '^\x7fELF' "${@:2}" || true; } | grep -v '\.bpf\.o$')
     if [[ -z $from ]]; then
         { ldd "${files[@]}" 2>/dev/null || true; } | sed -nE 's,^[^/]*[[:space:]](/[^ ]+) \(0x.*,\1,p'
         return
@@ -72,12 +75,14 @@ libraries() {
     (cd "$from" && for name in usr/lib/ld*.so.*; do echo "/$name"; done)
 }
 
-# python_modules MODULE…: the files that they are made of. All of Python's would be as large as everything else.
+# python_modules MODULE…: the files that they are made of, and those compiled, without which a server takes seconds to
+# start. All of Python's would be as large as everything else.
 python_modules() {
     local import
     import=$(IFS=,; echo "$*")
     /usr/bin/python3 -c "import $import, sys
-for module in sys.modules.values(): print(getattr(module, '__file__', None) or '')" 2>/dev/null |
+for module in sys.modules.values():
+    for name in '__file__', '__cached__': print(getattr(module, name, None) or '')" 2>/dev/null |
         sed "/^$/d; s/$(triplet "$host_architecture")/$triplet/" || true
 }
 
