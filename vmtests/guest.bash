@@ -11,7 +11,7 @@ job() {
     {
         # From where the guest's programs are run, here and there.
         echo "mkdir -p ${repository@Q}; cd ${repository@Q} || return; limit=$limit"
-        [[ $accel != tcg ]] || echo "export BPFPORT_FRAMES=200000"
+        [[ $accel != tcg ]] || echo "export BPFPORT_FRAMES=100000 BPFPORT_SOAK=0"
         for name in "${!BPFPORT_@}"; do
             echo "export $name=${!name@Q}"
         done

@@ -15,15 +15,22 @@ emulator() {
 # first, the kernel's console, into the file CONSOLE. Fails with 124 when it takes longer. PARAMETERS are the kernel's;
 # among those that are added is "line", the second line's name.
 machine() {
-    local options console line tsc=''
+    local options console line emulated=''
     options=(-chardev "file,id=console,path=$4" -chardev stdio,id=out,signal=off)
     case $1 in
         amd64)
             console=ttyS0,115200 line=ttyS1
-            options+=(-cpu max -serial chardev:console -serial chardev:out)
-            # Under TCG it is the host's, which the kernel can't know: it would ask the emulated HPET for each time. The kernel
-            # counts the timer's interrupts while a loop by the TSC lasts, and panics if they came late.
-            [[ $2 == kvm ]] || tsc='tsc=reliable no_timer_check'
+            options+=(-serial chardev:console -serial chardev:out)
+            if [[ $2 == kvm ]]; then
+                options+=(-cpu max)
+            else
+                # Without instructions that copy byte by byte when emulated (112: rep_good), and what makes the walk of the page
+                # tables longer.
+                options+=(-cpu max,-erms,-fsrm,-la57,-smap,-pku)
+                # The TSC is the host's, which the kernel can't know: it would ask the emulated HPET for each time. It counts the
+                # timer's interrupts while a loop by the TSC lasts, and panics if they come late.
+                emulated='clearcpuid=112 tsc=reliable no_timer_check mitigations=off'
+            fi
             ;;
         arm64) # pauth-impdef: pointers are signed with a hash that costs an emulator little
             console=ttyAMA0 line=hvc0
@@ -38,12 +45,11 @@ machine() {
     esac
     # loglevel=5: warnings reach the console, so that a splat is on record even if the guest dies of it.
     # oops=panic, panic=-1: what an oops leaves locked would only make the rest hang; -no-reboot ends QEMU then.
-    # mitigations=off: an indirect call of the kernel is an indirect call.
     # The watchdogs are told to be patient: under TCG on a busy host a vCPU may wait seconds for its turn.
     timeout --foreground -k 5 "$3" "$(emulator "$1")" -accel "$2" -smp 2 -m 2048 -pidfile "$5" \
         -nodefaults -no-user-config -display none -no-reboot "${options[@]}" "${@:7}" \
         -append "console=$console loglevel=5 printk.time=1 oops=panic panic=-1 rcupdate.rcu_cpu_stall_timeout=120 \
-watchdog_thresh=60 random.trust_cpu=on mitigations=off $tsc line=$line $6" </dev/null
+watchdog_thresh=60 random.trust_cpu=on $emulated line=$line $6" </dev/null
 }
 
 # virtual_machine ARCHITECTURE ACCEL SECONDS KERNEL INITRD CONSOLE PIDFILE: a machine whose root is the initramfs, without a
