@@ -115,8 +115,11 @@ void set_rules(Lab& lab, const Rules& rules) {
         else if (!rules.addresses)
             texts.push_back(fmt::format("80:3000{}", protocol));
         for (unsigned i = 0; i < rules.addresses; ++i) {
-            texts.push_back(fmt::format("192.0.{}.{}:80:3000{}", 2 + i / 256, i % 256, protocol));
-            texts.push_back(fmt::format("[2001:db8::{:x}]:80:3000{}", i, protocol));
+            const bool other = i >= rules.addresses / 2;
+            texts.push_back(fmt::format("{}.{}.{}:80:3000{}", other ? "10.0" : "192.0", 2 + i / 256,
+                                        i % 256, protocol));
+            texts.push_back(
+                fmt::format("[2001:db8:{}::{:x}]:80:3000{}", other ? 1 : 0, i, protocol));
         }
         for (unsigned i = 0; i < rules.elsewhere / 2; ++i)
             texts.push_back(fmt::format("{}:50000{}", 10000 + i, protocol));

@@ -168,31 +168,35 @@ static __always_inline bool rule_is_for(__u32 side, const struct bp_rule* rule, 
            bp_has_client(side, rule->clients, address_half(peer, 0), address_half(peer, 1));
 }
 
-/* The id of the rule that a new flow of the packet in pkt_info() gets, of a port that rules share; 0: none, or
- * the client decides. */
-GLOBAL __u32 bp_usual_rule(__u32 entry)
+/* Of a port that rules share, what covers a packet of an interface, other than lo, to an address of these halves: the
+ * id of a rule, or BP_SPAN_SHARES and which; 0: nothing, or the client decides. */
+GLOBAL __u32 bp_usual_rule(__u32 side, __u32 set, __u32 ifindex, __u64 high, __u64 low)
 {
-    struct pkt_info* pkt = pkt_info();
-    __u32 zero = 0, side = rules_side(), set = entry & BP_PORT_LISTEN;
+    __u32 zero = 0;
     const struct bp_span* spans = bpf_map_lookup_elem(&bp_spans, &zero);
     const struct bp_span* scope;
-    __u64 high, low;
     __u32 found = 0;
 
-    if (!pkt || !spans) return 0;
-    high = address_half(pkt->key.local, 0);
-    low = address_half(pkt->key.local, 1);
-    scope = scope_get(spans, side, set, pkt->ifindex);
-    if (scope->first == pkt->ifindex)
+    if (!spans) return 0;
+    scope = scope_get(spans, side, set, ifindex);
+    if (scope->first == ifindex)
         found = list_get(spans, side, scope->rule, scope->count, high, low)->rule;
     if (!found) {
         scope = span_get(spans, side, set + 1); /* scopes are sorted */
         if (scope->first == BP_SCOPE_ANY)
             found = bp_search_list(side, scope->rule, scope->count, high, low);
     }
-    if (found & BP_SPAN_CLIENTS) return 0;
-    if (!(found & BP_SPAN_SHARES)) return found;
-    return share_get(spans, side, found & ~BP_SPAN_SHARES, key_hash(&pkt->key));
+    return found & BP_SPAN_CLIENTS ? 0 : found;
+}
+
+/* The id of the rule of those at `shares` that gets a new flow of the packet in pkt_info(). */
+GLOBAL __u32 bp_new_share(__u32 side, __u32 shares)
+{
+    struct pkt_info* pkt = pkt_info();
+    __u32 zero = 0;
+    const struct bp_span* spans = bpf_map_lookup_elem(&bp_spans, &zero);
+
+    return pkt && spans ? share_get(spans, side, shares, key_hash(&pkt->key)) : 0;
 }
 
 /* The rule in the usual cases: the packet is not on lo, and the rule is the only one on the port, or the local
@@ -207,8 +211,12 @@ static __always_inline const struct bp_rule* rules_usual(__u32 side, __u32 entry
 
     if (pkt->ifindex == LOOPBACK_INDEX) return NULL;
     if (entry & BP_PORT_SEARCH) {
-        pkt_info_store(pkt);
-        id = bp_usual_rule(entry);
+        id = bp_usual_rule(side, id, pkt->ifindex, address_half(pkt->key.local, 0),
+                           address_half(pkt->key.local, 1));
+        if (id & BP_SPAN_SHARES) {
+            pkt_info_store(pkt);
+            id = bp_new_share(side, id & ~BP_SPAN_SHARES);
+        }
     }
     pkt->rule = id;
     if (!id) return NULL;

@@ -40,27 +40,66 @@ static __always_inline const struct bp_span* span_at(__u32 side, __u32 index)
     return spans ? span_get(spans, side, index) : NULL;
 }
 
+/* One of the spans of a side, which `spans` are. */
+static __always_inline const struct bp_span* side_span_get(const struct bp_span* spans, __u64 index)
+{
+    __u64 mask = bp_span_mask;
+
+    asm volatile("%0 &= %1" : "+r"(index) : "r"(mask));
+    return &spans[index];
+}
+
+#define INLINE_SEARCH_STEPS 3 /* of lists of up to eight spans */
+
+/* A step of the search among `left` spans from `found` on. */
+static __always_inline void search_step(const struct bp_span* spans, __u64 key, __u64* found,
+                                        __u64* left)
+{
+    __u64 half = *left >> 1;
+
+    *found += half & (is_below(key, side_span_get(spans, *found + half)->first) - 1);
+    *left -= half;
+}
+
 /* The index of the last of `count` spans from `at` on that does not begin behind the key. Its
- * arguments are numbers: a GLOBAL function takes pointers from 5.13 on only. Without a branch but that of
- * the loop: the verifier follows both ways of each. */
+ * arguments are numbers: a GLOBAL function takes pointers from 5.13 on only. The loop has no branch but its
+ * own: the verifier follows both ways of each. */
 GLOBAL __u32 bp_search_spans(__u32 side, __u32 at, __u32 count, __u64 key)
 {
     __u32 zero = 0;
     const struct bp_span* spans = bpf_map_lookup_elem(&bp_spans, &zero);
-    __u64 mask = bp_span_mask;
-    __u64 found = at, left = count;
+    __u64 found = at, left = count, index = found + (count & ~BP_SPAN_INDEXED);
 
     if (!spans) return 0;
     spans = span_get(spans, side, 0);
-    for (int i = 0; i < BP_SEARCH_STEPS; i++) {
-        __u64 half = left >> 1;
-        __u64 middle = found + half;
+    for (int level = 0; level < BP_INDEX_LEVELS && (left & BP_SPAN_INDEXED); level++) {
+        const struct bp_span* head = side_span_get(spans, index);
+        __u64 bucket = (key - head->first) >> (head->rule & 63);
 
-        if (!half) break;
-        asm volatile("%0 &= %1" : "+r"(middle) : "r"(mask));
-        found += half & (is_below(key, spans[middle].first) - 1);
-        left -= half;
+        left = 1;
+        if (key < head->first) break;
+        if (bucket >= head->count) bucket = head->count - 1;
+        head = side_span_get(spans, index + 1 + bucket);
+        found = head->rule;
+        left = head->count;
+        index = head->first;
     }
+    for (int i = 0; i < BP_SEARCH_STEPS; i++) {
+        if (left <= 1) break;
+        search_step(spans, key, &found, &left);
+    }
+    return found;
+}
+
+/* The same, without a call where the list is short. */
+static __always_inline __u32 search_short(const struct bp_span* spans, __u32 side, __u32 at,
+                                          __u32 count, __u64 key)
+{
+    __u64 found = at, left = count;
+
+    if (count > 1 << INLINE_SEARCH_STEPS) return bp_search_spans(side, at, count, key);
+    for (int i = 0; i < INLINE_SEARCH_STEPS; i++)
+        search_step(span_get(spans, side, 0), key, &found, &left);
     return found;
 }
 
@@ -77,7 +116,7 @@ static __always_inline const struct bp_span* list_get(const struct bp_span* span
 
     /* All IPv4 addresses are in the first span. */
     if (count > 1 && span_get(spans, side, at + 1)->first <= high)
-        found = span_get(spans, side, bp_search_spans(side, at, count, high));
+        found = span_get(spans, side, search_short(spans, side, at, count, high));
     if (!(found->rule & BP_SPAN_LOW)) return found;
     return span_get(spans, side,
                     bp_search_spans(side, found->rule & ~BP_SPAN_LOW, found->count, low));
@@ -124,7 +163,7 @@ static __always_inline __u32 share_get(const struct bp_span* spans, __u32 side, 
 {
     __u32 count = span_get(spans, side, shares)->count;
 
-    return span_get(spans, side, bp_search_spans(side, shares + 1, count, hash))->rule;
+    return span_get(spans, side, search_short(spans, side, shares + 1, count, hash))->rule;
 }
 
 GLOBAL __u32 bp_search_shares(__u32 side, __u32 shares, __u32 hash)

@@ -11,7 +11,7 @@
 
 /* Raised when a shared struct, a map's type or size, or a pin's name changes. A directory of another
  * ABI is reported and left as it is; `detach --all` removes it. */
-#define BP_ABI 8
+#define BP_ABI 9
 
 enum bp_engine {
     BP_ENGINE_TC = 1,

@@ -114,7 +114,11 @@ struct bp_rule {
 
 /*
  * A list of spans is sorted by `first`, and each goes up to where the next one begins: the search is one of
- * 64-bit numbers by halves.
+ * 64-bit numbers by halves. A long list, whose length is given with BP_SPAN_INDEXED, is followed by an index: a
+ * span whose `first` is that of the list's second span, and `count` spans, a bucket each for the numbers from
+ * there on that are the same when shifted right by `rule`. A bucket says where in the list its numbers are found:
+ * among `count` spans from index `rule` on. Numbers behind the last bucket are in it. Where these are still many,
+ * `count` has BP_SPAN_INDEXED, and `first` is the index of an index of them, up to BP_INDEX_LEVELS in all.
  *
  * A list of addresses has the more significant half of addresses in `first`, and says in `rule` which rule
  * covers them. Where addresses with the same such half differ, `rule` has BP_SPAN_LOW: a list of the less
@@ -145,7 +149,9 @@ struct bp_span {
 #define BP_SPAN_CLIENTS 0x80000000 /* the rest is the index of a list of clients' addresses */
 #define BP_SPAN_SHARES 0x40000000  /* the rest is the index of rules that share by weight */
 #define BP_SPAN_LOW 0x20000000     /* the rest is the index of a list of less significant halves */
-#define BP_MAX_SHARES 16           /* rules that share one listen port by weight, at most */
+#define BP_SPAN_INDEXED 0x80000000 /* of a length: the list has an index */
+#define BP_INDEX_LEVELS 3
+#define BP_MAX_SHARES 16 /* rules that share one listen port by weight, at most */
 
 /* The index of a span in its side of map `spans`, whose one value has twice `spans` of them. */
 #define BP_SPAN_INDEX(side, spans, at) ((side) * (spans) + (at))

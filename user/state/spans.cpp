@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "state/client_spans.hpp"
+#include "state/span_index.hpp"
 
 namespace bpfport {
 
@@ -59,8 +60,10 @@ class OpenRanges {
     std::vector<Entry> open_, begun_;
 };
 
-// The last of `count` spans from `at` on that does not begin behind `key`; the first one, if all do.
+// The last of `count` spans from `at` on that does not begin behind `key`; the first one, if all do. It needs
+// no index.
 const bp_span& search(const bp_span* at, std::uint32_t count, std::uint64_t key) {
+    count &= ~BP_SPAN_INDEXED;
     const bp_span* behind = std::upper_bound(
         at + 1, at + std::max(count, 1U), key,
         [](std::uint64_t wanted, const bp_span& other) { return wanted < other.first; });
@@ -149,8 +152,8 @@ std::vector<bp_span> SpanStore::list_of(const Stretches& stretches) {
         if (low_half(begin->first) != 0) low.push_back({0, begin[-1].rule, begin[-1].count});
         for (auto one = begin; one != next; ++one)
             low.push_back({low_half(one->first), one->rule, one->count});
-        const std::uint32_t index = append(low);
-        list.push_back({high, BP_SPAN_LOW | index, static_cast<std::uint32_t>(low.size())});
+        const auto [index, length] = append(low);
+        list.push_back({high, BP_SPAN_LOW | index, length});
         // The last one goes on behind it.
         if (high != ~std::uint64_t{0} &&
             (next == stretches.end() || high_half(next->first) > high + 1))
@@ -159,10 +162,11 @@ std::vector<bp_span> SpanStore::list_of(const Stretches& stretches) {
     return list;
 }
 
-std::uint32_t SpanStore::append(const std::vector<bp_span>& list) {
-    const auto index = static_cast<std::uint32_t>(spans_.size());
+SpanStore::List SpanStore::append(const std::vector<bp_span>& list) {
+    List added{static_cast<std::uint32_t>(spans_.size()), static_cast<std::uint32_t>(list.size())};
     spans_.insert(spans_.end(), list.begin(), list.end());
-    return index;
+    if (append_index(spans_, added.index, added.length)) added.length |= BP_SPAN_INDEXED;
+    return added;
 }
 
 std::size_t SpanStore::Hash::operator()(const Ranges& ranges) const {
@@ -182,7 +186,7 @@ std::size_t SpanStore::Hash::operator()(const Ranges& ranges) const {
 SpanStore::List SpanStore::list_for(Ranges ranges) {
     if (auto known = lists_.find(ranges); known != lists_.end()) return known->second;
     const auto list = list_of(stretches_of(ranges));
-    const List added{append(list), static_cast<std::uint32_t>(list.size())};
+    const List added = append(list);
     lists_.emplace(std::move(ranges), added);
     return added;
 }
@@ -229,11 +233,10 @@ std::uint32_t SpanStore::add(const ClientSet& clients) {
             spans_.push_back({half, taken_out, prefix.length});
     };
     const auto prefixes = clients.from().size() + clients.not_from().size();
-    spans_.push_back(
-        {0, static_cast<std::uint32_t>(prefixes), static_cast<std::uint32_t>(list.size())});
+    spans_.push_back({0, static_cast<std::uint32_t>(prefixes), 0});
     for (const auto& prefix : clients.from()) add_prefix(prefix, 0);
     for (const auto& prefix : clients.not_from()) add_prefix(prefix, 1);
-    append(list);
+    spans_[index].count = append(list).length;
     clients_.emplace(clients, index);
     return index;
 }

@@ -61,7 +61,7 @@ class SpanStore {
         std::size_t operator()(const Ranges& ranges) const;
     };
     struct List {
-        std::uint32_t index, length;
+        std::uint32_t index, length; // with BP_SPAN_INDEXED, if it has an index
     };
     // From an address on, up to the next one.
     struct Stretch {
@@ -73,7 +73,7 @@ class SpanStore {
     Stretch winner(const std::vector<const AddressRange*>& open);
     // Adds the lists of less significant halves, and returns that of the other halves.
     std::vector<bp_span> list_of(const Stretches& stretches);
-    std::uint32_t append(const std::vector<bp_span>& list);
+    List append(const std::vector<bp_span>& list);
     List list_for(Ranges ranges);
 
     std::vector<bp_span> spans_;

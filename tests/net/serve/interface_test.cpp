@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // What serve does when interfaces, addresses and namespaces come, go and change.
-#include "harness/amount.hpp"
 #include "net/serve/serving.hpp"
 
 namespace bpfport::test {
@@ -42,7 +41,7 @@ TEST_P(Serving, InterfaceThatIsMadeAgain) {
         times.add(*time);
     }
     fmt::print("interface made again, {}: {}\n", GetParam(), times.text());
-    EXPECT_LE(times.median(), in_time(1s)); // the longest: other tests take the CPUs
+    EXPECT_LE(times.median(), 1s); // the longest: other tests take the CPUs
     EXPECT_EQ(serve.stop().status, 0);
     ASSERT_EQ(bpfport({"detach", "--all"}).status, 0);
     EXPECT_TRUE(expect_kernel_empty({net.server}));
