@@ -24,6 +24,13 @@ Result<Instance> Instance::open(const Store& store, std::uint64_t netns, Store::
     return Instance(std::move(directory), netns, *meta, std::move(*table));
 }
 
+Result<void> Instance::check(const Store& store, std::uint64_t netns) {
+    const Directory directory(store.path(instance_name(netns)));
+    if (auto meta = directory.meta<bp_netns_meta>(); !meta) return std::unexpected(meta.error());
+    if (auto maps = table_maps(directory.path()); !maps) return std::unexpected(maps.error());
+    return {};
+}
+
 Result<void> Instance::note_direct_write(bool direct_write) {
     meta_.direct_write = direct_write;
     return directory_.describe_anew(meta_);

@@ -21,6 +21,8 @@ class Instance {
   public:
     // Refuses one that a version with another ABI wrote.
     static Result<Instance> open(const Store& store, std::uint64_t netns, Store::Access access);
+    // Whether open() would. Maps nothing: a table of 60,000 rules is thousands of pages.
+    static Result<void> check(const Store& store, std::uint64_t netns);
 
     [[nodiscard]] std::uint64_t netns() const { return netns_; }
     [[nodiscard]] const bp_netns_meta& meta() const { return meta_; }

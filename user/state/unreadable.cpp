@@ -22,7 +22,7 @@ std::vector<std::string> unreadable(const Store& store) {
         std::uint64_t id = 0;
         const auto access = Store::Access::kRead;
         if ((parse_tc_name(entry, name) && !Attachment::open(store, name)) ||
-            (parse_instance_name(entry, id) && !Instance::open(store, id, access)) ||
+            (parse_instance_name(entry, id) && !Instance::check(store, id)) ||
             (parse_sklookup_name(entry, id) && !SklookupAttachment::open(store, id)) ||
             (parse_cgroup_attachment_name(entry, id) && !CgroupAttachment::open(store, id, access)))
             found.push_back(entry);
