@@ -18,48 +18,6 @@ namespace {
 std::uint64_t high_half(WideNumber number) { return static_cast<std::uint64_t>(number >> 64); }
 std::uint64_t low_half(WideNumber number) { return static_cast<std::uint64_t>(number); }
 
-// Where a range begins, or where it is over.
-struct Edge {
-    WideNumber at;
-    bool begins;
-    std::size_t range;
-};
-
-std::vector<Edge> edges_of(const std::vector<AddressRange>& ranges) {
-    std::vector<Edge> edges;
-    edges.reserve(2 * ranges.size());
-    for (std::size_t i = 0; i < ranges.size(); i++) {
-        edges.push_back({ranges[i].first, true, i});
-        if (ranges[i].last + 1 != 0) edges.push_back({ranges[i].last + 1, false, i});
-    }
-    if (!std::ranges::is_sorted(edges, {}, &Edge::at)) std::ranges::sort(edges, {}, &Edge::at);
-    return edges;
-}
-
-// The ranges that cover one address, which moves on.
-class OpenRanges {
-  public:
-    explicit OpenRanges(const std::vector<AddressRange>& ranges) : ranges_(ranges) {}
-
-    // Before the address is moved to where this one begins.
-    void add(std::size_t range) { begun_.emplace_back(ranges_[range].rank, range); }
-    void move_to(WideNumber address) {
-        std::erase_if(open_,
-                      [&](const auto& entry) { return ranges_[entry.second].last < address; });
-        std::ranges::sort(begun_);
-        const auto middle = static_cast<std::ptrdiff_t>(open_.size());
-        open_.insert(open_.end(), begun_.begin(), begun_.end());
-        std::ranges::inplace_merge(open_, open_.begin() + middle);
-        begun_.clear();
-    }
-    using Entry = std::pair<std::uint64_t, std::size_t>; // rank, index
-    [[nodiscard]] const std::vector<Entry>& best_first() const { return open_; }
-
-  private:
-    const std::vector<AddressRange>& ranges_;
-    std::vector<Entry> open_, begun_;
-};
-
 // The last of `count` spans from `at` on that does not begin behind `key`; the first one, if all do. It needs
 // no index.
 const bp_span& search(const bp_span* at, std::uint32_t count, std::uint64_t key) {
@@ -87,6 +45,15 @@ Address from_wide(WideNumber number) {
 
 } // namespace
 
+void OpenRanges::move_to(WideNumber address, const std::vector<AddressRange>& ranges) {
+    std::erase_if(open_, [&](const Entry& entry) { return ranges[entry.second].last < address; });
+    std::ranges::sort(begun_);
+    const auto middle = static_cast<std::ptrdiff_t>(open_.size());
+    open_.insert(open_.end(), begun_.begin(), begun_.end());
+    std::ranges::inplace_merge(open_, open_.begin() + middle);
+    begun_.clear();
+}
+
 WideNumber wide(const std::array<std::uint8_t, 16>& address) {
     std::uint64_t halves[2];
     std::memcpy(halves, address.data(), sizeof(halves));
@@ -94,7 +61,10 @@ WideNumber wide(const std::array<std::uint8_t, 16>& address) {
 }
 
 // Behind the empty set no scope is found: none is that large.
-SpanStore::SpanStore() : spans_{{0, 0, 0}, {~std::uint64_t{0}, 0, 0}} {}
+SpanStore::SpanStore(std::size_t expected) {
+    spans_.reserve(2 + expected);
+    spans_ = {{0, 0, 0}, {~std::uint64_t{0}, 0, 0}};
+}
 
 // What packets to the local address of `open`, the best first, are given to.
 SpanStore::Stretch SpanStore::winner(const std::vector<const AddressRange*>& open) {
@@ -103,22 +73,26 @@ SpanStore::Stretch SpanStore::winner(const std::vector<const AddressRange*>& ope
     Ranges of_clients;
     for (const auto* range : open)
         std::ranges::move(client_ranges(*range), std::back_inserter(of_clients));
-    auto [index, length] = list_for(std::move(of_clients));
+    auto [index, length] = list_for(std::move(of_clients), of_clients_);
     return {0, BP_SPAN_CLIENTS | index, length};
 }
 
 // Every address is in one stretch, whose `rule` is that of the winning range; 0: none.
-SpanStore::Stretches SpanStore::stretches_of(const Ranges& ranges) {
-    Stretches stretches{{0, 0, 0}};
-    stretches.reserve(2 * ranges.size() + 1);
-    OpenRanges open(ranges);
-    std::vector<const AddressRange*> asked;
-    auto edges = edges_of(ranges);
+const SpanStore::Stretches& SpanStore::stretches_of(const Ranges& ranges, Turn& turn) {
+    auto& [edges, open, asked, stretches] = turn;
+    edges.clear();
+    for (std::size_t i = 0; i < ranges.size(); i++) {
+        edges.push_back({ranges[i].first, true, i});
+        if (ranges[i].last + 1 != 0) edges.push_back({ranges[i].last + 1, false, i});
+    }
+    if (!std::ranges::is_sorted(edges, {}, &Edge::at)) std::ranges::sort(edges, {}, &Edge::at);
+    open.clear();
+    stretches.assign(1, {0, 0, 0});
     for (auto edge = edges.begin(); edge != edges.end();) {
         WideNumber at = edge->at;
         for (; edge != edges.end() && edge->at == at; ++edge)
-            if (edge->begins) open.add(edge->range);
-        open.move_to(at);
+            if (edge->begins) open.add(ranges[edge->range], edge->range);
+        open.move_to(at, ranges);
         // Behind the first that is for all clients none is asked.
         asked.clear();
         for (const auto& [rank, index] : open.best_first()) {
@@ -136,8 +110,10 @@ SpanStore::Stretches SpanStore::stretches_of(const Ranges& ranges) {
     return stretches;
 }
 
-std::vector<bp_span> SpanStore::list_of(const Stretches& stretches) {
-    std::vector<bp_span> list, low;
+const std::vector<bp_span>& SpanStore::list_of(const Stretches& stretches) {
+    auto& list = list_;
+    auto& low = low_;
+    list.clear();
     for (auto next = stretches.begin(); next != stretches.end();) {
         const std::uint64_t high = high_half(next->first);
         const auto begin = next;
@@ -183,10 +159,9 @@ std::size_t SpanStore::Hash::operator()(const Ranges& ranges) const {
     return hash;
 }
 
-SpanStore::List SpanStore::list_for(Ranges ranges) {
+SpanStore::List SpanStore::list_for(Ranges ranges, Turn& turn) {
     if (auto known = lists_.find(ranges); known != lists_.end()) return known->second;
-    const auto list = list_of(stretches_of(ranges));
-    const List added = append(list);
+    const List added = append(list_of(stretches_of(ranges, turn)));
     lists_.emplace(std::move(ranges), added);
     return added;
 }
@@ -198,7 +173,7 @@ std::uint32_t SpanStore::add(Scopes scopes) {
     lists_.clear();
     std::uint32_t at = set;
     for (auto& [scope, ranges] : scopes) {
-        auto [index, length] = list_for(std::move(ranges));
+        auto [index, length] = list_for(std::move(ranges), of_local_);
         spans_[++at] = {scope, index, length};
     }
     return set;
@@ -225,7 +200,7 @@ std::uint32_t SpanStore::add(const std::vector<Share>& shares) {
 std::uint32_t SpanStore::add(const ClientSet& clients) {
     if (clients.has_all()) return 0;
     if (auto known = clients_.find(clients); known != clients_.end()) return known->second;
-    const auto list = list_of(stretches_of(client_ranges(clients)));
+    const auto& list = list_of(stretches_of(client_ranges(clients), of_clients_));
     const auto index = static_cast<std::uint32_t>(spans_.size());
     const auto add_prefix = [&](const Prefix& prefix, std::uint32_t taken_out) {
         const WideNumber address = wide(prefix.address.bytes);

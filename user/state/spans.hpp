@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "bpfport/table.h"
@@ -37,11 +38,28 @@ struct Share {
     std::uint32_t weight = 0; // 0: it gets no new connection, unless all are 0
 };
 
+// The ranges that cover one address, which moves on.
+class OpenRanges {
+  public:
+    using Entry = std::pair<std::uint64_t, std::size_t>; // rank, index
+
+    void clear() { open_.clear(); }
+    // Before the address is moved to where this one begins.
+    void add(const AddressRange& range, std::size_t index) {
+        begun_.emplace_back(range.rank, index);
+    }
+    void move_to(WideNumber address, const std::vector<AddressRange>& ranges);
+    [[nodiscard]] const std::vector<Entry>& best_first() const { return open_; }
+
+  private:
+    std::vector<Entry> open_, begun_;
+};
+
 // The spans of one side of the table: sets, and the lists of addresses they refer to.
 class SpanStore {
   public:
-    // Index 0 is the empty set.
-    SpanStore();
+    // Index 0 is the empty set. `expected`: spans that there may be room for from the beginning.
+    explicit SpanStore(std::size_t expected = 0);
 
     // The index of the clients of a rule; 0 for all.
     std::uint32_t add(const ClientSet& clients);
@@ -54,6 +72,8 @@ class SpanStore {
     std::uint32_t add(Scopes scopes);
 
     [[nodiscard]] const std::vector<bp_span>& spans() const { return spans_; }
+    // The same; nothing is added afterwards.
+    [[nodiscard]] std::vector<bp_span> take_spans() { return std::move(spans_); }
 
   private:
     using Ranges = std::vector<AddressRange>;
@@ -69,16 +89,31 @@ class SpanStore {
         std::uint32_t rule, count; // of its span
     };
     using Stretches = std::vector<Stretch>;
-    Stretches stretches_of(const Ranges& ranges);
+    // Where a range begins, or where it is over.
+    struct Edge {
+        WideNumber at;
+        bool begins;
+        std::size_t range;
+    };
+    // The memory of one turn of stretches_of(), kept for the next: lists may be many and short.
+    struct Turn {
+        std::vector<Edge> edges;
+        OpenRanges open;
+        std::vector<const AddressRange*> asked;
+        Stretches stretches;
+    };
+    const Stretches& stretches_of(const Ranges& ranges, Turn& turn);
     Stretch winner(const std::vector<const AddressRange*>& open);
     // Adds the lists of less significant halves, and returns that of the other halves.
-    std::vector<bp_span> list_of(const Stretches& stretches);
+    const std::vector<bp_span>& list_of(const Stretches& stretches);
     List append(const std::vector<bp_span>& list);
-    List list_for(Ranges ranges);
+    List list_for(Ranges ranges, Turn& turn);
 
     std::vector<bp_span> spans_;
     std::unordered_map<Ranges, List, Hash> lists_; // of one set
     std::map<ClientSet, std::uint32_t> clients_;
+    Turn of_local_, of_clients_;      // the second one within the first
+    std::vector<bp_span> list_, low_; // of list_of()
 };
 
 // search_set() of bpf/lib/rules.h, in the spans of one side.

@@ -5,7 +5,6 @@
 #include <cstring>
 #include <functional>
 #include <map>
-#include <set>
 
 #include "bpfport/listener.h"
 #include "rule/raw_protocol.hpp"
@@ -77,14 +76,19 @@ AddressRange range_of(const RuleSpec& rule) {
 // The rules that share a port, by what packets they may cover.
 SpanStore::Scopes scopes_of(const std::vector<const RuleSpec*>& rules, const SharePlaces& shares) {
     SpanStore::Scopes scopes;
+    const auto add_to = [&](std::uint32_t scope, const AddressRange& range) {
+        auto& ranges = scopes[scope];
+        if (ranges.empty()) ranges.reserve(rules.size());
+        ranges.push_back(range);
+    };
     for (const auto* rule : rules) {
         if (shares.is_represented(*rule)) continue;
         auto range = range_of(*rule);
         if (auto index = shares.of(*rule)) range.id = BP_SPAN_SHARES | index;
-        scopes[rule->ifindex].push_back(range);
+        add_to(rule->ifindex, range);
         if (rule->has(BP_RULE_NO_LOCAL)) continue;
-        if (rule->ifindex != kLoScope) scopes[BP_SCOPE_LOCAL | rule->ifindex].push_back(range);
-        scopes[BP_SCOPE_LOCAL_ALL].push_back(range);
+        if (rule->ifindex != kLoScope) add_to(BP_SCOPE_LOCAL | rule->ifindex, range);
+        add_to(BP_SCOPE_LOCAL_ALL, range);
     }
     return scopes;
 }
@@ -95,7 +99,8 @@ using TakesListeners = std::function<bool(const RuleSpec&)>;
 void add_served_addresses(SpanStore::Scopes& scopes, const std::vector<RuleSpec>& rules,
                           const TakesListeners& takes_listeners) {
     constexpr std::uint64_t kBehind = 1;
-    std::set<unsigned> serve_all;
+    std::vector<bool> serve_all(65536);
+    std::vector<std::vector<AddressRange>> by_port(65536);
     const auto each = [&](bool with_local, const auto& visit) {
         for (const auto& rule : rules) {
             if (rule.rule.protocol() != Protocol::kTcp || !takes_listeners(rule)) continue;
@@ -104,15 +109,18 @@ void add_served_addresses(SpanStore::Scopes& scopes, const std::vector<RuleSpec>
             for (unsigned port = first; port <= last; port++) visit(rule, port);
         }
     };
-    each(false, [&](const RuleSpec&, unsigned port) { serve_all.insert(port); });
+    each(false, [&](const RuleSpec&, unsigned port) { serve_all[port] = true; });
     each(true, [&](const RuleSpec& rule, unsigned port) {
-        if (serve_all.contains(port)) return;
-        auto& ranges = scopes[BP_SCOPE_STEERED | port];
+        if (serve_all[port]) return;
+        auto& ranges = by_port[port];
         if (ranges.empty())
             ranges.push_back({0, ~WideNumber{0}, kBehind, BP_STEERED_NOT_SERVED, nullptr});
         auto served = range_of(rule);
         ranges.push_back({served.first, served.last, 0, BP_STEERED_SERVED, nullptr});
     });
+    for (unsigned port = 0; port < by_port.size(); port++)
+        if (!by_port[port].empty())
+            scopes.emplace_hint(scopes.end(), BP_SCOPE_STEERED | port, std::move(by_port[port]));
 }
 
 // What is to be looked up of target ports (bp_table.exclusive).
@@ -181,7 +189,8 @@ void for_each_segment(const std::vector<RuleSpec>& rules,
 class Sets {
   public:
     // Of these rules, which outlive it.
-    explicit Sets(const std::vector<RuleSpec>& rules) : shares_(store_, rules) {}
+    explicit Sets(const std::vector<RuleSpec>& rules)
+        : store_(kSpansOfARule * rules.size()), shares_(store_, rules) {}
 
     std::uint32_t entry(const Segment& segment) {
         if (const auto* only = segment.only()) return only->id;
@@ -193,6 +202,8 @@ class Sets {
     [[nodiscard]] const SharePlaces& shares() const { return shares_; }
 
   private:
+    // Rules with an address each take up to some three for the listen port, and as many for the target port.
+    static constexpr std::size_t kSpansOfARule = 6;
     SpanStore store_;
     SharePlaces shares_;
     std::map<std::vector<const RuleSpec*>, std::uint32_t> known_;
@@ -258,7 +269,7 @@ TableSide build_side(const std::vector<RuleSpec>& rules, SlotBitsOf bits_of) {
     side.exclusive = add_targets(sets.store(), rules, [&](const RuleSpec& rule) {
         return (bits(rule).target & BP_PORT_STEERED) != 0;
     });
-    side.spans = sets.store().spans();
+    side.spans = sets.store().take_spans();
     side.uses_tc = !std::ranges::all_of(all_bits, &SlotBits::dormant);
     return side;
 }
