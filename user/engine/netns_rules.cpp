@@ -15,12 +15,19 @@
 #include "engine/registry.hpp"
 #include "engine/tc_object.hpp"
 #include "kernel/bpf.hpp"
+#include "kernel/heap.hpp"
 #include "kernel/map.hpp"
 #include "kernel/netns.hpp"
 #include "state/rule_counters.hpp"
 #include "state/unreadable.hpp"
 
 namespace bpfport {
+
+namespace {
+
+constexpr std::size_t kManyRules = 4096;
+
+} // namespace
 
 Result<NetnsRules> NetnsRules::open(Store& store) {
     auto netns = current_netns_inode();
@@ -40,6 +47,9 @@ Result<void> NetnsRules::open_instance() {
     auto instance = Instance::open(*store_, netns_, Store::Access::kChange);
     if (!instance) return std::unexpected(instance.error());
     instance_ = std::move(*instance);
+    // What a change of so many rules takes, which else is most of its page faults.
+    if (const std::size_t rules = instance_->table().capacity().rules; rules > kManyRules)
+        grow_heap(rules * 1024);
     rules_ = instance_->table().rules();
     std::erase_if(rules_, [&](const RuleSpec& rule) {
         return rule.ifindex && !find_interface(interfaces_, rule.ifindex);
