@@ -13,17 +13,8 @@ namespace bpfport {
 
 namespace {
 
-bool same_listen(const Rule& left, const Rule& right) {
-    return left.listen() == right.listen() && left.protocol() == right.protocol() &&
-           left.local() == right.local();
-}
-
-bool same_place(const PolicyRule& left, const PolicyRule& right) {
-    return left.netns_cookie == right.netns_cookie && same_listen(left.rule, right.rule);
-}
-
 bool same(const PolicyRule& left, const PolicyRule& right) {
-    return same_place(left, right) && left.rule == right.rule && left.flags == right.flags;
+    return same_listen(left, right) && left.rule == right.rule && left.flags == right.flags;
 }
 
 bool has(const std::vector<PolicyRule>& rules, const PolicyRule& rule) {
@@ -43,12 +34,11 @@ bool same(const PolicyContent& left, const PolicyContent& right) {
 }
 
 bool names(const PolicyEntry& entry, const Rule& rule) {
-    return std::ranges::any_of(entry.rules,
-                               [&](const auto& one) { return same_listen(one.value, rule); }) ||
-           std::ranges::any_of(entry.autos, [&](const auto& one) {
-               return one.value.listen == rule.listen() && one.value.protocol == rule.protocol() &&
-                      one.value.local == rule.local();
-           });
+    return std::ranges::any_of(
+               entry.rules,
+               [&](const auto& one) { return one.value.listens() == rule.listens(); }) ||
+           std::ranges::any_of(entry.autos,
+                               [&](const auto& one) { return same_listen(one.value, rule); });
 }
 
 } // namespace
@@ -126,14 +116,10 @@ void ApplyCgroups::sort_out(Planned& planned, const Prune& prune) const {
 }
 
 std::vector<NamedPolicy> ApplyCgroups::others(const Store& store, const Planned& own) const {
-    auto policies = other_policies(store, own.engine.cgroup().id);
-    for (const auto& planned : planned_) {
-        const auto id = planned.engine.cgroup().id;
-        if (id == own.engine.cgroup().id) continue;
-        std::erase_if(policies, [&](const NamedPolicy& policy) { return policy.cgroup == id; });
-        policies.push_back({planned.scope, id, planned.after});
-    }
-    return policies;
+    std::vector<NamedPolicy> planned;
+    for (const auto& one : planned_)
+        planned.push_back({one.scope, one.engine.cgroup().id, one.after});
+    return other_policies(store, own.engine.cgroup().id, planned);
 }
 
 Result<void> ApplyCgroups::want(const Store& store, Planned& planned, const ApplyNetns& netns,
@@ -197,7 +183,7 @@ void ApplyCgroups::add_lines(ApplyLines& lines) const {
     for (const auto& planned : planned_) {
         for (const auto& rule : planned.wanted) {
             auto old = std::ranges::find_if(planned.before.rules, [&](const PolicyRule& before) {
-                return same_place(before, rule);
+                return same_listen(before, rule);
             });
             if (old == planned.before.rules.end())
                 lines.push_back({What::kAdded, text(rule, planned)});
@@ -211,7 +197,7 @@ void ApplyCgroups::add_lines(ApplyLines& lines) const {
         }
         for (const auto& rule : planned.before.rules)
             if (std::ranges::none_of(planned.after.rules, [&](const PolicyRule& after) {
-                    return same_place(after, rule);
+                    return same_listen(after, rule);
                 }))
                 lines.push_back({What::kRemoved, text(rule, planned)});
         for (const auto& rule : planned.left) lines.push_back({What::kLeft, text(rule, planned)});
@@ -251,8 +237,7 @@ void ApplyCgroups::put(Change& change) {
     for (auto& planned : planned_) {
         if (same(planned.before, planned.after)) continue;
         changed = true;
-        change.add([&planned] { return planned.engine.apply(planned.after); },
-                   [&planned] { return planned.engine.apply(planned.before); });
+        change.put(planned.engine, planned.after);
     }
     if (!changed) return;
     // Which addresses are local is noted from within each namespace.

@@ -190,9 +190,8 @@ Result<void> attach(const Session& session, AttachOptions& options) {
     guarded.add(*plan);
     change->guard(options.guard, std::move(guarded), *facts);
     change->put(*netns, plan->rules, options.apply);
-    if (auto put = options.saving.put(*change, [&] { return back_to_now(*netns); }); !put)
-        return put;
-    if (auto done = change->commit(); !done) return done;
+    auto undo = [&] { return back_to_now(*netns); };
+    if (auto done = options.saving.commit(*change, undo); !done) return done;
     print_plan(session.out, *plan, *facts, {kAttached, hook.name});
     options.saving.print(session.out, "saved");
     print_network(session, *plan, *facts, *network);

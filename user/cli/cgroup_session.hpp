@@ -39,7 +39,8 @@ struct FoundCgroup {
     CgroupRef cgroup;
     std::string name; // canonical_scope
 };
-// Reads what runtimes note of their containers, so it comes before the store is locked.
+// Each cgroup once, by the first scope that names it. Reads what runtimes note of their containers, so it
+// comes before the store is locked.
 Result<std::vector<FoundCgroup>> find_cgroups(const std::vector<Scope>& scopes);
 // "unit:web is cgroup /system.slice/web.service\n"; empty: the scope's name is the cgroup's path.
 std::string cgroup_line(const FoundCgroup& found);
@@ -49,13 +50,19 @@ Result<CgroupEngine> open_cgroup_engine(Store& store, const FoundCgroup& found);
 // Changes a policy and says what to print once that is in force.
 using EditedPolicy = Result<std::vector<std::string>>;
 using EditPolicy = std::function<EditedPolicy(const FoundCgroup& found, PolicyContent& content)>;
-// One change for each scope, in their order; what shall be saved is, with the last.
+// One change for all scopes: if one of them can't be changed, none is.
 Result<void> change_cgroups(const Session& session, const std::vector<Scope>& scopes,
                             const EditPolicy& edit, Saving& saving);
 
 // The network namespace's cookie, or why there is none.
 Result<std::uint64_t> require_netns_cookie();
 
-std::vector<NamedPolicy> other_policies(const Store& store, std::uint64_t than);
+// The policies of all other cgroups than this one: those that are planned, else those in force.
+std::vector<NamedPolicy> other_policies(const Store& store, std::uint64_t than,
+                                        const std::vector<NamedPolicy>& planned = {});
+
+// What is asked for on a cgroup that has no policy, in the current network namespace. Prints warnings.
+Result<PolicyContent> plan_new_cgroup(const Session& session, const Store& store,
+                                      CgroupRequest request, const NamedPolicy& own);
 
 } // namespace bpfport

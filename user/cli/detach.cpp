@@ -56,8 +56,7 @@ Result<void> detach_now(const Session& session, Change& change, NetnsRules& netn
     auto rules = netns.rules();
     std::erase_if(rules, [&](const RuleSpec& rule) { return ids.contains(rule.id); });
     change.put(netns, std::move(rules));
-    if (auto put = saving.put(change, [&] { return back_to_now(netns); }); !put) return put;
-    if (auto done = change.commit(); !done) return done;
+    if (auto done = saving.commit(change, [&] { return back_to_now(netns); }); !done) return done;
     if (open)
         fmt::print(session.err,
                    "warning: {} open connection{} cut\n"
@@ -78,8 +77,7 @@ Result<void> start_drain(Change& change, NetnsRules& netns, const std::set<std::
     for (auto& rule : rules)
         if (ids.contains(rule.id)) rule.flags |= BP_RULE_DRAINING;
     change.put(netns, std::move(rules));
-    if (auto put = saving.put(change, [&] { return back_to_now(netns); }); !put) return put;
-    return change.commit();
+    return saving.commit(change, [&] { return back_to_now(netns); });
 }
 
 // One look: how many connections of these rules are left. Takes the rules off when none is.

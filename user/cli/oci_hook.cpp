@@ -34,28 +34,21 @@ std::string scope_of(const ContainerState& state) { return "container:" + state.
 
 Result<PolicyContent> plan(const Session& session, const Store& store, const ContainerState& state,
                            const CgroupRef& cgroup) {
-    PolicyContent content;
     auto words = split_words(words_of(state.publish));
     if (!words) return context("annotation bpfport.publish", words.error());
     if (!words->scopes.empty())
         return usage_error(fmt::format("annotation bpfport.publish: {} is not a rule",
                                        words->scopes.front().to_string()));
-    if (!words->rules.empty() || !words->autos.empty()) {
-        auto cookie = require_netns_cookie();
-        if (!cookie) return std::unexpected(cookie.error());
-        auto facts = host_facts();
-        if (!facts) return std::unexpected(facts.error());
-        CgroupRequest request{words->rules, words->autos, *cookie, {}, false, false, false};
-        auto planned = plan_cgroup_attach(request, {scope_of(state), cgroup.id, {}},
-                                          other_policies(store, cgroup.id), *facts);
-        if (!planned) return std::unexpected(planned.error());
-        print_warnings(session, planned->warnings);
-        content = std::move(planned->content);
-    }
+    CgroupRequest request;
+    request.rules = std::move(words->rules);
+    request.autos = std::move(words->autos);
+    auto content =
+        plan_new_cgroup(session, store, std::move(request), {scope_of(state), cgroup.id, {}});
+    if (!content) return content;
     for (const auto& word : words_of(state.grant)) {
         auto grants = parse_grants(word);
         if (!grants) return context("annotation bpfport.grant", grants.error());
-        content.grants.insert(content.grants.end(), grants->begin(), grants->end());
+        content->grants.insert(content->grants.end(), grants->begin(), grants->end());
     }
     return content;
 }

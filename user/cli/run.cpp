@@ -65,26 +65,6 @@ Result<CgroupRef> make_cgroup(const CgroupRef& parent) {
     return open_cgroup(path);
 }
 
-Result<PolicyContent> plan(const Session& session, const Store& store, RunOptions& options,
-                           const CgroupRef& cgroup) {
-    PolicyContent content;
-    if (!options.request.rules.empty() || !options.request.autos.empty()) {
-        auto cookie = require_netns_cookie();
-        if (!cookie) return std::unexpected(cookie.error());
-        options.request.netns_cookie = *cookie;
-        auto facts = host_facts();
-        if (!facts) return std::unexpected(facts.error());
-        NamedPolicy own{"cgroup:" + cgroup.path, cgroup.id, {}};
-        auto planned =
-            plan_cgroup_attach(options.request, own, other_policies(store, cgroup.id), *facts);
-        if (!planned) return std::unexpected(planned.error());
-        print_warnings(session, planned->warnings);
-        content = std::move(planned->content);
-    }
-    content.grants = options.granted;
-    return content;
-}
-
 Result<void> move_into(const CgroupRef& cgroup) {
     Fd procs(open((cgroup.directory / "cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
     if (!procs || write(procs.get(), "0", 1) != 1)
@@ -101,8 +81,10 @@ Result<void> enter(const Session& session, RunOptions& options, const Reaper& re
     if (auto told = reaper.watch(parent->directory / run_cgroup_name(getpid())); !told) return told;
     auto cgroup = make_cgroup(*parent);
     if (!cgroup) return std::unexpected(cgroup.error());
-    auto content = plan(session, change->store(), options, *cgroup);
+    auto content = plan_new_cgroup(session, change->store(), options.request,
+                                   {"cgroup:" + cgroup->path, cgroup->id, {}});
     if (!content) return std::unexpected(content.error());
+    content->grants = options.granted;
     auto engine =
         CgroupEngine::open(change->store(), *cgroup, "cgroup:" + cgroup->path, BP_CGROUP_RUN);
     if (!engine) return std::unexpected(engine.error());

@@ -58,11 +58,12 @@ Result<void> Saving::plan() {
     return {};
 }
 
-Result<void> Saving::put(Change& change, const std::function<Change::Step()>& undo) {
-    if (!save_) return {};
-    if (auto staged = save_->stage(); !staged) return context("save", staged.error());
-    change.add([this] { return save_->publish(); }, undo());
-    return {};
+Result<void> Saving::commit(Change& change, const std::function<Change::Step()>& undo) {
+    if (save_) {
+        if (auto staged = save_->stage(); !staged) return context("save", staged.error());
+        change.add([this] { return save_->publish(); }, undo ? undo() : Change::Step());
+    }
+    return change.commit();
 }
 
 void Saving::print(std::ostream& out, std::string_view done) const {

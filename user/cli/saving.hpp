@@ -28,9 +28,10 @@ class Saving {
 
     // With the lock held, so that no other command edits them meanwhile. Nothing is written.
     Result<void> plan();
-    // Writes the files to disk, and has commit() rename them into place behind the steps that `change` has;
-    // what `undo` returns takes those back if that fails. It is asked only if something is saved.
-    Result<void> put(Change& change, const std::function<Change::Step()>& undo);
+    // Commits the change. The files are on disk before, and renamed into place behind all its steps; if that
+    // fails what `undo` returns takes back those that can't be undone by themselves. It is asked only if
+    // something is saved.
+    Result<void> commit(Change& change, const std::function<Change::Step()>& undo = {});
 
     // "saved in /etc/bpfport/policy.toml", for each file.
     void print(std::ostream& out, std::string_view done) const;

@@ -9,11 +9,6 @@ namespace bpfport {
 
 namespace {
 
-bool same_listen(const PolicyRule& left, const PolicyRule& right) {
-    return left.netns_cookie == right.netns_cookie && left.rule.listen() == right.rule.listen() &&
-           left.rule.protocol() == right.rule.protocol() && left.rule.local() == right.rule.local();
-}
-
 bool listens_overlap(const PolicyRule& left, const PolicyRule& right) {
     return left.netns_cookie == right.netns_cookie &&
            left.rule.protocol() == right.rule.protocol() &&
@@ -158,8 +153,7 @@ std::vector<PolicyRule> wanted_rules(const CgroupRequest& request, const NamedPo
         // One that was chosen before stays.
         auto known = std::ranges::find_if(own.content.rules, [&](const PolicyRule& old) {
             return old.has(BP_POLICY_AUTO) && old.netns_cookie == request.netns_cookie &&
-                   old.rule.listen() == rule.listen && old.rule.protocol() == rule.protocol &&
-                   old.rule.local() == rule.local;
+                   same_listen(rule, old.rule);
         });
         if (known != own.content.rules.end()) {
             wanted.push_back({known->rule, request.netns_cookie,
@@ -179,6 +173,15 @@ std::vector<PolicyRule> wanted_rules(const CgroupRequest& request, const NamedPo
 }
 
 } // namespace
+
+bool same_listen(const PolicyRule& left, const PolicyRule& right) {
+    return left.netns_cookie == right.netns_cookie && left.rule.listens() == right.rule.listens();
+}
+
+bool same_listen(const AutoRule& left, const Rule& right) {
+    return left.listen == right.listen() && left.protocol == right.protocol() &&
+           left.local == right.local();
+}
 
 Result<CgroupPlan> plan_cgroup_attach(const CgroupRequest& request, const NamedPolicy& own,
                                       const std::vector<NamedPolicy>& others,

@@ -33,6 +33,10 @@ struct NamedPolicy {
     PolicyContent content;
 };
 
+// Whether both are for the same ports and addresses: one rule, perhaps with another target.
+bool same_listen(const PolicyRule& left, const PolicyRule& right);
+bool same_listen(const AutoRule& left, const Rule& right);
+
 struct CgroupPlan {
     PolicyContent content; // all that will be in force
     std::vector<PolicyRule> added, kept;

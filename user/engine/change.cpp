@@ -45,7 +45,8 @@ void Change::put(NetnsRules& netns, std::vector<RuleSpec> rules, const ApplyOpti
 }
 
 void Change::put(CgroupEngine& cgroup, PolicyContent content) {
-    add([&cgroup, content = std::move(content)] { return cgroup.apply(content); }, {});
+    add([&cgroup, content = std::move(content)] { return cgroup.apply(content); },
+        [&cgroup, now = cgroup.content()] { return cgroup.apply(now); });
 }
 
 void Change::remove(std::string entry) {
@@ -67,7 +68,7 @@ Result<void> Change::run(const std::vector<Reversible>& steps) {
                 return context(fmt::format("{}; not all is as it was before", done.error().message),
                                as_before.error());
         }
-        if (undone) done.error().message += "; all is as it was before";
+        if (undone && at > 0) done.error().message += "; all is as it was before";
         return done;
     }
     return {};

@@ -39,6 +39,7 @@ class Change {
     // What is referred to outlives commit().
     void guard(const GuardRequest& request, GuardedRules rules, const HostFacts& facts);
     void put(NetnsRules& netns, std::vector<RuleSpec> rules, const ApplyOptions& options = {});
+    // The policy that is in force now is put back if this or a later step fails.
     void put(CgroupEngine& cgroup, PolicyContent content);
     void remove(std::string entry); // of the store
     // Any other step. `undo` is called when this or a later one fails, the last first.

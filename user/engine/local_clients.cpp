@@ -189,12 +189,17 @@ std::vector<std::string> unserved_addresses(const Store& store) {
     std::vector<std::string> missing;
     auto map = open_pin(store.path(kHostDirectory) / pins::kLocals);
     auto addresses = interface_addresses();
-    if (!map || !addresses) return missing;
+    auto prefixes = local_prefixes();
+    if (!map || !addresses || !prefixes) return missing;
     std::uint64_t here = current_netns_cookie();
     for (const auto& entry : *addresses) {
         auto key = local_key(here, {entry.address, 128});
         std::uint8_t value = 0;
-        if (!entry.address.is_loopback() && bpf_map_lookup_elem(map->get(), &key, &value) != 0)
+        if (entry.address.is_loopback() || bpf_map_lookup_elem(map->get(), &key, &value) == 0)
+            continue;
+        // An IPv6 address that is tentative, such as of a link that is down, is not local yet.
+        if (std::ranges::any_of(*prefixes,
+                                [&](const Prefix& local) { return local.contains(entry.address); }))
             missing.push_back(entry.address.to_string());
     }
     return missing;

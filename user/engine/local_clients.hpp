@@ -44,8 +44,8 @@ struct ClaimCount {
 // What neighbours sent to this cgroup's listen ports, by key. Empty when nothing is claimed.
 std::map<bp_claim_key, ClaimCount, ClaimOrder> claim_counts(const Store& store);
 
-// Local addresses of the current network namespace that are not noted yet: connects to them are
-// left alone until the next command that changes things.
+// Local addresses of the current network namespace, which has claims, that are not noted yet: connects
+// to them are left alone until the next command that changes things.
 std::vector<std::string> unserved_addresses(const Store& store);
 // The other way round: what has left this host since, and is still taken for its own.
 std::vector<std::string> departed_addresses(const Store& store);

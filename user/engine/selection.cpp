@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "engine/selection.hpp"
+
 #include <algorithm>
-#include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -10,43 +11,50 @@
 
 namespace bpfport {
 
-namespace {
-
-std::string attached_text(const std::vector<RuleSpec>& rules,
-                          const std::vector<Interface>& interfaces) {
-    constexpr std::size_t kNamed = 16;
-    if (rules.empty()) return "no rule is attached at all";
-    std::vector<std::string> names;
-    for (std::size_t i = 0; i < std::min(rules.size(), kNamed); i++)
-        names.push_back(placed(rules[i], interfaces).to_string());
-    return fmt::format("attached: {}{}", fmt::join(names, ", "),
-                       rules.size() > kNamed
-                           ? fmt::format(" and {} more (bpfport status)", rules.size() - kNamed)
-                           : "");
+NamedRules::NamedRules(const std::vector<Rule>& rules) : rules_(rules) {
+    for (const Rule& rule : rules_) names_.insert(rule.with_weight({}));
 }
 
-} // namespace
+bool NamedRules::take(const Rule& rule) {
+    if (names_.empty()) return true;
+    const Rule name = rule.with_weight({});
+    if (!names_.contains(name)) return false;
+    taken_.insert(name);
+    return true;
+}
+
+Result<void> NamedRules::all_taken(std::string_view where, std::size_t count,
+                                   const std::function<std::string(std::size_t)>& text) const {
+    constexpr std::size_t kListed = 16;
+    for (const Rule& rule : rules_) {
+        if (taken_.contains(rule.with_weight({}))) continue;
+        const auto message = fmt::format("{} is not attached {}", rule.to_string(), where);
+        if (count == 0) return failure(message, "no rule is attached at all");
+        std::vector<std::string> names;
+        for (std::size_t at = 0; at < std::min(count, kListed); at++) names.push_back(text(at));
+        return failure(
+            message, fmt::format("attached: {}{}", fmt::join(names, ", "),
+                                 count > kListed
+                                     ? fmt::format(" and {} more (bpfport status)", count - kListed)
+                                     : ""));
+    }
+    return {};
+}
 
 Result<std::vector<RuleSpec>> select_rules(const DetachRequest& request,
                                            const std::vector<RuleSpec>& existing,
                                            const std::vector<Interface>& interfaces) {
     auto indexes = scope_interfaces(request.scopes, interfaces);
     if (!indexes) return std::unexpected(indexes.error());
-    std::set<Rule> named; // a rule is named by its ports, whatever its weight is
-    for (const Rule& rule : request.rules) named.insert(rule.with_weight({}));
+    NamedRules named(request.rules);
     std::vector<RuleSpec> selected;
-    std::set<Rule> found;
     for (const auto& rule : existing) {
         bool here = indexes->empty() || std::ranges::find(*indexes, rule.ifindex) != indexes->end();
-        const Rule name = rule.rule.with_weight({});
-        if (!here || !(named.empty() || named.contains(name))) continue;
-        selected.push_back(rule);
-        if (!named.empty()) found.insert(name);
+        if (here && named.take(rule.rule)) selected.push_back(rule);
     }
-    for (const Rule& wanted : request.rules)
-        if (!found.contains(wanted.with_weight({})))
-            return failure(fmt::format("no rule {} is attached there", wanted.to_string()),
-                           attached_text(existing, interfaces));
+    auto text = [&](std::size_t at) { return placed(existing[at], interfaces).to_string(); };
+    if (auto all = named.all_taken("there", existing.size(), text); !all)
+        return std::unexpected(all.error());
     return selected;
 }
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // Change: what a command has put in place before it fails is taken away by that command.
+#include <algorithm>
 #include <utility>
 
 #include <bpf/bpf.h>
+#include <fmt/format.h>
 
 #include "engine/change.hpp"
 #include "facts/host_facts.hpp"
@@ -13,6 +15,8 @@
 
 namespace bpfport::test {
 namespace {
+
+using testing::Not;
 
 class CgroupChange : public CgroupTest {
   protected:
@@ -50,6 +54,61 @@ TEST_F(CgroupChange, ExplainSaysWhatWouldBe) {
         HasSubstr("80:3001 on " + scope + ": would be attached, replaces 80:3000 (cgroup)"));
     EXPECT_THAT(bp({"attach", scope, "80:3001", "--replace"}).out,
                 HasSubstr("80:3001 on " + scope + ": attached, replaces 80:3000 (cgroup)"));
+}
+
+// Two scopes that name one cgroup are one: what is attached by the first is not overwritten, nor found to
+// be in the way of the second.
+TEST_F(CgroupChange, ScopesOfOneCgroupAreOne) {
+    const std::string scope = "cgroup:" + cgroup->name();
+    const InCgroup inside(*cgroup);
+    const std::string process = fmt::format("pid:{}", getpid());
+    const auto rules = [&] {
+        return nlohmann::json::parse(status())["cgroups"][0]["rules"].size();
+    };
+    must({"attach", scope, process, "80:3000", "81:auto"});
+    EXPECT_EQ(rules(), 2U);
+    const auto twice = bp({"attach", process, scope, "82:auto"});
+    EXPECT_EQ(twice.status, 0) << twice.err;
+    EXPECT_EQ(std::ranges::count(twice.out, '('), 1) << twice.out;
+    EXPECT_EQ(rules(), 3U);
+    must({"detach", scope, process, "80:3000"});
+    EXPECT_EQ(rules(), 2U);
+    must({"detach", process, scope});
+    EXPECT_EQ(entries(), "");
+}
+
+// Of several cgroups all are changed, or none.
+TEST_F(CgroupChange, OfSeveralCgroupsAllAreChangedOrNone) {
+    const Cgroup other;
+    const std::string first = "cgroup:" + cgroup->name(), second = "cgroup:" + other.name();
+    must({"attach", first, "80:3000"});
+    const auto detached = bp({"detach", first, second, "80:3000"});
+    EXPECT_EQ(detached.status, 1);
+    EXPECT_THAT(detached.err, HasSubstr("no rule is attached to " + second));
+    EXPECT_THAT(status(), HasSubstr("80:3000"));
+    must({"attach", second, "81:3001"});
+    must({"detach", first, second});
+    EXPECT_EQ(entries(), "");
+}
+
+// The list of local addresses is called full when it is, not when an address is not local or no rule asks
+// for it.
+TEST_F(CgroupChange, AnAddressThatIsNotLocalIsNotMissed) {
+    const std::string scope = "cgroup:" + cgroup->name();
+    netns->ip("link add v0 type veth peer name v1");
+    netns->sysctl("net/ipv6/conf/v0/accept_dad", "1");
+    netns->sysctl("net/ipv6/conf/v0/dad_transmits", "1");
+    netns->ip("-6 addr add fd09::7/64 dev v0"); // tentative until the link is up
+    netns->ip("addr add 10.9.0.1/24 dev lo");
+    for (const std::vector<std::string>& options : {std::vector<std::string>{}, {"--no-local"}}) {
+        std::vector<std::string> words{"attach", scope, "80:3000"};
+        words.insert(words.end(), options.begin(), options.end());
+        const auto attached = bp(words);
+        EXPECT_EQ(attached.status, 0) << attached.err;
+        EXPECT_EQ(attached.err, "");
+        EXPECT_THAT(bp({"status"}).out, Not(HasSubstr("came later")));
+        must({"detach", scope});
+    }
 }
 
 // A link that `bpftool link detach` has severed keeps no upgrade from being made, and is made again.
