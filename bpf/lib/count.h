@@ -60,8 +60,8 @@ static __always_inline void count_connection(__u32 rule)
     if (c) c->connections++;
 }
 
-/* GLOBAL: the kernel expands each look-up in an array to ten instructions and moves the program
- * behind it, which takes longer than to verify it. */
+/* GLOBAL: the kernel expands each look-up in an array to ten instructions, and moves all instructions
+ * behind them; that takes longer than their verification. */
 GLOBAL int bp_count_outcome(__u32 outcome)
 {
     __u64* n = bpf_map_lookup_elem(&bp_outcomes, &outcome);

@@ -29,7 +29,7 @@ static __always_inline struct bp_record* flow_record(struct bpf_sock* sk)
     return record && (record->flags & BP_RECORD_FLOW) ? record : NULL;
 }
 
-/* Puts a connection on record. False: there is no memory. */
+/* Makes the record of a connection that is redirected. False: there is no memory. */
 static __always_inline bool record_connection(struct bpf_sock* sk, __be16 listen_port, __u16 rule)
 {
     struct bp_record first = {};

@@ -30,7 +30,7 @@ static __always_inline void note_listeners(__be16 port, __u32 bits)
     __sync_fetch_and_or(word, bits << 8 * (index & 3));
 }
 
-/* A listener is going to be stored under the key. */
+/* To be called before a listener is stored under the key. */
 static __always_inline void note_kind(const struct bp_listener_key* key, bool bound)
 {
     __u32 kind = BP_LISTENER_ADDRESS;
@@ -42,7 +42,7 @@ static __always_inline void note_kind(const struct bp_listener_key* key, bool bo
     if ((port_listeners(key->port) & kind) != kind) note_listeners(key->port, kind);
 }
 
-/* One has been stored under the key, as that member. */
+/* To be called after a listener was stored under the key, as that member. */
 static __always_inline void note_member(const struct bp_listener_key* key)
 {
     if (key->proto == BP_TCP && key->member >= BP_GROUP_FIRST)
@@ -162,8 +162,8 @@ static __always_inline void fallback_activate(const struct bp_listener_key* key)
     bp_table.tc_used = 1;
 }
 
-/* Whether every rule is one of sklookup that tc is the fallback of, and none has ever needed it in this
- * network namespace. Then there is no flow, hint or record of tc, and nothing for it to do. */
+/* Whether all rules are sklookup's with tc as their fallback, and tc has never served one in this network
+ * namespace. Then tc has no flow, hint or record, and nothing to do. */
 static __always_inline bool tc_unused(void) { return !*(volatile __u32*)&bp_table.tc_used; }
 
 static __always_inline bool fallback_wanted(__be16 target, const __u8* local)

@@ -223,7 +223,7 @@ static __always_inline bool is_icmp_error(const struct packet* p, __u8 type)
  * kernel. Programs of one hook don't nest on a CPU: tc and XDP run with bottom halves disabled.
  */
 
-/* In, but for what is said to be out. Ports and addresses in network byte order. */
+/* The caller sets all fields but those that say out. Ports and addresses in network byte order. */
 struct pkt_info {
     struct bp_flow_key key; /* target_port: by the rule; of a direct packet its destination port */
     __be16 orig_port;   /* destination port of the packet; 0: it goes straight to a target port */

@@ -55,7 +55,8 @@ TEST(Shares, AreCheckedAsAWhole) {
     std::vector<PlacedRule> rules{placed("80:3000*0 on eth0"), placed("80:4000*0 on eth0")};
     auto checked = check_conflicts({}, rules);
     ASSERT_FALSE(checked);
-    EXPECT_THAT(checked.error().message, testing::HasSubstr("another weight than 0"));
+    EXPECT_THAT(checked.error().message,
+                testing::HasSubstr("every target of the listen port has weight 0"));
     rules.push_back(placed("80:5000*1 on eth0"));
     EXPECT_TRUE(check_conflicts({}, rules));
     EXPECT_TRUE(check_conflicts(rules, std::vector{placed("80:3000*1 on eth1 no-local")}))

@@ -61,10 +61,9 @@ TEST(PolicyEdit, AWeightIsOfOneTarget) {
     EXPECT_EQ(removed(shared, {"eth0", "80:4000"}), put(plain, {"eth0", "80:3000*95"}));
     EXPECT_EQ(put(removed(shared, {"eth0", "80:4000*5"}), {"eth0", "80:3000"}), plain);
     // Weights are checked as a whole; the error is at the rule that it names.
-    EXPECT_THAT(
-        put(plain, {"eth1", "80:3000*0"}),
-        HasSubstr("policy.toml:7:10: 80:3000*0 on eth1 (policy.toml:7:10): no target of the "
-                  "listen port has another weight than 0"));
+    EXPECT_THAT(put(plain, {"eth1", "80:3000*0"}),
+                HasSubstr("policy.toml:7:10: 80:3000*0 on eth1 (policy.toml:7:10): every target of "
+                          "the listen port has weight 0"));
 }
 
 constexpr const char* kCommented = R"(# Ports of this host.

@@ -47,7 +47,7 @@ bool ends(const PolicyEdit& edit, const Scope& scope, const EntryOptions& option
 bool says(const PolicyEdit& edit, const EntryOptions& options, const PolicyItem& item,
           const PolicyItem& wanted);
 
-// Whether one of `all` says that of the scope, be it by a pattern.
+// Whether one of `all` says that of the scope, by its name or by a pattern that matches it.
 bool is_said(const std::vector<PolicyStatement>& all, const PolicyEdit& edit, const Scope& scope,
              const PolicyItem& wanted);
 

@@ -23,7 +23,7 @@ struct NetworkFacts {
 std::string subject_of(const RuleView& rule); // "80:3000 on eth0"
 
 // Hooks, listeners of target and listen port, the addresses they listen on, ephemeral ports,
-// forwarding. `all`: it is one of these.
+// forwarding. `all` rules: this one, and those that it may share its listen port with.
 void check_rule(const RuleView& rule, const std::vector<RuleView>& all, const NetworkFacts& facts,
                 Findings& findings);
 // Interfaces that rules of `any` should cover but don't.

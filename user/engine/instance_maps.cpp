@@ -162,7 +162,7 @@ Result<void> enlarge_table(Store& store, const Instance& instance, const TableCa
 
 namespace {
 
-// Half of the time that the kernel takes for all maps, to clear the memory of these.
+// To clear the memory of these takes half of the time that the kernel needs for all maps.
 constexpr std::string_view kLarge[] = {"bp_udp_flows", "bp_last_local", "bp_addresses"};
 
 Result<void> make_maps(const std::filesystem::path& directory, const MapSizes& sizes, bool large) {

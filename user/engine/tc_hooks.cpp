@@ -137,8 +137,7 @@ Result<void> TcHooks::make(Instance& instance, const std::vector<RuleSpec>& rule
     for (const auto& attachment : attachments(store_, netns_))
         if (!attachment.alive()) BP_TRY(unhook(attachment), "repair");
     auto missing = this->missing(rules);
-    if (missing.empty())
-        return {}; // sockets alone serve the rules: no program is loaded for nothing
+    if (missing.empty()) return {}; // sklookup alone serves the rules: no tc program is needed
     bool tcx = choice == HookChoice::kTcx || (choice == HookChoice::kAuto && tcx_supported());
     bool avoids_tcx = choice == HookChoice::kAuto && missing.size() > kManyHooks;
     auto reserved = load(instance, tcx && !avoids_tcx ? missing : std::vector<const Interface*>());

@@ -16,7 +16,7 @@ void grow_heap(std::size_t bytes) {
     mallopt(M_MMAP_THRESHOLD, size); // else each large one is a mapping of its own
     mallopt(M_TRIM_THRESHOLD, size);
     mallopt(M_TOP_PAD, size);
-    void* next = std::malloc(kPage); // has the heap grow by that and the pad
+    void* next = std::malloc(kPage); // the heap grows by that and the pad
     const auto first = (reinterpret_cast<std::uintptr_t>(next) + kPage - 1) & ~(kPage - 1);
     const auto end = reinterpret_cast<std::uintptr_t>(sbrk(0)) & ~(kPage - 1);
     if (next && first < end && end - first <= 2 * bytes) // else it is not of the heap

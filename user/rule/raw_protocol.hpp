@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-// A protocol as the structs have it that programs and loader share (enum bp_proto).
+// A protocol's number in the structs that programs and loader share (enum bp_proto).
 #pragma once
 
 #include <cstdint>

@@ -34,9 +34,9 @@ Found find_in(const Sharing& rules) {
             return conflict(
                 *rules[i],
                 fmt::format(" conflicts with {}: their targets overlap", rules[i - 1]->to_string()),
-                "rules that share a listen port have targets of their own");
+                "give each of the rules that share a listen port target ports of its own");
     if (std::ranges::all_of(rules, [](const auto* one) { return one->rule.weight() == 0; }))
-        return conflict(first, ": no target of the listen port has another weight than 0",
+        return conflict(first, ": every target of the listen port has weight 0",
                         "give one of them a weight of 1 or more");
     return {};
 }

@@ -153,8 +153,8 @@ std::optional<RuleSpec> find_rule(const Instance& instance, const std::vector<Ru
 
 constexpr int kGoesOn = -1; // TC_ACT_UNSPEC
 
-// The rule, and those that share its listen ports by weight: a flow is of the one where it began, whichever
-// the weights give new ones to.
+// The rule, and those that share its listen ports by weight: a flow stays with the rule that it began with,
+// whichever one a new flow gets.
 std::vector<RuleSpec> sharing_with(const RuleSpec& rule, const std::vector<RuleSpec>& rules) {
     std::vector<RuleSpec> sharing{rule};
     for (const auto& other : rules)
