@@ -81,6 +81,7 @@ SpanStore::Stretch SpanStore::winner(const std::vector<const AddressRange*>& ope
 const SpanStore::Stretches& SpanStore::stretches_of(const Ranges& ranges, Turn& turn) {
     auto& [edges, open, asked, stretches] = turn;
     edges.clear();
+    edges.reserve(2 * ranges.size());
     for (std::size_t i = 0; i < ranges.size(); i++) {
         edges.push_back({ranges[i].first, true, i});
         if (ranges[i].last + 1 != 0) edges.push_back({ranges[i].last + 1, false, i});
@@ -88,6 +89,7 @@ const SpanStore::Stretches& SpanStore::stretches_of(const Ranges& ranges, Turn& 
     if (!std::ranges::is_sorted(edges, {}, &Edge::at)) std::ranges::sort(edges, {}, &Edge::at);
     open.clear();
     stretches.assign(1, {0, 0, 0});
+    stretches.reserve(2 * ranges.size() + 1);
     for (auto edge = edges.begin(); edge != edges.end();) {
         WideNumber at = edge->at;
         for (; edge != edges.end() && edge->at == at; ++edge)
