@@ -5,6 +5,7 @@
 #   sudo ./bootstrap.sh demo    install what is needed, build, and show a redirect between two network namespaces
 #   sudo ./bootstrap.sh test    install, build and run every test on this kernel, and a part of them inside others (vmtests/)
 #   sudo ./bootstrap.sh build   install and build only
+#   sudo ./bootstrap.sh packages    install what a build needs, and no more
 #
 # Safe to run again: what is there already is left as it is. Says what it does. It touches no interface of this
 # machine: the demo and the tests live in network namespaces of their own.
@@ -140,6 +141,9 @@ run_tests() {
 [[ $(id -u) == 0 ]] || fail "run as root: sudo ./bootstrap.sh ${1:-demo}"
 command -v apt-get >/dev/null || fail "this script knows Debian's packages only; README lists what to install"
 case ${1:-} in
+packages)
+    install_packages "${build_packages[@]}"
+    ;;
 build)
     install_packages "${build_packages[@]}"
     build bpfport manual
@@ -161,7 +165,7 @@ test)
     run_tests
     ;;
 *)
-    sed -n '3,9s/^# \{0,1\}//p' "$0"
+    sed -n '3,11s/^# \{0,1\}//p' "$0"
     exit 2
     ;;
 esac

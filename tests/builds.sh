@@ -4,8 +4,9 @@
 #
 #   tests/builds.sh [COMPILER...]
 #
-# BPFPORT_TARGETS (words) names targets, else all are built. Logs and programs stay in build/matrix/. Exit status 1 when a
-# build fails or warns, 77 when there is no compiler.
+# A compiler that this release lacks: tests/releases.sh --builds takes that of another. BPFPORT_TARGETS (words) names targets,
+# else all are built. Logs and programs stay in build/matrix/. Exit status 1 when a build fails or warns, which is shown, 77
+# when there is no compiler.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -20,6 +21,7 @@ for compiler in "${compilers[@]}"; do
         continue
     }
     ((status != 77)) || status=0
+    name="$compiler $("$compiler" -dumpversion)"
     for type in Release RelWithDebInfo Debug; do
         build=build/matrix/$compiler-$type
         mkdir -p "$build"
@@ -29,9 +31,12 @@ for compiler in "${compilers[@]}"; do
                 cmake --build "$build" --target "${targets[@]}" -- -k 0
         } >"$build/log" 2>&1 || result=failed; } 2>"$build/time"
         warnings=$(grep -c 'warning: ' "$build/log" || true)
-        [[ $result == ok && $warnings == 0 ]] || status=1
-        printf '%-12s %-15s %s, %d warnings, %.0f s of CPU\n' "$compiler" "$type" "$result" "$warnings" \
+        printf '%-17s %-15s %s, %d warnings, %.0f s of CPU\n' "$name" "$type" "$result" "$warnings" \
             "$(awk '{ print $1 + $2 }' "$build/time")"
+        [[ $result == ok && $warnings == 0 ]] || {
+            status=1
+            grep -m 20 -E '(warning|error): ' "$build/log" || tail -n 20 "$build/log"
+        }
     done
 done
 exit "$status"

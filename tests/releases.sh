@@ -2,6 +2,7 @@
 # README's first command in a fresh root of each Debian release, then the unit and prog tests:
 #
 #   tests/releases.sh [--demo] [RELEASE...]     default: bookworm and trixie; --demo: without the tests
+#   tests/releases.sh --builds [RELEASE...]     instead, tests/builds.sh with the release's g++ there; default: trixie
 #
 # debootstrap makes the root; the archive is the one this machine's apt uses. Everything happens in mount, process, IPC
 # and host name namespaces of its own, on a tmpfs and with a bpffs of their own: whatever ends this script, they vanish
@@ -19,6 +20,11 @@ inside() { # RELEASE MODE
     mount_root "$release" "$root"
     git clone -q "$source" "$root/root/bpfport"
 
+    if [[ $mode == builds ]]; then
+        in_root "$root" sh -c 'cd /root/bpfport && ./bootstrap.sh packages'
+        in_root "$root" env BPFPORT_TARGETS="${BPFPORT_TARGETS:-all}" sh -c 'cd /root/bpfport && exec tests/builds.sh g++'
+        return
+    fi
     in_root "$root" sh -c 'cd /root/bpfport && exec ./bootstrap.sh demo'
     [[ $mode == tests ]] || return 0
     in_root "$root" sh -c 'cd /root/bpfport && cmake --build --preset release --target unit_tests prog_tests'
@@ -33,13 +39,12 @@ if [[ ${1:-} == --inside ]]; then
     exit
 fi
 
-mode=tests
-[[ ${1:-} != --demo ]] || {
-    mode=demo
-    shift
-}
-releases=("$@")
-(($#)) || releases=(bookworm trixie)
+mode=tests releases=(bookworm trixie)
+case ${1:-} in
+--demo) mode=demo && shift ;;
+--builds) mode=builds releases=(trixie) && shift ;;
+esac
+((!$#)) || releases=("$@")
 
 need git
 git -C "$source" rev-parse -q --verify HEAD >/dev/null || skip "not a clone of the repository"

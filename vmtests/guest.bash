@@ -11,7 +11,7 @@ job() {
     {
         # From where the guest's programs are run, here and there.
         echo "mkdir -p ${repository@Q}; cd ${repository@Q} || return; limit=$limit"
-        [[ $accel != tcg ]] || echo "export BPFPORT_FRAMES=200000"
+        [[ $accel != tcg ]] || echo "export BPFPORT_FRAMES=100000 BPFPORT_SOAK=0"
         for name in "${!BPFPORT_@}"; do
             echo "export $name=${!name@Q}"
         done
@@ -55,7 +55,7 @@ guest() {
             awaited "$own.qemu" | tee "$logs/output.log" | if [[ -z $quiet ]]; then sed -uE "$said"; else cat >/dev/null; fi ||
             status=$?
         [[ ! -s $logs/output.log ]] || break
-        say "$name: switched on $try without a word from it"
+        say "$name: switched on $try without a word from it; the end of its console: $(tail -n 1 "$logs/console.log")"
     done
     ((status == 0)) || say "$name: QEMU ended with status $status"
 }

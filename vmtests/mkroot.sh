@@ -41,15 +41,18 @@ skeleton() {
     chmod 1777 "$root/tmp" "$root/var/tmp"
 }
 
-# put ROOT: copies the paths on stdin, one a line, from below ROOT, links followed, to the same place.
+# put ROOT: copies the paths on stdin, one a line, from below ROOT, links followed, to the same place. With their times, by
+# which Python knows what is compiled.
 put() {
-    sed -E 's,^/(bin|sbin|lib|lib64)/,/usr&,; s,^/,,' | sort -u | (cd "$1/" && xargs -r -d '\n' cp -rL --parents -t "$root")
+    sed -E 's,^/(bin|sbin|lib|lib64)/,/usr&,; s,^/,,' | sort -u | (cd "$1/" && xargs -r -d '\n' cp -rL --preserve=mode,timestamps --parents -t "$root")
 }
 
 # libraries FROM FILE…: what the dynamic linker would load for them, itself included.
 libraries() {
-    local from=$1 files=("${@:2}") names name directory
+    local from=$1 files names name directory
     declare -A seen=()
+    # ldd starts several processes for each file, also for a BPF object or a script.
+    mapfile -t files < <({ LC_ALL=C grep -lasm 1 -d skip -P '^\x7fELF' "${@:2}" || true; } | grep -v '\.bpf\.o$')
     if [[ -z $from ]]; then
         { ldd "${files[@]}" 2>/dev/null || true; } | sed -nE 's,^[^/]*[[:space:]](/[^ ]+) \(0x.*,\1,p'
         return
@@ -72,12 +75,14 @@ libraries() {
     (cd "$from" && for name in usr/lib/ld*.so.*; do echo "/$name"; done)
 }
 
-# python_modules MODULE…: the files that they are made of. All of Python's would be as large as everything else.
+# python_modules MODULE…: the files that they are made of, and those compiled, without which a server takes seconds to
+# start. All of Python's would be as large as everything else.
 python_modules() {
     local import
     import=$(IFS=,; echo "$*")
     /usr/bin/python3 -c "import $import, sys
-for module in sys.modules.values(): print(getattr(module, '__file__', None) or '')" 2>/dev/null |
+for module in sys.modules.values():
+    for name in '__file__', '__cached__': print(getattr(module, name, None) or '')" 2>/dev/null |
         sed "/^$/d; s/$(triplet "$host_architecture")/$triplet/" || true
 }
 
@@ -108,9 +113,9 @@ base() {
     busybox --install -s "$root/usr/bin" 2>/dev/null || true
     # The kernel asks for modules by this name.
     ln -sf ../bin/busybox "$root/usr/sbin/modprobe"
-    printf '%s\n' root:x:0:0::/root:/bin/sh www-data:x:33:33::/:/bin/false dnsmasq:x:100:65534::/:/bin/false \
+    printf '%s\n' root:x:0:0::/root:/bin/sh daemon:x:1:1::/:/bin/false www-data:x:33:33::/:/bin/false dnsmasq:x:100:65534::/:/bin/false \
         user:x:1000:1000::/tmp:/bin/sh nobody:x:65534:65534::/:/bin/false >"$root/etc/passwd"
-    printf '%s\n' root:x:0: adm:x:4: www-data:x:33: user:x:1000: nogroup:x:65534: >"$root/etc/group"
+    printf '%s\n' root:x:0: daemon:x:1: adm:x:4: www-data:x:33: user:x:1000: nogroup:x:65534: >"$root/etc/group"
     printf '%s\n' '127.0.0.1 localhost vm' '::1 localhost' >"$root/etc/hosts"
     echo vm >"$root/etc/hostname"
     install -m 755 "$vmtests/init" "$root/init"

@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "base/fd.hpp"
+#include "harness/amount.hpp"
 #include "harness/process.hpp"
 #include "harness/sweep.hpp"
 
@@ -115,7 +116,7 @@ std::vector<std::string> kernel_holds(const NetnsList& namespaces, const CgroupL
 
 testing::AssertionResult expect_kernel_empty(const NetnsList& namespaces, const CgroupList& cgroups,
                                              std::chrono::milliseconds patience) {
-    const auto end = std::chrono::steady_clock::now() + patience;
+    const auto end = std::chrono::steady_clock::now() + in_time(patience);
     for (;;) {
         const auto left = kernel_holds(namespaces, cgroups);
         if (left.empty()) return testing::AssertionSuccess();

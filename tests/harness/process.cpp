@@ -20,6 +20,7 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "harness/amount.hpp"
 #include "harness/cgroup.hpp"
 #include "harness/netns.hpp"
 
@@ -153,7 +154,7 @@ void Process::signal(int number) const {
 }
 
 ProcessResult Process::wait() {
-    const bool ended = reap(timeout_);
+    const bool ended = reap(in_time(timeout_));
     if (!ended) {
         ::kill(-pid_, SIGKILL);
         reap(10s);
@@ -190,7 +191,7 @@ bool wait_for_port(const Netns& netns, std::uint16_t port, bool udp,
         }
         return false;
     };
-    const auto end = std::chrono::steady_clock::now() + patience;
+    const auto end = std::chrono::steady_clock::now() + in_time(patience);
     for (;;) {
         if (netns.run(
                 [&] { return listens(udp ? "udp" : "tcp") || listens(udp ? "udp6" : "tcp6"); }))

@@ -99,8 +99,15 @@ class Programs : public testing::TestWithParam<TcObject> {
   private:
     static Lab& shared(TcObject object) {
         static std::map<TcObject, std::unique_ptr<Lab>> labs;
+        static std::map<TcObject, std::string> refused; // and not tried again by each test
+        if (refused.contains(object)) throw std::runtime_error(refused.at(object));
         auto& lab = labs[object];
-        if (!lab) lab = std::make_unique<Lab>(object);
+        try {
+            if (!lab) lab = std::make_unique<Lab>(object);
+        } catch (const std::runtime_error& error) {
+            refused.emplace(object, error.what());
+            throw;
+        }
         return *lab;
     }
     Lab* lab_ = nullptr;

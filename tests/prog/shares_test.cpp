@@ -3,6 +3,7 @@
 // changed since its flow began.
 #include <cmath>
 
+#include "harness/amount.hpp"
 #include "harness/share_hash.hpp"
 #include "prog/decisions.hpp"
 
@@ -28,12 +29,12 @@ class Shares : public Decisions {
 
 // Within what a binomial distribution has in 99.9 percent of all cases.
 TEST_P(Shares, ConnectionsAreAsTheWeights) {
-    constexpr int kConnections = 100000;
+    const int connections = static_cast<int>(quick_or_full(100000, 100000, 20000));
     share(95, 5);
     for (const bool ipv6 : {false, true}) {
         int other = 0;
         Ends in = Ends::in(ipv6, false);
-        for (int i = 0; i < kConnections / 2; i++) {
+        for (int i = 0; i < connections / 2; i++) {
             // Neighbouring ports of neighbouring clients.
             const int client = i / 500;
             in.from = (ipv6 ? fmt::format("2001:db8:7::{:x}", client)
@@ -46,7 +47,7 @@ TEST_P(Shares, ConnectionsAreAsTheWeights) {
                 << in.from.text() << " " << in.sport;
             other += port == kOther ? 1 : 0;
         }
-        const double expected = kConnections / 2 * 0.05, deviation = std::sqrt(expected * 0.95);
+        const double expected = connections / 2 * 0.05, deviation = std::sqrt(expected * 0.95);
         EXPECT_NEAR(other, expected, 3.29 * deviation) << in.text();
     }
 }

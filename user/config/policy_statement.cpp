@@ -179,9 +179,9 @@ bool say_the_same(const std::vector<PolicyStatement>& left,
                     if (key.flag && key.flag != &EntryOptions::required)
                         text += one.options.*key.flag ? " 1" : " 0";
                     if (key.text == &EntryOptions::netns)
-                        text += " " + netns_path(one.options.netns);
+                        text += fmt::format(" {}", netns_path(one.options.netns));
                     else if (key.text)
-                        text += " " + one.options.*key.text;
+                        text += fmt::format(" {}", one.options.*key.text);
                 }
             result.insert(std::move(text));
         }

@@ -211,7 +211,7 @@ void probe_interface(const RuleView& rule, const Interface& interface, const Int
     if (!tap) return skip(tap.error().message);
 
     Mac mac{}, from{0x02, 0, 0, 0, 0, 0x01};
-    std::ranges::copy(interface.link_address, mac.begin());
+    std::copy_n(interface.link_address.begin(), mac.size(), mac.begin());
     PacketSpec spec;
     spec.protocol = rule.rule.rule.protocol();
     spec.source = *client;

@@ -13,8 +13,8 @@
 
 #include <fmt/format.h>
 
+#include "harness/amount.hpp"
 #include "net/fixture.hpp"
-#include "net/soak.hpp"
 #include "net/strangers.hpp"
 
 namespace bpfport::test {
@@ -23,7 +23,7 @@ namespace {
 std::uint32_t wanted() {
     if (const char* said = std::getenv("BPFPORT_CONNECTIONS"))
         return std::stoul(said) / 1000 * 1000;
-    return quick_or_full(20'000, 1'000'000);
+    return quick_or_full(20'000, 1'000'000, 5'000);
 }
 
 // Processes that accept connections, greet each with a byte and keep it open. One after another,

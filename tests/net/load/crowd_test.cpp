@@ -14,9 +14,9 @@
 
 #include <fmt/format.h>
 
+#include "harness/amount.hpp"
 #include "net/fixture.hpp"
 #include "net/nginx.hpp"
-#include "net/soak.hpp"
 
 namespace bpfport::test {
 namespace {
@@ -24,7 +24,7 @@ namespace {
 constexpr auto kServer = ClientServer::server_address;
 constexpr auto kRequest = "GET /small HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
-unsigned wanted() { return quick_or_full(5000, 100'000); }
+unsigned wanted() { return quick_or_full(5000, 100'000, 1000); }
 
 // How requests ended, by what was seen: "200", "refused", ...
 class Tally {

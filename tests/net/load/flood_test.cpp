@@ -11,8 +11,8 @@
 
 #include <fmt/format.h>
 
+#include "harness/amount.hpp"
 #include "net/fixture.hpp"
-#include "net/soak.hpp"
 #include "net/strangers.hpp"
 
 namespace bpfport::test {
@@ -48,7 +48,7 @@ std::vector<FloodCase> flood_cases() {
     return cases;
 }
 
-std::uint32_t wanted() { return quick_or_full(40'000, 10'000'000); }
+std::uint32_t wanted() { return quick_or_full(40'000, 10'000'000, 10'000); }
 
 // What the kernel holds in objects and per CPU, but for the kinds that come and go with processes
 // and files: others on this machine start and end those. Of objects with a cache of their own, and

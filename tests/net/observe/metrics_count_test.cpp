@@ -50,7 +50,7 @@ INSTANTIATE_TEST_SUITE_P(V4V6, Families, testing::Bool(),
 
 TEST_P(Families, CountsEveryDatagram) {
     const bool ipv6 = GetParam();
-    const unsigned count = quick_or_full(20'000, 1'000'000);
+    const unsigned count = quick_or_full(20'000, 1'000'000, 4'000);
     const std::string data(100, 'd');
     UdpServer server(net_->server, {ipv6 ? "::" : "0.0.0.0", 3000});
     attach({"eth0", "80:3000/udp"});
@@ -81,7 +81,7 @@ TEST_P(Families, CountsEveryDatagram) {
 TEST_P(Families, CountsEveryConnection) {
     REQUIRE_PROGRAM("nft");
     const bool ipv6 = GetParam();
-    const unsigned count = quick_or_full(300, 10'000);
+    const unsigned count = quick_or_full(300, 10'000, 60);
     client_nft(
         "table inet wire {\n counter out {}\n counter in {}\n"
         " chain o { type filter hook output priority 0; tcp dport 80 counter name out; }\n"

@@ -11,12 +11,12 @@
 #include <string>
 #include <vector>
 
+#include "harness/amount.hpp"
 #include "harness/bpfport.hpp"
 #include "harness/environment.hpp"
 #include "harness/kernel_state.hpp"
 #include "harness/servers.hpp"
 #include "harness/topology.hpp"
-#include "net/soak.hpp"
 
 namespace bpfport::test {
 

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "harness/amount.hpp"
 #include "harness/sweep.hpp"
 #include "kernel/bpf.hpp"
 #include "net/killed.hpp"
@@ -231,13 +232,6 @@ TEST_F(NetTest, PolicyRepairsWhatIsNotInForce) {
     EXPECT_TRUE(expect_kernel_empty({net.server}));
 }
 
-// By QEMU's TCG, which takes many times as long.
-bool is_emulated() {
-    std::ifstream file("/proc/cpuinfo");
-    return std::string(std::istreambuf_iterator<char>(file), {}).find("QEMU TCG") !=
-           std::string::npos;
-}
-
 // Of the programs that were run and have ended: the clock counts what others do as well.
 std::chrono::milliseconds cpu_time() {
     rusage used{};
@@ -251,20 +245,20 @@ std::chrono::milliseconds cpu_time() {
 
 TEST_F(NetTest, PolicyOfManyRules) {
     const ClientServer net;
-    constexpr unsigned kCount = 10'000;
+    const unsigned count = quick_or_full(10'000, 10'000, 1'000);
     std::string list;
-    for (unsigned i = 0; i < kCount; i++) list += fmt::format("\"{}:{}\",", 10001 + i, 20001 + i);
+    for (unsigned i = 0; i < count; i++) list += fmt::format("\"{}:{}\",", 10001 + i, 20001 + i);
     const PolicyText file(entry("eth0", list, "engine = \"tc\""));
     const auto begin = cpu_time();
     const auto done = apply(net.server, file);
     const auto applied = cpu_time();
     EXPECT_EQ(done.status, 0) << done.err;
-    EXPECT_THAT(done.out, HasSubstr(fmt::format("\n{} added, 0 the same\n", kCount)));
+    EXPECT_THAT(done.out, HasSubstr(fmt::format("\n{} added, 0 the same\n", count)));
     const auto before = mapped(net.server);
     EXPECT_GE(before.size(), 3U);
     const auto second = cpu_time();
-    EXPECT_EQ(apply(net.server, file).out, fmt::format("{} the same\n", kCount));
-    fmt::print("{} rules applied in {} ms of CPU time, again in {} ms\n", kCount,
+    EXPECT_EQ(apply(net.server, file).out, fmt::format("{} the same\n", count));
+    fmt::print("{} rules applied in {} ms of CPU time, again in {} ms\n", count,
                (applied - begin).count(), (cpu_time() - second).count());
 #ifndef __SANITIZE_ADDRESS__
     if (!is_emulated()) {

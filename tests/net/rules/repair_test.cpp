@@ -11,9 +11,9 @@
 
 #include <fmt/format.h>
 
+#include "harness/amount.hpp"
 #include "harness/sweep.hpp"
 #include "net/fixture.hpp"
-#include "net/soak.hpp"
 
 namespace bpfport::test {
 namespace {
@@ -24,7 +24,7 @@ constexpr auto kServer = ClientServer::server_address;
 using Clock = std::chrono::steady_clock;
 
 // How often commands are killed.
-int rounds() { return static_cast<int>(quick_or_full(8, 300)); }
+int rounds() { return static_cast<int>(quick_or_full(8, 300, 2)); }
 
 std::vector<std::string> split(const std::string& words) {
     std::istringstream in(words);

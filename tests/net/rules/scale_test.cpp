@@ -10,9 +10,9 @@
 
 #include <fmt/format.h>
 
+#include "harness/amount.hpp"
 #include "net/fixture.hpp"
 #include "net/rules/transfer.hpp"
-#include "net/soak.hpp"
 #include "state/instance.hpp"
 
 namespace bpfport::test {
@@ -106,7 +106,7 @@ TEST_P(Scale, KilledWhileTheTableIsMadeLarger) {
     const auto count = static_cast<unsigned>(quick_or_full(1500, 10000));
     const auto words = attach("eth0" + many_redirects(count));
     std::mt19937 random(std::random_device{}());
-    for (int round = 0; round < int(quick_or_full(3, 60)); ++round) {
+    for (int round = 0; round < int(quick_or_full(3, 60, 1)); ++round) {
         ASSERT_TRUE(works(net.server, attach("eth0 80:3000")));
         Transfer busy(net.client, {kServer(false), 80});
         std::vector<std::string> command{"--netns", net.server.name()};

@@ -4,6 +4,7 @@
 
 #include <fstream>
 
+#include "harness/amount.hpp"
 #include "net/cgroup_fixture.hpp"
 #include "net/serve/serving.hpp"
 
@@ -39,7 +40,7 @@ TEST_F(ServedCgroup, IsMadeAgain) {
         times.add(*time);
     }
     fmt::print("cgroup made again, {}\n", times.text());
-    EXPECT_LE(times.median(), 1s); // the longest: other tests take the CPUs
+    EXPECT_LE(times.median(), in_time(1s)); // the longest: other tests take the CPUs
     EXPECT_THAT(bp({"status"}).out, HasSubstr("81:3000"));
     // Gone, it is waited for.
     serve.notify.clear();
@@ -60,7 +61,8 @@ TEST_F(ServedCgroup, KnowsTheAddressesOfTheHost) {
         server.emplace(*netns, Endpoint{"0.0.0.0", 80});
     }
     const auto answers = [&] {
-        return ask(*netns, {"10.9.0.1", 80}, Transport::kTcp, {.timeout = 100ms}) == "hello";
+        return ask(*netns, {"10.9.0.1", 80}, Transport::kTcp, {.timeout = in_time(100ms)}) ==
+               "hello";
     };
     EXPECT_FALSE(answers());
     netns->ip("addr add 10.9.0.1/24 dev lo");

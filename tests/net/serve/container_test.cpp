@@ -2,6 +2,7 @@
 // What serve does when a container that a policy names by its name is started again.
 #include <nlohmann/json.hpp>
 
+#include "harness/amount.hpp"
 #include "net/cgroup_fixture.hpp"
 #include "net/containers.hpp"
 #include "net/serve/serving.hpp"
@@ -54,7 +55,7 @@ TEST_F(ServedContainer, IsStartedAgain) {
         ASSERT_EQ(containers.remove(name).status, 0);
     }
     fmt::print("container started, {}; with its start, {}\n", started.text(), whole.text());
-    EXPECT_LE(started.median(), 1s); // the longest: other tests take the CPUs
+    EXPECT_LE(started.median(), in_time(1s)); // the longest: other tests take the CPUs
     EXPECT_TRUE(time_until([&] { return entries() == ""; })) << "left of the last: " << entries();
     EXPECT_EQ(serve.stop().status, 0);
 }

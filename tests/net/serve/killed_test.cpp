@@ -4,10 +4,10 @@
 // of another version of bpfport, as after an upgrade of the package, and is made anew on the way.
 #include <signal.h>
 
+#include "harness/amount.hpp"
 #include "net/killed.hpp"
 #include "net/rules/transfer.hpp"
 #include "net/serve/serving.hpp"
-#include "net/soak.hpp"
 
 namespace bpfport::test {
 namespace {
@@ -57,7 +57,7 @@ class Host {
     [[nodiscard]] std::vector<Call> calls(const std::string& file) {
         const auto all = changing_calls(file);
         calls_ += all.size();
-        return some_of(all, quick_or_full(3, 1000));
+        return some_of(all, quick_or_full(3, 1000, 1));
     }
     void end() {
         fmt::print("{} calls; killed at {}, which left the old rules, and {}, the new ones\n",

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <iterator>
 
+#include "harness/amount.hpp"
+
 namespace bpfport::test {
 
 namespace fs = std::filesystem;
@@ -20,7 +22,7 @@ std::optional<std::chrono::milliseconds> time_until(const std::function<bool()>&
         const auto took =
             std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);
         if (held) return took;
-        if (took > patience) return std::nullopt;
+        if (took > in_time(patience)) return std::nullopt;
         std::this_thread::sleep_for(10ms);
     }
 }
@@ -142,7 +144,9 @@ testing::AssertionResult Served::says(const std::string& text) const {
 
 int rounds(int otherwise) {
     const char* wanted = std::getenv("BPFPORT_SERVE_ROUNDS");
-    return wanted ? std::atoi(wanted) : otherwise;
+    if (wanted) return std::atoi(wanted);
+    const auto usual = static_cast<unsigned>(otherwise);
+    return static_cast<int>(quick_or_full(usual, usual, (usual + 3) / 4));
 }
 
 } // namespace bpfport::test
