@@ -99,7 +99,8 @@ base() {
             break
         done
     done
-    mapfile -t modules < <(python_modules argparse contextlib encodings.idna http.server mimetypes pwd runpy select socket)
+    mapfile -t modules < <(python_modules argparse contextlib ctypes encodings.idna fcntl \
+        http.server mimetypes pwd runpy select socket subprocess)
     for item in "${modules[@]}" "${data[@]}" "/usr/lib/$triplet/xtables"; do
         [[ ! -e $from$item ]] || own+=("$item")
     done

@@ -100,6 +100,7 @@ Store::~Store() {
     if (locked_ && directory_) (void)stamp_store(directory_);
 }
 
+// It has the lock for two system calls: a reader that is stopped between them holds up commands until it goes on.
 Result<Stamp> Store::settled() const {
     BP_TRY(lock_store(directory_, LOCK_SH), root_.native());
     auto stamp = store_stamp(directory_);

@@ -55,7 +55,7 @@ TEST_F(TrustGuard, C12_ASocketThatIsBoundAndDoesNotListen) {
         EXPECT_EQ(refused.status, 1) << refused.out;
         EXPECT_THAT(refused.err, HasSubstr(kernel_at_least(6, 8) ? "port 3000 is not user 4242's: "
                                                                    "python3"
-                                                                 : "a socket has it"));
+                                                                 : "a socket that doesn't listen"));
         EXPECT_EQ(entries(), "");
     }
     if (kernel_at_least(6, 8)) {
