@@ -17,7 +17,7 @@ set -euo pipefail
 programs=(sh bash env setpriv su timeout nsenter unshare mount umount ip tc ss bridge ethtool nft iptables ip6tables
     iptables-nft iptables-legacy ip6tables-nft ip6tables-legacy {iptables,ip6tables}-{nft,legacy}-save
     xtables-nft-multi xtables-legacy-multi conntrack sysctl ping curl nginx iperf3 dnsmasq socat tcpdump wg crun bpftool strace
-    python3 script tmux ps)
+    python3 script tmux ps nstat)
 # Read by those programs, or opened by name and so not seen by ldd.
 data=(/etc/protocols /etc/services /etc/ethertypes /etc/nsswitch.conf /etc/iproute2 /usr/share/iproute2
     /etc/nginx/mime.types /etc/ssl/openssl.cnf /lib/terminfo /usr/lib/locale/C.utf8 /usr/lib/tc)
