@@ -109,6 +109,8 @@ void the_rule_goes(Stage& stage) {
 constexpr auto kOlderWins = "conntrack gives the second connection another source port; tc and xdp "
                             "keep no state that could tell the two apart, and refuse the newer at "
                             "once";
+constexpr auto kNoAnswer =
+    "before some version between 6.1 and 6.12 conntrack drops the second connection's SYN";
 constexpr auto kOthers = "the redirect takes what is on its way to another host; here only what is "
                          "for this one (--forwarded is for the rest)";
 constexpr auto kLocal =
@@ -116,21 +118,26 @@ constexpr auto kLocal =
 constexpr auto kGoesOn = "deleting the redirect's table ends its connections; these are nobody's "
                          "but the program's, and go on";
 
+// Two connections of one client port, of which the second asks for `port`.
+std::vector<Difference> of_the_second(unsigned port) {
+    const std::string accepted = fmt::format("server:{} > client [S.]", port),
+                      refused = fmt::format("+ server:{} > client [R.]", port);
+    if (kernel_at_least(6, 12)) return {{"tc xdp", kOlderWins, {"- " + accepted, refused}}};
+    return {{"tc xdp", kNoAnswer, {"- nothing came", refused}},
+            {"sklookup", kNoAnswer, {"- nothing came", "+ " + accepted}}};
+}
+
 } // namespace
 
 std::vector<Conversation> host_conversations() {
     return {
         {"nobody is there", nobody_is_there},
         {"a ping", a_ping},
-        {"one client port, two listen ports",
-         one_tuple_two_ports<80, 81>,
-         {{"tc xdp", kOlderWins, {"- server:81 > client [S.]", "+ server:81 > client [R.]"}}}},
-        {"one client port, the listen port and the target port",
-         one_tuple_two_ports<80, 3000>,
-         {{"tc xdp", kOlderWins, {"- server:3000 > client [S.]", "+ server:3000 > client [R.]"}}}},
-        {"one client port, the target port and the listen port",
-         one_tuple_two_ports<3000, 80>,
-         {{"tc xdp", kOlderWins, {"- server:80 > client [S.]", "+ server:80 > client [R.]"}}}},
+        {"one client port, two listen ports", one_tuple_two_ports<80, 81>, of_the_second(81)},
+        {"one client port, the listen port and the target port", one_tuple_two_ports<80, 3000>,
+         of_the_second(3000)},
+        {"one client port, the target port and the listen port", one_tuple_two_ports<3000, 80>,
+         of_the_second(80)},
         {"the second address",
          the_second_address,
          {{"tc xdp sklookup",
