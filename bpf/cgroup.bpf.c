@@ -16,15 +16,7 @@ const volatile bool bp_mptcp = true;
 
 struct orig_port_map bp_orig_ports SEC(".maps");
 struct local_prefix_map bp_local_prefix SEC(".maps");
-
-/* The same as in lib/steer.h: sockets of which this cgroup's programs decide what getsockname(2)
- * says. */
-struct {
-    __uint(type, BPF_MAP_TYPE_SK_STORAGE);
-    __uint(map_flags, BPF_F_NO_PREALLOC);
-    __type(key, int);
-    __type(value, __u32);
-} bp_sockname_set SEC(".maps");
+struct sockname_set_map bp_sockname_set SEC(".maps");
 
 /* BPF_F_CLONE: accepted sockets inherit the value of their listener. */
 struct {

@@ -28,6 +28,8 @@ const volatile __u64 bp_netns_cookie; /* sockets of other network namespaces are
 const volatile __u32 bp_has_ifindex;
 const volatile bool bp_has_loop; /* the kernel has bpf_loop() (Linux 5.17) */
 
+struct sockname_set_map bp_sockname_set SEC(".maps");
+
 /* rules_find(). It takes a pointer, since sk_lookup needs 5.15 anyway; verifiers before 6.6 don't
  * take that as a map key: hence the copy. */
 GLOBAL __u32 bp_rule_for(const struct bp_flow_key* key, __u32 entry, __u32 ifindex)

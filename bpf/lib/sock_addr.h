@@ -5,7 +5,8 @@
  * it. An IPv4 address on an AF_INET6 socket is v4-mapped in the IPv6 hooks, so callers don't
  * distinguish families, nor TCP from Multipath TCP.
  *
- * An object defines bp_port_bitmap, bp_mptcp, bp_local_prefix and bp_orig_ports when it uses them.
+ * An object defines bp_port_bitmap, bp_mptcp, bp_local_prefix, bp_orig_ports and bp_sockname_set when
+ * it uses them.
  */
 #ifndef BPFPORT_LIB_SOCK_ADDR_H
 #define BPFPORT_LIB_SOCK_ADDR_H
@@ -255,5 +256,19 @@ static __always_inline void trace_call(const struct call* call, const struct cal
 {
     if (*(volatile __u64*)&bp_trace_lease.expires) used(write_call_event(call, what));
 }
+
+/* -- what getsockname(2) says -- */
+
+struct sockname_set_map {
+    __uint(type, BPF_MAP_TYPE_SK_STORAGE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, int);
+    __type(value, __u32);
+};
+
+/* Sockets whose own cgroup has a rule that decides what getsockname(2) says. A cgroup's program
+ * runs before the root cgroup's, which then leaves the port alone. One map for all cgroups (host/
+ * in the store). */
+extern struct sockname_set_map bp_sockname_set SEC(".maps");
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
  * Steer: which listener of a target port is selected for a packet to a listen port that the kernel
- * looks a socket up for, and what getsockname(2) says of the connection.
+ * looks a socket up for, and what getsockname(2) says of the connection. An object defines
+ * bp_sockname_set (lib/sock_addr.h).
  */
 #ifndef BPFPORT_LIB_STEER_H
 #define BPFPORT_LIB_STEER_H
@@ -13,6 +14,7 @@
 #include "lib/flows.h"
 #include "lib/listeners.h"
 #include "lib/rules.h"
+#include "lib/sock_addr.h"
 
 enum steered {
     STEERED,
@@ -177,16 +179,6 @@ static __always_inline struct bp_record* steered_record(struct bpf_sock* sk, __u
 
     return record && record->bound_port && record->bound_port != port ? record : NULL;
 }
-
-/* Sockets whose own cgroup has a rule that decides what getsockname(2) says. A cgroup's program
- * runs before the root cgroup's, which then leaves the port alone. One map for all cgroups (host/
- * in the store); bpf/cgroup.bpf.c has it, too. */
-struct {
-    __uint(type, BPF_MAP_TYPE_SK_STORAGE);
-    __uint(map_flags, BPF_F_NO_PREALLOC);
-    __type(key, int);
-    __type(value, __u32);
-} bp_sockname_set SEC(".maps");
 
 /* Runs for every getsockname(2) of an IPv4 or IPv6 socket on the machine. If the socket has no
  * storage the helper returns after one load. The kernel holds the socket's lock, so bp_listen has
