@@ -186,23 +186,27 @@ std::map<bp_claim_key, ClaimCount, ClaimOrder> claim_counts(const Store& store) 
 }
 
 std::vector<std::string> unserved_addresses(const Store& store) {
-    std::vector<std::string> missing;
     auto map = open_pin(store.path(kHostDirectory) / pins::kLocals);
     auto addresses = interface_addresses();
-    auto prefixes = local_prefixes();
-    if (!map || !addresses || !prefixes) return missing;
+    if (!map || !addresses) return {};
+    std::vector<Address> missing;
     std::uint64_t here = current_netns_cookie();
     for (const auto& entry : *addresses) {
         auto key = local_key(here, {entry.address, 128});
         std::uint8_t value = 0;
-        if (entry.address.is_loopback() || bpf_map_lookup_elem(map->get(), &key, &value) == 0)
-            continue;
-        // An IPv6 address that is tentative, such as of a link that is down, is not local yet.
-        if (std::ranges::any_of(*prefixes,
-                                [&](const Prefix& local) { return local.contains(entry.address); }))
-            missing.push_back(entry.address.to_string());
+        if (!entry.address.is_loopback() && bpf_map_lookup_elem(map->get(), &key, &value) != 0)
+            missing.push_back(entry.address);
     }
-    return missing;
+    if (missing.empty()) return {};
+    auto prefixes = local_prefixes();
+    if (!prefixes) return {};
+    std::vector<std::string> unserved;
+    for (const auto& address :
+         missing) // one that is tentative, as of a link that is down, is not local yet
+        if (std::ranges::any_of(*prefixes,
+                                [&](const Prefix& local) { return local.contains(address); }))
+            unserved.push_back(address.to_string());
+    return unserved;
 }
 
 std::vector<std::string> departed_addresses(const Store& store) {
