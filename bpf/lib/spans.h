@@ -40,7 +40,7 @@ static __always_inline const struct bp_span* span_at(__u32 side, __u32 index)
     return spans ? span_get(spans, side, index) : NULL;
 }
 
-/* One of the spans of a side, which `spans` are. */
+/* One of the spans of a side, which `spans` are: an addition less than span_get(). */
 static __always_inline const struct bp_span* side_span_get(const struct bp_span* spans, __u64 index)
 {
     __u64 mask = bp_span_mask;
@@ -62,8 +62,8 @@ static __always_inline void search_step(const struct bp_span* spans, __u64 key, 
 }
 
 /* The index of the last of `count` spans from `at` on that does not begin behind the key. Its
- * arguments are numbers: a GLOBAL function takes pointers from 5.13 on only. The loop has no branch but its
- * own: the verifier follows both ways of each. */
+ * arguments are numbers: a GLOBAL function takes pointers from 5.13 on only. The loop of the steps has no
+ * branch but its own: the verifier follows both ways of each. */
 GLOBAL __u32 bp_search_spans(__u32 side, __u32 at, __u32 count, __u64 key)
 {
     __u32 zero = 0;
