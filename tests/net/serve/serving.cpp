@@ -12,20 +12,6 @@
 namespace bpfport::test {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
-
-std::optional<std::chrono::milliseconds> time_until(const std::function<bool()>& holds,
-                                                    std::chrono::milliseconds patience) {
-    const auto start = Clock::now();
-    for (;;) {
-        const bool held = holds();
-        const auto took =
-            std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);
-        if (held) return took;
-        if (took > in_time(patience)) return std::nullopt;
-        std::this_thread::sleep_for(10ms);
-    }
-}
 
 std::string Times::text() const {
     return fmt::format("{} times: median {} ms, most {} ms", all_.size(), median().count(),

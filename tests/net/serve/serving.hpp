@@ -15,13 +15,10 @@
 #include <vector>
 
 #include "harness/sweep.hpp"
+#include "harness/time_until.hpp"
 #include "net/rules/policy.hpp"
 
 namespace bpfport::test {
-
-// Asks until it holds; the time that took, or nullopt.
-std::optional<std::chrono::milliseconds> time_until(const std::function<bool()>& holds,
-                                                    std::chrono::milliseconds patience = 5s);
 
 // How long rounds took.
 class Times {

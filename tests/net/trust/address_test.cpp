@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // Addresses and ports by the ten thousand: what has no room is named, and nothing on the way out
 // needs any.
-#include <thread>
-
 #include <fmt/format.h>
 
+#include "harness/time_until.hpp"
 #include "net/trust/trust.hpp"
 
 namespace bpfport::test {
@@ -66,10 +65,9 @@ TEST_F(TrustAddress, C13_ANetworkNamespaceHasAQuota) {
 TEST_F(TrustAddress, C13_AnAddressThatHasLeftIsNamed) {
     ip("addr add 10.9.0.1/32 dev lo\naddr add 2001:db8:9::1/128 dev lo\n");
     // An IPv6 address is local a moment after it is added: the kernel does that in a work queue.
-    const auto is_local = [&] {
+    ASSERT_TRUE(time_until([&] {
         return netns->ip("-6 route show table local").find("2001:db8:9::1") != std::string::npos;
-    };
-    for (int tries = 0; tries < 200 && !is_local(); ++tries) std::this_thread::sleep_for(10ms);
+    }));
     const std::string scope = "cgroup:" + cgroup->name();
     must({"attach", scope, "80:3000"});
     EXPECT_THAT(bp({"status"}).out, Not(HasSubstr("has left this host")));
