@@ -111,8 +111,11 @@ Interface add_vlan(const Interface& parent, std::uint16_t id, const std::string&
 }
 
 Interface add_macvlan(const Interface& parent, const Netns& netns, const std::string& name) {
+    // Linux before 6.14 makes it in the parent's namespace first, where the name may be taken.
+    const std::string first = "macvlan-child";
     parent.netns().ip(fmt::format("link add link {} name {} netns {} type macvlan mode bridge",
-                                  parent.name(), name, netns.name()));
+                                  parent.name(), first, netns.name()));
+    netns.ip(fmt::format("link set {} name {}", first, name));
     return Interface(netns, name).up();
 }
 
