@@ -81,7 +81,8 @@ TEST_F(Trust, A2_FramesThatCannotBeRunAreLeftOut) {
             .build();
     };
     const std::string path = directory_ + "/capture";
-    write_capture(path, {frame(0), frame(60000), Bytes(9, 1), frame(1)});
+    // 200,000 bytes: Linux 7 runs one of 70,000, and 6.18 none of 60,000.
+    write_capture(path, {frame(0), Bytes(200'000, 1), Bytes(9, 1), frame(1)});
     const auto result = bpfport(net.server, {"trace", "eth0", "--for-host", "--packet", path});
     EXPECT_EQ(result.status, 0) << result.err;
     EXPECT_THAT(result.out, HasSubstr("frame 3 of 9 bytes: not run"));
