@@ -168,8 +168,12 @@ TEST_P(Router, AChildWithItsParentsLinkAddressIsLeftAlone) {
         SCOPED_TRACE(kind);
         const ClientServer net(GetParam().tx_checksum);
         const Netns child;
-        net.server.ip("link add link eth0 name eth0 netns " + child.name() + " type " + kind);
-        Interface(child, "eth0").up().add_address("10.1.0.9/24").add_address("fd01::9/64");
+        net.server.ip("link add link eth0 name child netns " + child.name() + " type " + kind);
+        Interface(child, "child").up().add_address("10.1.0.9/24").add_address("fd01::9/64");
+        if (kind.starts_with("ipvlan mode l3")) { // nobody answers ARP for the child
+            net.client.ip("route add 10.1.0.9 via 10.1.0.2");
+            net.client.ip("-6 route add fd01::9 via fd01::2");
+        }
         const Service own(net.server, 3000, {.answer = "parent"});
         const Service theirs(child, 80, {.answer = "their 80"});
         const Service direct(child, 3000, {.answer = "their 3000"});
