@@ -145,12 +145,11 @@ Result<void> ApplyCgroups::want(const Store& store, Planned& planned, const Appl
         plan_cgroup_attach(request, {planned.scope, planned.engine.cgroup().id, planned.after},
                            others(store, planned), netns.facts());
     if (!plan) return std::unexpected(plan.error());
-    planned.after.rules = plan->content.rules;
-    auto wanted = plan->added;
-    wanted.insert(wanted.end(), plan->kept.begin(), plan->kept.end());
-    for (const auto& [_, after] : plan->replaced) wanted.push_back(after);
-    for (const auto& rule : wanted) rules_[&entry].push_back(rule.rule);
-    planned.wanted.insert(planned.wanted.end(), wanted.begin(), wanted.end());
+    planned.after.rules = plan->rules;
+    plan->each_wanted([&](const PolicyRule& rule) {
+        rules_[&entry].push_back(rule.rule);
+        planned.wanted.push_back(rule);
+    });
     warnings_.insert(warnings_.end(), plan->warnings.begin(), plan->warnings.end());
     return {};
 }

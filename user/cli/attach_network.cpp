@@ -10,16 +10,6 @@
 
 namespace bpfport {
 
-namespace {
-
-std::vector<RuleSpec> new_rules(const Plan& plan) {
-    auto rules = plan.added;
-    for (const auto& [_, after] : plan.replaced) rules.push_back(after);
-    return rules;
-}
-
-} // namespace
-
 Result<NetworkView> look_around(const HostFacts& facts, const FirewallReading& reading,
                                 Plan& plan) {
     auto addresses = interface_addresses();
@@ -36,24 +26,24 @@ Result<NetworkView> look_around(const HostFacts& facts, const FirewallReading& r
 
 Result<void> check_network(const AttachRequest& request, const Plan& plan, const HostFacts& facts,
                            const NetworkView& network) {
-    for (const auto& rule : new_rules(plan))
+    const auto changed = plan.changed();
+    for (const auto& rule : changed)
         if (auto fits = refuse_place(rule, network); !fits) return fits;
     if (request.force) return {};
     auto claimed = check_nat(plan.added, network);
-    return claimed ? check_target_nat(new_rules(plan), ListenerIndex(facts.listeners), network)
-                   : claimed;
+    return claimed ? check_target_nat(changed, ListenerIndex(facts.listeners), network) : claimed;
 }
 
 std::vector<Warning> network_warnings(const Plan& plan, const HostFacts& facts,
                                       const NetworkView& network) {
-    const auto rules = new_rules(plan);
+    const auto rules = plan.changed();
     auto warnings = nat_warnings(rules, ListenerIndex(facts.listeners), network);
     std::ranges::move(place_warnings(rules, network), std::back_inserter(warnings));
     return warnings;
 }
 
 std::string network_note(const Plan& plan, const NetworkView& network) {
-    return unserved_note(new_rules(plan), plan.rules, network);
+    return unserved_note(plan.changed(), plan.rules, network);
 }
 
 void print_network(const Session& session, const Plan& plan, const HostFacts& facts,

@@ -50,7 +50,7 @@ void print_plan(std::ostream& out, const Planned& planned, std::string_view done
 }
 
 bool has_local_clients(const Planned& planned, std::uint64_t netns_cookie) {
-    return std::ranges::any_of(planned.plan.content.rules, [&](const PolicyRule& rule) {
+    return std::ranges::any_of(planned.plan.rules, [&](const PolicyRule& rule) {
         return rule.netns_cookie == netns_cookie && !rule.has(BP_POLICY_NO_LOCAL);
     });
 }
@@ -103,7 +103,7 @@ Result<std::vector<Planned>> plan_all(Store& store, const std::vector<FoundCgrou
                                        other_policies(store, own.cgroup, planned), facts);
         if (!plan) return std::unexpected(plan.error());
         warn_of_other_netns(engine->cgroup(), own.scope, plan->warnings);
-        planned.push_back({own.scope, own.cgroup, plan->content});
+        planned.push_back({own.scope, own.cgroup, {plan->rules, own.content.grants}});
         all.push_back({std::move(*engine), own.scope, std::move(*plan)});
     }
     return all;
@@ -143,7 +143,8 @@ Result<void> attach_to_cgroups(const Session& session, CgroupAttachOptions optio
         GuardedRules guarded;
         for (const auto& planned : *all) guarded.add(planned.plan);
         change->guard(options.guard, std::move(guarded), *facts);
-        for (auto& planned : *all) change->put(planned.engine, planned.plan.content);
+        for (auto& planned : *all)
+            change->put(planned.engine, {planned.plan.rules, planned.engine.content().grants});
         if (auto done = saving.commit(*change); !done) return done;
     }
     for (const auto& one : *found) fmt::print(session.out, "{}", cgroup_line(one));

@@ -103,7 +103,7 @@ Result<PolicyContent> plan_new_cgroup(const Session& session, const Store& store
     auto planned = plan_cgroup_attach(request, own, other_policies(store, own.cgroup), *facts);
     if (!planned) return std::unexpected(planned.error());
     print_warnings(session, planned->warnings);
-    return std::move(planned->content);
+    return PolicyContent{std::move(planned->rules), own.content.grants};
 }
 
 } // namespace bpfport

@@ -8,6 +8,8 @@
 
 #include <fmt/ostream.h>
 
+#include "engine/rule_changes.hpp"
+
 namespace bpfport {
 
 inline constexpr std::string_view kAttached = "attached";
@@ -19,9 +21,9 @@ struct PlanWords {
 };
 
 // `text` and `engine` say of a rule: "80:3000 on eth0", "tc".
-template <typename AnyPlan>
-void print_changes(std::ostream& out, const AnyPlan& plan, const PlanWords& words, const auto& text,
-                   const auto& engine) {
+template <typename RuleType>
+void print_changes(std::ostream& out, const RuleChanges<RuleType>& plan, const PlanWords& words,
+                   const auto& text, const auto& engine) {
     for (const auto& rule : plan.kept) fmt::print(out, "{}: attached already\n", text(rule));
     for (const auto& [before, after] : plan.replaced) {
         const std::string was = engine(before), is = engine(after);

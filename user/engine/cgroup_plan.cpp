@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "engine/theft.hpp"
+
 namespace bpfport {
 
 namespace {
@@ -22,31 +24,17 @@ bool targets_meet(const PolicyRule& left, const PolicyRule& right) {
            left.rule.target().overlaps(right.rule.target());
 }
 
-// Its connects would be sent away from it.
-Result<void> check_theft(const PolicyRule& rule, const HostFacts& facts) {
-    if (rule.has(BP_POLICY_NO_LOCAL)) return {};
-    for (const auto& listener : facts.listeners) {
-        const Socket& socket = listener.socket;
-        if (socket.protocol != rule.rule.protocol() ||
-            !rule.rule.listen().contains(socket.local_port))
-            continue;
-        if (!socket.local.is_any() && !rule.rule.covers(socket.local)) continue;
-        return failure(fmt::format("port {} is taken: {}", socket.local_port, listener.to_string()),
-                       "stop it first (if it is the cgroup's own, start it again afterwards), or "
-                       "use --force: local clients no longer reach it");
-    }
-    return {};
-}
-
-Result<void> check_targets(const PolicyRule& rule, const std::vector<NamedPolicy>& others) {
-    for (const auto& other : others)
-        for (const auto& theirs : other.content.rules)
-            if (targets_meet(rule, theirs))
-                return failure(fmt::format("target port {} is that of {} on {}, too",
-                                           rule.rule.target().to_string(), theirs.rule.to_string(),
-                                           other.scope),
-                               fmt::format("only one of them could bind it; use {}:auto",
-                                           rule.rule.listen().to_string()));
+Result<void> check_targets(const std::vector<PolicyRule>& rules,
+                           const std::vector<NamedPolicy>& others) {
+    for (const auto& rule : rules)
+        for (const auto& other : others)
+            for (const auto& theirs : other.content.rules)
+                if (targets_meet(rule, theirs))
+                    return failure(fmt::format("target port {} is that of {} on {}, too",
+                                               rule.rule.target().to_string(),
+                                               theirs.rule.to_string(), other.scope),
+                                   fmt::format("only one of them could bind it; use {}:auto",
+                                               rule.rule.listen().to_string()));
     return {};
 }
 
@@ -68,7 +56,7 @@ void warn_of_rivals(const PolicyRule& rule, const std::vector<NamedPolicy>& othe
 
 // Takes its place among the rules there are; nothing is left out silently.
 Result<void> place(const PolicyRule& rule, const CgroupRequest& request, CgroupPlan& plan) {
-    for (auto& known : plan.content.rules) {
+    for (auto& known : plan.rules) {
         if (!listens_overlap(known, rule)) continue;
         if (known.rule == rule.rule && known.flags == rule.flags) {
             plan.kept.push_back(known);
@@ -84,7 +72,7 @@ Result<void> place(const PolicyRule& rule, const CgroupRequest& request, CgroupP
         known.place = at;
         return {};
     }
-    plan.content.rules.push_back(rule);
+    plan.rules.push_back(rule);
     plan.added.push_back(rule);
     return {};
 }
@@ -183,13 +171,24 @@ bool same_listen(const AutoRule& left, const Rule& right) {
            left.local == right.local();
 }
 
+bool takes_from(const PolicyRule& rule, const Socket& socket) {
+    return !rule.has(BP_POLICY_NO_LOCAL) && socket.protocol == rule.rule.protocol() &&
+           rule.rule.listen().contains(socket.local_port) &&
+           (socket.local.is_any() || rule.rule.covers(socket.local));
+}
+
+const char* theft_remedy(const PolicyRule&, const Socket&) {
+    return "stop it first (if it is the cgroup's own, start it again afterwards), or use --force: "
+           "local clients no longer reach it";
+}
+
 Result<CgroupPlan> plan_cgroup_attach(const CgroupRequest& request, const NamedPolicy& own,
                                       const std::vector<NamedPolicy>& others,
                                       const HostFacts& facts) {
     if (auto checked = check_mapping(request.rules); !checked)
         return std::unexpected(checked.error());
     CgroupPlan plan;
-    plan.content = own.content;
+    plan.rules = own.content.rules;
     auto policies = others;
     policies.push_back(own);
     Result<void> done;
@@ -198,17 +197,14 @@ Result<CgroupPlan> plan_cgroup_attach(const CgroupRequest& request, const NamedP
     for (const auto& rule : wanted)
         if (auto placed = place(rule, request, plan); !placed)
             return std::unexpected(placed.error());
-    std::vector<PolicyRule> changed = plan.added;
-    for (const auto& [before, after] : plan.replaced) changed.push_back(after);
-    for (const auto& rule : changed) {
-        if (!request.force) {
-            if (auto checked = check_theft(rule, facts); !checked)
-                return std::unexpected(checked.error());
-            if (auto checked = check_targets(rule, others); !checked)
-                return std::unexpected(checked.error());
-        }
-        warn_of_rivals(rule, others, plan.warnings);
+    const auto changed = plan.changed();
+    if (!request.force) {
+        if (auto checked = check_theft(changed, ListenerIndex(facts.listeners)); !checked)
+            return std::unexpected(checked.error());
+        if (auto checked = check_targets(changed, others); !checked)
+            return std::unexpected(checked.error());
     }
+    for (const auto& rule : changed) warn_of_rivals(rule, others, plan.warnings);
     auto more = warnings(placed_rules(changed, own.scope), facts.ephemeral, facts.reserved);
     plan.warnings.insert(plan.warnings.end(), more.begin(), more.end());
     return plan;

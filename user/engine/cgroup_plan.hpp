@@ -37,12 +37,12 @@ struct NamedPolicy {
 bool same_listen(const PolicyRule& left, const PolicyRule& right);
 bool same_listen(const AutoRule& left, const Rule& right);
 
-struct CgroupPlan {
-    PolicyContent content; // all that will be in force
-    std::vector<PolicyRule> added, kept;
-    std::vector<std::pair<PolicyRule, PolicyRule>> replaced; // before, after
-    std::vector<Warning> warnings;
-};
+// As of RuleSpec (theft.hpp): local clients of the socket, which listens on the rule's port, would no longer
+// reach it.
+bool takes_from(const PolicyRule& rule, const Socket& socket);
+const char* theft_remedy(const PolicyRule& rule, const Socket& robbed);
+
+using CgroupPlan = RuleChanges<PolicyRule>;
 
 // `others`: the policies of all other cgroups.
 Result<CgroupPlan> plan_cgroup_attach(const CgroupRequest& request, const NamedPolicy& own,

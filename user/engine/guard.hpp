@@ -45,13 +45,10 @@ struct GuardedRules {
     std::vector<std::pair<Rule, Rule>> replaced; // before, after: another target
 
     // Those that a plan adds, keeps or changes: of interfaces, or of a cgroup.
-    template <typename AnyPlan> void add(const AnyPlan& plan) {
-        for (const auto& rule : plan.added) rules.push_back(rule.rule);
-        for (const auto& rule : plan.kept) rules.push_back(rule.rule);
-        for (const auto& [before, after] : plan.replaced) {
-            rules.push_back(after.rule);
+    template <typename RuleType> void add(const RuleChanges<RuleType>& plan) {
+        plan.each_wanted([&](const RuleType& rule) { rules.push_back(rule.rule); });
+        for (const auto& [before, after] : plan.replaced)
             replaced.emplace_back(before.rule, after.rule);
-        }
     }
 };
 

@@ -25,16 +25,6 @@ bool same(const RuleSpec& left, const RuleSpec& right) {
            left.on_absent == right.on_absent && left.engine == right.engine;
 }
 
-Result<void> check_theft(const std::vector<RuleSpec>& added, const ListenerIndex& listeners) {
-    for (const auto& rule : added)
-        for (const Listener* listener : listeners.on(rule.rule.protocol(), rule.rule.listen()))
-            if (takes_from(rule, listener->socket))
-                return failure(fmt::format("port {} is taken: {}", listener->socket.local_port,
-                                           listener->to_string()),
-                               theft_remedy(listener->socket));
-    return {};
-}
-
 // One for each rule, as long as they can be read; else one for each protocol.
 std::vector<Warning> absent_warnings(const std::vector<RuleSpec>& added,
                                      const ListenerIndex& listeners) {

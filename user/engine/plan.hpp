@@ -12,8 +12,8 @@
 
 #include "base/error.hpp"
 #include "engine/choice.hpp"
+#include "engine/rule_changes.hpp"
 #include "facts/listener_index.hpp"
-#include "rule/conflict.hpp"
 #include "rule/scope.hpp"
 #include "state/table.hpp"
 
@@ -47,13 +47,8 @@ auto find_same_rule(Map& map, const RuleSpec& rule, const RuleOf& rule_of) {
                                                                                        : map.end();
 }
 
-struct Plan {
-    std::vector<RuleSpec> rules; // all that will be in force
-    std::vector<RuleSpec> added;
-    std::vector<RuleSpec> kept;                          // asked for and there already
-    std::vector<std::pair<RuleSpec, RuleSpec>> replaced; // before, after
+struct Plan : RuleChanges<RuleSpec> {
     std::vector<std::string> reasons; // "engine tc: it serves ...", each engine once
-    std::vector<Warning> warnings;
 };
 
 // One of many rules on one interface, with what is asked for it.

@@ -52,13 +52,11 @@ std::vector<std::string> kept_addresses(const Plan& plan, const HostFacts& facts
         for (const auto& keeper : listeners_beside(rule, listeners).keepers)
             found.insert(keeper_text(keeper));
     };
-    for (const auto& rule : plan.added) look(rule);
-    for (const auto& rule : plan.kept) look(rule);
-    for (const auto& [_, rule] : plan.replaced) look(rule);
+    plan.each_wanted(look);
     return {found.begin(), found.end()};
 }
 
-const char* theft_remedy(const Socket& robbed) {
+const char* theft_remedy(const RuleSpec&, const Socket& robbed) {
     if (robbed.local.is_loopback())
         return "give the rule an address of an interface, or --no-local, which leaves clients on "
                "this host alone; --force takes it";

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "engine/plan.hpp"
 
 namespace bpfport {
@@ -31,6 +33,18 @@ std::string hidden_text(const RuleSpec& rule, const Listener& hidden);
 std::vector<std::string> kept_addresses(const Plan& plan, const HostFacts& facts);
 
 // What to do about a program that a rule would rob.
-const char* theft_remedy(const Socket& robbed);
+const char* theft_remedy(const RuleSpec& rule, const Socket& robbed);
+
+// Whether rules take no program's clients; the error names the program.
+template <typename RuleType>
+Result<void> check_theft(const std::vector<RuleType>& rules, const ListenerIndex& listeners) {
+    for (const auto& rule : rules)
+        for (const Listener* listener : listeners.on(rule.rule.protocol(), rule.rule.listen()))
+            if (takes_from(rule, listener->socket))
+                return failure(fmt::format("port {} is taken: {}", listener->socket.local_port,
+                                           listener->to_string()),
+                               theft_remedy(rule, listener->socket));
+    return {};
+}
 
 } // namespace bpfport
