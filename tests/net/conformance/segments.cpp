@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 // Single TCP segments: repeated, reordered, out of the blue, malformed.
 #include "net/conformance/corpus.hpp"
+#include "net/fixture.hpp"
 
 namespace bpfport::test {
 namespace {
@@ -179,6 +180,16 @@ constexpr auto kNotOfTheConnection =
     "the "
     "client's connection; here the connection it belongs to answers it";
 
+// Before 6.1 (tried: 5.10) conntrack takes it for a packet of no connection, which the redirect leaves alone.
+std::vector<Difference> of_an_old_acknowledgement() {
+    if (kernel_at_least(6, 1)) return {};
+    return {{"tc xdp",
+             kNotOfTheConnection,
+             {"- server:80 > client [R]", "- nothing came", "- server:80 > client [.] 16 bytes",
+              "- program: client, asked on 80", "+ server:80 > client [.] 0 bytes",
+              "+ server:80 > client [.] 16 bytes", "+ program: client, asked on 80"}}};
+}
+
 } // namespace
 
 std::vector<Conversation> segment_conversations() {
@@ -206,7 +217,8 @@ std::vector<Conversation> segment_conversations() {
          {{"tc xdp sklookup",
            kNotOfTheConnection,
            {"- server:80 > client [R]", "- nothing came", "+ server:80 > client [.]"}}}},
-        {"an acknowledgement from the past", an_acknowledgement_from_the_past},
+        {"an acknowledgement from the past", an_acknowledgement_from_the_past,
+         of_an_old_acknowledgement()},
         {"a wrong checksum", a_wrong_checksum},
         {"a wrong checksum in a connection", a_wrong_checksum_in_a_connection},
         {"a header longer than the packet", a_header_longer_than_the_packet},

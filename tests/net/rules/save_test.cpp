@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "harness/time_until.hpp"
 #include "net/rules/policy.hpp"
 
 namespace bpfport::test {
@@ -29,6 +30,11 @@ TEST_F(NetTest, SavedRulesApplyToNoChange) {
     const ClientServer net;
     const PolicyText file("# by hand\n");
     ASSERT_EQ(::chmod(file.name().c_str(), 0640), 0);
+    // The link-local address comes a moment after the link is up; apply would take it up as a repair.
+    ASSERT_TRUE(time_until([&] {
+        return run({"ip", "-n", net.server.name(), "address"}).out.find("fe80::") !=
+               std::string::npos;
+    }));
     const auto first =
         tool(net.server, saving("attach eth0 80:3000 53:5353/tcp+udp --engine tc", file));
     EXPECT_EQ(first.status, 0) << first.err;

@@ -119,7 +119,7 @@ TEST_F(TrustGuard, C12_LinksThatAreGoneAreMadeAgain) {
     }
     fs::remove(state_root() + "/guard/guard_bind4"); // the program as well
     fs::remove(state_root() + "/guard/link_guard_bind4");
-    must({"grant", scope, "443"}); // whatever command
+    must({"attach", scope, "81:3001"}); // whatever command
     EXPECT_TRUE(denied());
 }
 
