@@ -91,7 +91,12 @@ TEST_P(Serve, BulkBothWays) {
     const ClientServer net(GetParam().tx_checksum);
     const Service service(net.server, 3000);
     ASSERT_TRUE(works(net.server, attach("eth0 80:3000")));
-    for (const unsigned mtu : {1500U, 9000U}) {
+    std::vector<unsigned> mtus = {1500};
+    // Before XDP knew fragments of a frame, a veth with a program had frames of a page.
+    if (GetParam().engine != std::string_view("xdp") || kernel_at_least(5, 18))
+        mtus.push_back(9000);
+    const unsigned connections = 2 * mtus.size();
+    for (const unsigned mtu : mtus) {
         net.link.mtu(mtu);
         for (const bool ipv6 : {false, true}) {
             auto client = connected(net.client, {kServer(ipv6), 80});
@@ -100,16 +105,17 @@ TEST_P(Serve, BulkBothWays) {
         }
     }
     const auto rule = status(net.server).at("rules").at(0);
-    EXPECT_EQ(rule.at("connections"), 4);
+    EXPECT_EQ(rule.at("connections"), connections);
     if (GetParam().steers()) { // no packet is seen, and none is claimed to have been
         EXPECT_FALSE(rule.contains("bytes_in")) << rule;
         ASSERT_TRUE(works(net.server, "detach eth0"));
         EXPECT_TRUE(expect_kernel_empty({net.server}));
         return;
     }
-    EXPECT_GT(rule.at("bytes_in").get<std::uint64_t>(), 4U * 100 * 50000);
-    EXPECT_LT(rule.at("bytes_in").get<std::uint64_t>(), 5U * 100 * 50000);
-    EXPECT_GT(rule.at("bytes_out").get<std::uint64_t>(), 4U * 100 * 50000);
+    const std::uint64_t data = connections * 100ULL * 50000;
+    EXPECT_GT(rule.at("bytes_in").get<std::uint64_t>(), data);
+    EXPECT_LT(rule.at("bytes_in").get<std::uint64_t>(), data + data / 4);
+    EXPECT_GT(rule.at("bytes_out").get<std::uint64_t>(), data);
     ASSERT_TRUE(works(net.server, "detach eth0"));
     EXPECT_TRUE(expect_kernel_empty({net.server}));
 }
