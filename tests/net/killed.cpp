@@ -65,6 +65,7 @@ std::vector<Call> changing_calls(const std::string& file) {
 
 std::vector<Call> some_of(const std::vector<Call>& calls, std::size_t most) {
     if (calls.size() <= most) return calls;
+    if (most == 1) return {calls[calls.size() / 2]};
     std::vector<Call> some;
     for (std::size_t i = 0; i < most; i++)
         some.push_back(calls[i * (calls.size() - 1) / (most - 1)]);
