@@ -163,7 +163,7 @@ std::vector<RuleSpec> sharing_with(const RuleSpec& rule, const std::vector<RuleS
 }
 
 // A page less what the kernel keeps of it (BPF_PROG_TEST_RUN of an skb); 4 kB pages. Kernels after 6.18 put what is behind
-// into fragments, and say ENOMEM where these are too many; 7.1 runs 70,000 bytes.
+// into fragments, and say ENOMEM where these are too many; 7.2 runs 70,000 bytes.
 constexpr std::size_t kMostBytes = 3500;
 
 Result<Frame> test_run(const Fd& program, const Interface& interface, const Frame& frame,
