@@ -104,8 +104,9 @@ std::string in_words(const Captured& frame) {
     out += fmt::format(" {} bytes", data_size(frame));
     if (is_tcp(frame)) {
         const std::size_t at = h.l4_offset;
-        // In KB: what the program has not read yet, which is a matter of a moment, is not in the window.
-        out += fmt::format(", flags {:#04x}, window {} KB", frame.frame[at + 13],
+        // In KB: what the program has not read yet, which is a matter of a moment, is not in the window. Without PSH, which
+        // of a long reply's segments have it is another one.
+        out += fmt::format(", flags {:#04x}, window {} KB", frame.frame[at + 13] & ~kPsh,
                            (frame.frame[at + 14] << 8 | frame.frame[at + 15]) >> 10);
     }
     return out;
