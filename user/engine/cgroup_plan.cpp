@@ -172,9 +172,7 @@ bool same_listen(const AutoRule& left, const Rule& right) {
 }
 
 bool takes_from(const PolicyRule& rule, const Socket& socket) {
-    return !rule.has(BP_POLICY_NO_LOCAL) && socket.protocol == rule.rule.protocol() &&
-           rule.rule.listen().contains(socket.local_port) &&
-           (socket.local.is_any() || rule.rule.covers(socket.local));
+    return !rule.has(BP_POLICY_NO_LOCAL) && receives(socket, rule.rule, rule.rule.listen());
 }
 
 const char* theft_remedy(const PolicyRule&, const Socket&) {

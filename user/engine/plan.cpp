@@ -179,10 +179,13 @@ PlacedRule placed(const RuleSpec& rule, const std::vector<Interface>& interfaces
             scope_name(rule.ifindex, interfaces)};
 }
 
+bool receives(const Socket& socket, const Rule& rule, PortRange ports) {
+    return socket.protocol == rule.protocol() && ports.contains(socket.local_port) &&
+           (socket.local.is_any() || rule.covers(socket.local));
+}
+
 bool gives_to(const RuleSpec& rule, const Socket& socket) {
-    return socket.protocol == rule.rule.protocol() &&
-           rule.rule.target().contains(socket.local_port) &&
-           (socket.local.is_any() || rule.rule.covers(socket.local));
+    return receives(socket, rule.rule, rule.rule.target());
 }
 
 std::vector<const Listener*> target_listeners(const RuleSpec& rule,

@@ -79,6 +79,9 @@ Result<std::vector<RuleSpec>> select_rules(const DetachRequest& request,
 
 PlacedRule placed(const RuleSpec& rule, const std::vector<Interface>& interfaces);
 
+// Whether the socket is given what arrives for one of `ports` at the rule's addresses.
+bool receives(const Socket& socket, const Rule& rule, PortRange ports);
+
 // Whether packets that `rule` redirects would else be given to this socket, which listens on their
 // port.
 bool takes_from(const RuleSpec& rule, const Socket& socket);

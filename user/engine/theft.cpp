@@ -10,9 +10,7 @@
 namespace bpfport {
 
 bool takes_from(const RuleSpec& rule, const Socket& socket) {
-    if (socket.protocol != rule.rule.protocol()) return false;
-    if (!rule.rule.listen().contains(socket.local_port)) return false;
-    if (!socket.local.is_any() && !rule.rule.covers(socket.local)) return false;
+    if (!receives(socket, rule.rule, rule.rule.listen())) return false;
     // A listener on lo serves local clients, whatever the rule's interface.
     if (socket.local.is_loopback())
         return !rule.has(BP_RULE_NO_LOCAL) && !keeps_address(rule, socket);
