@@ -162,8 +162,8 @@ std::vector<RuleSpec> sharing_with(const RuleSpec& rule, const std::vector<RuleS
     return sharing;
 }
 
-// A page less what the kernel keeps of it (BPF_PROG_TEST_RUN of an skb); 4 kB pages. Kernels after 6.18 put what is behind
-// into fragments, and say ENOMEM where these are too many; 7.2 runs 70,000 bytes.
+// A page less what the kernel keeps of it (BPF_PROG_TEST_RUN of an skb); 4 kB pages. Linux 7.2
+// runs 70,000 bytes, and says ENOMEM of 200,000.
 constexpr std::size_t kMostBytes = 3500;
 
 Result<Frame> test_run(const Fd& program, const Interface& interface, const Frame& frame,
@@ -184,9 +184,10 @@ Result<Frame> test_run(const Fd& program, const Interface& interface, const Fram
             fmt::format("run a packet of {} bytes through the program", frame.size()),
             is_long && error == -ENOMEM ? EINVAL : -error,
             frame.size() < 14 ? "a frame needs an Ethernet header"
-            : is_long ? "the kernel runs frames of up to about 3,700 bytes, or 70,000 after Linux "
-                        "6.18; capture with -s 256, or with segmentation and receive offloads off"
-                      : "the kernel takes no such frame");
+            : is_long
+                ? "the kernel runs frames of up to about 3,700 bytes (Linux 7.2: 70,000); capture "
+                  "with -s 256, or with segmentation and receive offloads off"
+                : "the kernel takes no such frame");
     }
     action = static_cast<int>(options.retval);
     out.resize(options.data_size_out);
